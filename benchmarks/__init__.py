@@ -1,0 +1,1 @@
+"""What README's numbers come from: each module prints a table and writes JSON."""

@@ -1,0 +1,82 @@
+"""Dual nuclei found on `simulated` by every sampler beside random, with an oracle answering.
+
+python -m benchmarks.finds [--seeds 5] [--budget 200]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.common import arguments, demo_workspace, report
+from core.config import LoopConfig
+from core.discovery import SAMPLERS, Engine, read_truth, simulate
+from core.representation import load_embedding
+from core.survey import Survey
+from core.vocabulary import DEFAULT
+
+TARGET = "dual_nucleus"
+SHOWN = (50, 100, 200)
+SEPARATION_BINS = (0.5, 1.0, 2.0, 3.0, 4.0)
+"""Edges in units of the PSF's full width at half maximum."""
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--encoders", nargs="+", default=["vicreg"])
+    a = parser.parse_args()
+    workspace = demo_workspace(a.workspace, "simulated")
+    survey = Survey.open(workspace, "simulated")
+    path = workspace.truth("simulated")
+    truth = read_truth(path, survey.object_ids)
+    table = pd.read_csv(path, dtype={"object_id": str}).set_index("object_id")
+    separation = table["separation_fwhm"].reindex(survey.object_ids).to_numpy()
+    classes = (TARGET, *sorted(set(truth.values()) - {TARGET}))
+    targets = np.array([truth.get(row) == TARGET for row in range(len(survey))])
+    bins = list(zip(SEPARATION_BINS, SEPARATION_BINS[1:], strict=False))
+    rows = []
+    for encoder in a.encoders:
+        embedding = load_embedding(survey, encoder)
+        values = np.asarray(embedding.values)
+        for sampler in (DEFAULT, *sorted(set(SAMPLERS) - {DEFAULT})):
+            finds, recall = [], []
+            for seed in range(a.seeds):
+                config = LoopConfig(sampler=sampler, queue_length=100, seed=seed)
+                engine = Engine(values, embedding.mask, classes, TARGET, config)
+                done = simulate(engine, truth, a.budget, a.batch)
+                curve = dict(zip(done.labels, done.finds, strict=True))
+                finds.append([curve.get(n, float("nan")) for n in SHOWN])
+                found = np.zeros(len(survey), bool)
+                found[[step.row for step in done.order if step.answer == TARGET]] = True
+                recall.append(
+                    [
+                        found[targets & (separation >= low) & (separation < high)].mean()
+                        for low, high in bins
+                    ]
+                )
+            mean = np.mean(finds, axis=0)
+            spread = [f[-1] for f in finds]
+            rows.append(
+                [
+                    encoder,
+                    sampler,
+                    *map(float, mean),
+                    f"{min(spread)} to {max(spread)}",
+                    *(f"{value:.2f}" for value in np.mean(recall, axis=0)),
+                ]
+            )
+    random = next(row[4] for row in rows if row[1] == "random")
+    for row in rows:
+        row.insert(6, f"{row[4] / max(random, 1e-9):.1f}")
+    columns = ["encoder", "sampler", *(f"finds at {n}" for n in SHOWN), "range at 200"]
+    columns += ["x random", *(f"recall {low:g}-{high:g} FWHM" for low, high in bins)]
+    settings = {"target": TARGET, "n_targets": int(targets.sum()), "n_objects": len(survey)}
+    settings.update(seeds=a.seeds, budget=a.budget, batch=a.batch)
+    report("finds", columns, rows, settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Everything in Skysift that computes; nothing in here knows a browser."""

@@ -1,0 +1,96 @@
+"""Frozen settings: checked once when made, saved with each run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.errors import BadInput
+from core.vocabulary import DEFAULT
+
+
+def _require(ok: bool, setting: str, allowed: str, came: object) -> None:
+    if not ok:
+        raise BadInput(f"{setting} must be {allowed}, but is {came!r}; change that setting.")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How a task's queue is filled and when its model is retrained.
+
+    Attributes
+    ----------
+    sampler
+        Name of a registered sampler; "default" is what the app uses.
+    learner
+        Name of a registered learner.
+    control_share
+        Share of the queue drawn from the task's fixed random permutation.
+    retrain_every
+        Answers after which the resident worker retrains.
+    queue_length
+        Objects kept in the head of the queue.
+    seed
+        Fixes the control permutation, the detectors and every random draw.
+    """
+
+    sampler: str = DEFAULT
+    learner: str = DEFAULT
+    control_share: float = 0.05
+    retrain_every: int = 5
+    queue_length: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.control_share < 1, "control_share", "in [0, 1)", self.control_share)
+        _require(1 <= self.retrain_every, "retrain_every", "at least 1", self.retrain_every)
+        _require(
+            1 <= self.queue_length <= 10_000, "queue_length", "1 to 10,000", self.queue_length
+        )
+        _require(self.seed >= 0, "seed", "zero or more", self.seed)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Self-supervised pretraining of the residual network by VICReg.
+
+    Attributes
+    ----------
+    steps
+        Optimiser steps; a time budget is turned into steps first and the steps are saved.
+    batch_size
+        Objects a step, each seen in two augmented views.
+    learning_rate
+        Peak of the one-cycle cosine schedule (AdamW).
+    invariance_weight, variance_weight, covariance_weight
+        The three VICReg weights (Bardes, Ponce & LeCun 2022, arXiv 2105.04906).
+    augmentation_strength
+        0 = rotations and flips only, 1 = as shipped.
+    """
+
+    steps: int = 3000
+    batch_size: int = 256
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    invariance_weight: float = 25.0
+    variance_weight: float = 25.0
+    covariance_weight: float = 1.0
+    augmentation_strength: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "steps", "at least 1", self.steps)
+        _require(self.batch_size >= 4, "batch_size", "at least 4", self.batch_size)
+        _require(0 < self.learning_rate < 1, "learning_rate", "in (0, 1)", self.learning_rate)
+        _require(
+            0 <= self.augmentation_strength <= 2,
+            "augmentation_strength",
+            "in [0, 2]",
+            self.augmentation_strength,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

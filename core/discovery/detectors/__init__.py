@@ -1,0 +1,1 @@
+"""The detectors, one file each; every file in here is found and registered."""

@@ -1,0 +1,1 @@
+"""The learners, one file each; every file in here is found and registered."""

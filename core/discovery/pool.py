@@ -1,0 +1,130 @@
+"""What a sampler may know, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from core.discovery.learner import Learner
+
+
+def frozen_array(array: np.ndarray) -> np.ndarray:
+    """A view of `array` that cannot be written through."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """A survey as one sampler call sees it. Frozen: its arrays are read-only.
+
+    Attributes
+    ----------
+    embedding
+        (N, D) float32, prepared: finite, standardised over the survey (see `prepare`).
+    mask
+        (N,) bool, True where the encoder had nothing to see.
+    unlabelled
+        (U,) int, ascending: the rows that may be drawn.
+    labelled, answers
+        (L,) int: the answered rows, ascending, and the class index of each.
+    classes, target
+        The task's classes and the index of the wanted one.
+    learner
+        Trained on the answers; None until the target and another class are seen.
+    detector_scores
+        Name -> (N,) float32, higher = odder.
+    budget
+        Answers still to be spent, where somebody said so.
+    rng
+        The only source of chance a sampler may use.
+    """
+
+    embedding: np.ndarray
+    mask: np.ndarray
+    unlabelled: np.ndarray
+    labelled: np.ndarray
+    answers: np.ndarray
+    classes: tuple[str, ...]
+    target: int
+    learner: Learner | None
+    detector_scores: Mapping[str, np.ndarray]
+    budget: int | None
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        for name in ("embedding", "mask", "unlabelled", "labelled", "answers"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
+        scores = {name: frozen_array(values) for name, values in self.detector_scores.items()}
+        object.__setattr__(self, "detector_scores", MappingProxyType(scores))
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(N, C) float32: the learner's P(class) of every row, in the order of `classes`.
+
+        Computed once a pool, however many samplers ask. Needs a trained learner.
+        """
+        if self.learner is None:
+            raise ValueError("a sampler that reads probabilities must need BOTH_CLASSES")
+        return frozen_array(self.learner.class_probabilities(self.embedding, len(self.classes)))
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """A sampler's answer.
+
+    Attributes
+    ----------
+    scores
+        (N,) float32, higher = show sooner; NaN on rows that may not be drawn.
+    rows
+        (k,) int, the rows to show, first one first.
+    probabilities
+        (k,) float: with which probability each of `rows` came to be among them; 1 where the
+        rule leaves nothing to chance.
+    """
+
+    scores: np.ndarray
+    rows: np.ndarray
+    probabilities: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.rows.shape != self.probabilities.shape or self.rows.ndim != 1:
+            raise ValueError(
+                f"a draw has one probability a row, but got shapes {self.rows.shape} and"
+                f" {self.probabilities.shape}"
+            )
+        if np.isnan(self.scores[self.rows]).any() or len(np.unique(self.rows)) != len(self.rows):
+            raise ValueError("a draw holds each row once, and only rows that have a score")
+
+
+def drawable_scores(pool: Pool, scores: np.ndarray) -> np.ndarray:
+    """(N,) float32: `scores` of the rows that may be drawn, NaN elsewhere."""
+    kept = np.full(len(pool.embedding), np.nan, dtype=np.float32)
+    kept[pool.unlabelled] = scores[pool.unlabelled]
+    return kept
+
+
+def top_draw(pool: Pool, scores: np.ndarray, n: int) -> Draw:
+    """The `n` drawable rows of highest score, best first; equal scores in row order.
+
+    scores: (N,), finite on the drawable rows. O(N), not a full sort.
+    """
+    kept = drawable_scores(pool, scores)
+    own = kept[pool.unlabelled]
+    n = min(n, len(own))
+    if n == 0:
+        return Draw(kept, np.empty(0, dtype=np.int64), np.empty(0))
+    threshold = np.partition(own, len(own) - n)[len(own) - n]
+    above = np.flatnonzero(own > threshold)
+    level = np.flatnonzero(own == threshold)[: n - len(above)]
+    chosen = np.concatenate([above, level])
+    chosen = chosen[np.lexsort((chosen, -own[chosen]))]
+    return Draw(kept, pool.unlabelled[chosen].astype(np.int64), np.ones(n))

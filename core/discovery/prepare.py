@@ -1,0 +1,95 @@
+"""An embedding made fit for detectors and learners; no row is dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.errors import BadInput
+
+CLIP = 10.0
+"""Standard deviations beyond which a value says no more: one wild value must not outvote the
+rest, and float32 sums must stay finite."""
+
+_CHUNK = 65_536
+
+
+def prepare(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standardise an embedding over the survey and fill what is missing.
+
+    Each column is centred and scaled by the mean and standard deviation of its finite values
+    among the unmasked rows, then clipped to +-`CLIP`; a constant or empty column becomes zero.
+    Masked rows and non-finite values take the mean. Rows that lack anything are kept (the
+    unmeasurable is often the odd) and told apart by one more column: sqrt(D) where something is
+    missing, else 0, the distance of a usual row from the mean. It is there only if any row
+    lacks something.
+
+    Parameters
+    ----------
+    embedding : (N, D) array of numbers
+    mask : (N,) bool, True where the encoder had nothing to see
+
+    Returns
+    -------
+    values : (N, D) or (N, D + 1) float32
+    unseen : (N,) bool, the rows that lack something
+
+    Raises
+    ------
+    BadInput
+        Wrong shapes, no rows, no columns, or not numbers.
+    """
+    embedding = np.asanyarray(embedding)
+    mask = np.asarray(mask)
+    if embedding.ndim != 2 or 0 in embedding.shape or embedding.dtype.kind not in "fiu":
+        raise BadInput(
+            "An embedding is a table of numbers with at least one row and one column, but has"
+            f" shape {embedding.shape} and type {embedding.dtype}; embed the survey again."
+        )
+    if mask.shape != embedding.shape[:1] or mask.dtype != bool:
+        raise BadInput(
+            f"The mask of an embedding is one true or false a row ({len(embedding)}), but has"
+            f" shape {mask.shape} and type {mask.dtype}; embed the survey again."
+        )
+    mean, deviation = _moments(embedding, mask)
+    n, d = embedding.shape
+    unseen = mask.copy()
+    values = np.empty((n, d), dtype=np.float32)
+    for part in _chunks(n):
+        block = (embedding[part].astype(np.float64) - mean) / deviation
+        missing = ~np.isfinite(block) | mask[part, None]
+        block[missing] = 0
+        unseen[part] |= missing.any(axis=1)
+        values[part] = np.clip(block, -CLIP, CLIP)
+    if unseen.any():
+        flag = np.where(unseen, np.float32(np.sqrt(d)), np.float32(0))
+        values = np.column_stack([values, flag])
+    return values, unseen
+
+
+def _chunks(n: int) -> list[slice]:
+    return [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+
+
+def _moments(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(D,) mean and standard deviation of the finite unmasked values, in two float64 passes.
+
+    A deviation that is nothing beside the column's size (rounding of a constant) is given as 1.
+    """
+    d = embedding.shape[1]
+    total, count, square = np.zeros(d), np.zeros(d), np.zeros(d)
+
+    def blocks() -> list[slice]:
+        return _chunks(len(embedding))
+
+    for part in blocks():
+        block = embedding[part][~mask[part]].astype(np.float64)
+        finite = np.isfinite(block)
+        total += np.where(finite, block, 0).sum(axis=0)
+        count += finite.sum(axis=0)
+    mean = total / np.maximum(count, 1)
+    for part in blocks():
+        block = embedding[part][~mask[part]].astype(np.float64)
+        square += np.where(np.isfinite(block), block - mean, 0).__pow__(2).sum(axis=0)
+    deviation = np.sqrt(square / np.maximum(count, 1))
+    flat = deviation <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
+    return mean, np.where(flat, np.inf, deviation)

@@ -1,0 +1,1 @@
+"""The samplers, one file each; every file in here is found and registered."""

@@ -1,0 +1,104 @@
+"""Images of any number of bands -> colour pictures for the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.errors import BadInput
+
+_KNEE_SIGMA = 2.0
+"""Sky noises at which the stretch bends from linear to logarithmic."""
+
+_WHITE_SIGMA = 150.0
+"""White lies at most this many sky noises above the sky: with white at the brightest star of a
+survey its galaxies would hardly show, and one band's artefact would tint every picture."""
+
+
+def to_rgb(
+    image: np.ndarray,
+    low: Sequence[float] | np.ndarray,
+    high: Sequence[float] | np.ndarray,
+    sigma: Sequence[float] | np.ndarray,
+) -> np.ndarray:
+    """Turn an image (band, y, x) into an (y, x, 3) uint8 picture.
+
+    Three bands of uint8 are taken for R, G, B and go through unchanged. Everything else is
+    measured and runs from blue to red: one band gives grey; of two the first is blue, the second
+    red and their mean green; three give blue, green, red; more are averaged into three groups
+    of neighbouring bands. Other uint8 images keep their values, floats go through the asinh
+    stretch of Lupton et al. (2004, PASP 116, 133): the brightness, not each band, is stretched,
+    so that colours survive, and what is brighter than white keeps its colour.
+
+    The limits are those of the whole survey, so that pictures compare with one another. Pixels
+    that are NaN show as sky.
+
+    Parameters
+    ----------
+    image
+        (band, y, x), uint8 or float.
+    low, high, sigma
+        Sky level, bright limit and sky noise, one a band, in the image's units.
+
+    Raises
+    ------
+    BadInput
+        The image has not three axes, or the limits are not one a band.
+    """
+    if image.ndim != 3 or 0 in image.shape:
+        raise BadInput(
+            f"An image to be shown has the axes (band, y, x), but this one is {image.shape};"
+            " give one object at a time."
+        )
+    if image.dtype == np.uint8:
+        if len(image) == 3:
+            return np.ascontiguousarray(np.moveaxis(image, 0, -1))
+        planes = _three_planes(image.astype(np.float32))
+        return _as_picture(planes / 255.0)
+    limits = [np.asarray(values, dtype=np.float64) for values in (low, high, sigma)]
+    if any(values.shape != image.shape[:1] for values in limits):
+        raise BadInput(
+            f"An image of {len(image)} bands needs as many limits, but got"
+            f" {', '.join(str(values.size) for values in limits)} for low, high and sigma;"
+            " take those of its survey's manifest."
+        )
+    return _as_picture(_lupton(image, *limits))
+
+
+def _lupton(image: np.ndarray, low: np.ndarray, high: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    low = np.where(np.isfinite(low), low, 0.0)
+    noise = np.where(np.isfinite(sigma) & (sigma > 0), sigma, 0.0)
+    span = np.where(np.isfinite(high), high, low) - low
+    span = np.where(span > 0, span, np.where(noise > 0, noise, 1.0))
+    # Each band has its own white, which makes an average galaxy whitish.
+    span = np.where(noise > 0, np.minimum(span, _WHITE_SIGMA * noise), span)
+    values = np.asarray(image, dtype=np.float64)
+    # In place of what is not finite: sky for NaN, the limits for the infinities.
+    values = np.where(np.isnan(values), low[:, None, None], values)
+    scaled = np.clip((values - low[:, None, None]) / span[:, None, None], -1e6, 1e6)
+    planes = np.clip(_three_planes(scaled), 0.0, None)
+    # A survey without noise still gets a stretch: linear up to a hundredth of white.
+    knee = max(_KNEE_SIGMA * float(np.mean(noise / span)), 0.01)
+    brightness = planes.mean(axis=0)
+    stretched = np.arcsinh(brightness / knee) / np.arcsinh(1.0 / knee)
+    factor = np.divide(stretched, brightness, out=np.zeros_like(brightness), where=brightness > 0)
+    planes = planes * factor
+    # Brighter than white: all three are lowered together, which keeps the colour.
+    return planes / np.maximum(planes.max(axis=0), 1.0)
+
+
+def _three_planes(values: np.ndarray) -> np.ndarray:
+    """(band, y, x) from blue to red -> (3, y, x) as R, G, B."""
+    n_bands = len(values)
+    if n_bands == 1:
+        return np.repeat(values, 3, axis=0)
+    if n_bands == 2:
+        return np.stack([values[1], values.mean(axis=0), values[0]])
+    groups = np.array_split(values, 3)
+    return np.stack([group.mean(axis=0) for group in reversed(groups)])
+
+
+def _as_picture(planes: np.ndarray) -> np.ndarray:
+    levels = np.rint(np.clip(planes, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(levels, 0, -1))

@@ -1,0 +1,112 @@
+"""A slim residual network: small enough for two cores, wide enough to tell galaxies apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions round a shortcut (He et al. 2016); halves the picture if `stride` is 2.
+
+    (B, C_in, H, W) -> (B, C_out, H / stride, W / stride)
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                nn.BatchNorm2d(channels_out),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        return functional.relu(y + self.shortcut(x))
+
+
+class SlimResNet(nn.Module):
+    """Residual backbone with average and maximum pooling side by side.
+
+    A second nucleus is a few pixels wide: the average over the picture dilutes it, the maximum
+    keeps it, so both are kept.
+
+    Parameters
+    ----------
+    bands
+        Channels of the input picture.
+    widths
+        Channels of the four stages; the picture is halved on entering each.
+    blocks
+        Residual blocks in each stage.
+    dimensions
+        Length D of the embedding.
+    """
+
+    def __init__(
+        self,
+        bands: int = 3,
+        widths: tuple[int, int, int, int] = (16, 32, 64, 128),
+        blocks: tuple[int, int, int, int] = (1, 2, 2, 2),
+        dimensions: int = 128,
+    ) -> None:
+        super().__init__()
+        self.settings: dict[str, Any] = {
+            "bands": bands,
+            "widths": list(widths),
+            "blocks": list(blocks),
+            "dimensions": dimensions,
+        }
+        self.stem = nn.Sequential(
+            nn.Conv2d(bands, widths[0], 5, 2, 2, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+        )
+        stages: list[nn.Module] = []
+        channels = widths[0]
+        for index, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for block in range(count):
+                stride = 2 if block == 0 and index > 0 else 1
+                stages.append(ResidualBlock(channels, width, stride))
+                channels = width
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Linear(2 * channels, dimensions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, bands, H, W) scaled pixels -> (B, D)."""
+        y = self.stages(self.stem(x))  # (B, C, H / 16, W / 16)
+        pooled = torch.cat([y.mean((2, 3)), y.amax((2, 3))], dim=1)  # (B, 2C)
+        out: Tensor = self.head(pooled)
+        return out
+
+
+class Projector(nn.Module):
+    """The expander behind which the VICReg loss is taken; thrown away after pretraining.
+
+    (B, D) -> (B, width)
+    """
+
+    def __init__(self, dimensions: int, width: int = 512) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(dimensions, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, width, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out

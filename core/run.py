@@ -1,0 +1,243 @@
+"""`python -m core.run JOB ...`: the composition root of every job."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from core.config import LoopConfig, PretrainConfig
+from core.errors import BadInput, SkysiftError
+from core.vocabulary import DEFAULT, checked_classes, checked_name
+from core.workspace import Workspace, open_workspace, storage_errors
+
+NEXT_STEP = "open it with `python app.py --workspace {workspace}`"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one job; 0 when it is done, 2 after a sentence on standard error."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], str] = arguments.run
+    try:
+        with storage_errors(Path(arguments.workspace)):
+            sentence = run(arguments)
+    except SkysiftError as error:
+        print(f"skysift: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("skysift: stopped; what was finished before is kept.", file=sys.stderr)
+        return 130
+    if sentence:
+        print(sentence)
+    return 0
+
+
+def prepare_demo(workspace: Workspace, name: str) -> None:
+    """The embedded survey with its task and embedding, made where they are missing."""
+    from core.run_jobs import DEMO_TASKS, ensure_task, run_demo, run_embed
+    from core.survey import list_surveys
+
+    if name not in list_surveys(workspace):
+        run_demo(workspace, name)
+        run_embed(workspace, name, DEFAULT)
+    if name in DEMO_TASKS:
+        ensure_task(workspace, DEMO_TASKS[name])
+
+
+def _demo(a: argparse.Namespace) -> str:
+    from core.run_jobs import run_demo
+
+    workspace = open_workspace(a.workspace)
+    survey = run_demo(workspace, a.name)
+    return (
+        f"{survey.name}: {len(survey):,} objects; next,"
+        f" `python -m core.run embed {survey.name} --workspace {a.workspace}`, or"
+        f" {NEXT_STEP.format(workspace=a.workspace)}."
+    )
+
+
+def _import(a: argparse.Namespace) -> str:
+    from core.run_jobs import run_import
+
+    checked_name(a.name, "survey")
+    workspace = open_workspace(a.workspace)
+    survey = run_import(workspace, Path(a.folder), a.name, a.size_px)
+    rejects = survey.manifest.n_rejects
+    told = f" {rejects:,} could not be read, see {survey.path}/versions/{survey.version}/rejects.csv;"
+    return (
+        f"{survey.name}: {len(survey):,} objects;{told if rejects else ''} next,"
+        f" {NEXT_STEP.format(workspace=a.workspace)} and make a task for it there."
+    )
+
+
+def _embed(a: argparse.Namespace) -> str:
+    from core.run_jobs import find_weights, run_embed
+    from core.survey import Survey
+
+    workspace = open_workspace(a.workspace, create=False)
+    weights = find_weights(Survey.open(workspace, a.survey), a.weights)
+    run_embed(workspace, a.survey, a.encoder, weights)
+    return f"{a.survey} is embedded by {a.encoder}; next, {NEXT_STEP.format(workspace=a.workspace)}."
+
+
+def _map(a: argparse.Namespace) -> str:
+    from core.run_jobs import run_map
+
+    run_map(open_workspace(a.workspace, create=False), a.survey, a.encoder, a.seed)
+    return f"{a.survey} has a UMAP map; the Map page shows it."
+
+
+def _pretrain(a: argparse.Namespace) -> str:
+    from core.run_jobs import run_pretrain
+
+    config = PretrainConfig(
+        steps=a.steps,
+        batch_size=a.batch_size,
+        augmentation_strength=a.augmentation_strength,
+        seed=a.seed,
+    )
+    if a.minutes is not None and not a.minutes > 0:
+        raise BadInput(f"--minutes must be above 0, but is {a.minutes}; give a longer time.")
+    workspace = open_workspace(a.workspace, create=False)
+    out = Path(a.out) if a.out else None
+    folder = run_pretrain(workspace, a.surveys, config, a.minutes, out)
+    where = a.out or folder.name
+    return (
+        f"The network is in {folder}; next, `python -m core.run embed {a.surveys[0]}"
+        f" --weights {where} --workspace {a.workspace}`."
+    )
+
+
+def _task(a: argparse.Namespace) -> str:
+    from core.run_jobs import create_task
+
+    classes = checked_classes(a.classes, a.target)
+    workspace = open_workspace(a.workspace, create=False)
+    create_task(
+        workspace, a.name, a.survey, a.question, classes, a.target, a.guideline, a.seed
+    )
+    return f"The task {a.name} is ready; {NEXT_STEP.format(workspace=a.workspace)}."
+
+
+def _worker(a: argparse.Namespace) -> str:
+    from core.run_worker import serve, work
+
+    workspace = open_workspace(a.workspace, create=False)
+    if a.once:
+        work(workspace, a.task, until_ranked=True)
+    else:
+        serve(workspace, a.task)
+    return ""
+
+
+def _simulate(a: argparse.Namespace) -> str:
+    from core.run_jobs import run_simulate
+
+    for name in ("budget", "batch"):
+        if getattr(a, name) < 1:
+            raise BadInput(f"--{name} must be at least 1, but is {getattr(a, name)}; raise it.")
+    config = LoopConfig(
+        sampler=a.sampler,
+        learner=a.learner,
+        control_share=a.control_share,
+        queue_length=max(a.batch, 100),
+        seed=a.seed,
+    )
+    workspace = open_workspace(a.workspace, create=False)
+    found = run_simulate(
+        workspace,
+        a.survey,
+        Path(a.truth),
+        a.target,
+        a.encoder,
+        config,
+        a.budget,
+        a.batch,
+        quiet=a.json == "-",
+    )
+    text = json.dumps(found, indent=1)
+    if a.json == "-":
+        return text
+    if a.json:
+        path = Path(a.json)
+        if not path.parent.is_dir():
+            raise BadInput(f"--json names a file in a folder that is there, but came {a.json}.")
+        path.write_text(text + "\n")
+    finds = found["finds"][-1] if found["finds"] else 0
+    asked = found["labels"][-1] if found["labels"] else 0
+    return (
+        f"{finds} of {found['n_targets']} {a.target} found with {asked} labels among"
+        f" {found['n_objects']:,} objects (sampler {a.sampler}, seed {a.seed})."
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core.run", description=__doc__)
+    jobs = parser.add_subparsers(required=True, metavar="JOB")
+
+    def job(name: str, run: Callable[[argparse.Namespace], str], text: str) -> argparse.ArgumentParser:
+        sub = jobs.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        sub.add_argument("--workspace", default=os.environ.get("SKYSIFT_WORKSPACE", "workspace"))
+        return sub
+
+    sub = job("demo", _demo, "build an embedded survey (hubble, simulated); no download")
+    sub.add_argument("name")
+
+    sub = job("import", _import, "import a folder of JPEG and PNG pictures; file stem = object_id")
+    sub.add_argument("folder")
+    sub.add_argument("--name", required=True)
+    sub.add_argument("--size-px", type=int, default=None, help="side of the cutouts kept")
+
+    sub = job("pretrain", _pretrain, "train the VICReg network on one or several surveys")
+    sub.add_argument("surveys", nargs="+", metavar="SURVEY")
+    sub.add_argument("--steps", type=int, default=PretrainConfig.steps)
+    sub.add_argument("--minutes", type=float, default=None, help="instead of --steps")
+    sub.add_argument("--batch-size", type=int, default=PretrainConfig.batch_size)
+    sub.add_argument("--augmentation-strength", type=float, default=1.0)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", default=None, help="also write the weights into this folder")
+
+    sub = job("embed", _embed, "turn every picture of a survey into its embedding")
+    sub.add_argument("survey")
+    sub.add_argument("--encoder", default=DEFAULT)
+    sub.add_argument("--weights", default=None, help="a pretraining run's id, or a folder")
+
+    sub = job("map", _map, "project an embedding to two dimensions by UMAP")
+    sub.add_argument("survey")
+    sub.add_argument("--encoder", default=DEFAULT)
+    sub.add_argument("--seed", type=int, default=0)
+
+    sub = job("task", _task, "create a task: one question asked of a survey")
+    sub.add_argument("name")
+    sub.add_argument("--survey", required=True)
+    sub.add_argument("--class", dest="classes", action="append", default=[], required=True)
+    sub.add_argument("--target", required=True)
+    sub.add_argument("--question", default="Which class is this object?")
+    sub.add_argument("--guideline", default="")
+    sub.add_argument("--seed", type=int, default=0)
+
+    sub = job("worker", _worker, "keep a task's queue ranked (the app starts it by itself)")
+    sub.add_argument("task")
+    sub.add_argument("--once", action="store_true", help="rank once and end")
+
+    sub = job("simulate", _simulate, "run the loop with an oracle instead of a person")
+    sub.add_argument("survey")
+    sub.add_argument("--truth", required=True, help="CSV with object_id,label")
+    sub.add_argument("--target", required=True)
+    sub.add_argument("--sampler", default=DEFAULT)
+    sub.add_argument("--learner", default=DEFAULT)
+    sub.add_argument("--encoder", default=DEFAULT)
+    sub.add_argument("--budget", type=int, default=200)
+    sub.add_argument("--batch", type=int, default=10)
+    sub.add_argument("--control-share", type=float, default=LoopConfig.control_share)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--json", default=None, help="file to write, or - for standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

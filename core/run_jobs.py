@@ -1,0 +1,376 @@
+"""Jobs: what each does, and how each is recorded, watched and stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.config import LoopConfig, PretrainConfig
+from core.errors import AlreadyExists, BadInput, Cancelled, NotFound, NotReady, SkysiftError
+from core.progress import Progress
+from core.survey import RunFolder, Survey, build_demo, finished_runs, import_folder
+from core.vocabulary import JobKind, checked_classes, checked_name
+from core.workspace import Workspace
+from labels_db import LabelsDB, TaskSpec
+
+HEARTBEAT_S = 1.0
+
+DEMO_TASKS: dict[str, TaskSpec] = {
+    "hubble": TaskSpec(
+        name="peculiar-galaxies",
+        survey="hubble",
+        question="Is this galaxy disturbed, interacting or otherwise out of the ordinary?",
+        classes=("peculiar", "ordinary", "point source", "artefact"),
+        target="peculiar",
+        guideline="Peculiar: tails, double cores, rings, arcs, close pairs that touch. "
+        "Ordinary: a smooth or regular galaxy. Point source: no extent. "
+        "Artefact: a spike, an edge, noise.",
+    ),
+    "simulated": TaskSpec(
+        name="dual-nuclei",
+        survey="simulated",
+        question="Does this galaxy have two nuclei?",
+        classes=("dual_nucleus", "ordinary", "confuser", "lens", "artefact"),
+        target="dual_nucleus",
+        guideline="Dual nucleus: two compact cores in one galaxy. Confuser: a star in front, a "
+        "chance neighbour, a clumpy disc or a blue knot. Lens: blue arcs round a red galaxy. "
+        "Artefact: a trail, a dead column, a bleed.",
+    ),
+}
+
+
+@dataclass
+class Terminal:
+    """Prints progress: one line rewritten on a terminal, a line every few seconds elsewhere."""
+
+    label: str
+    quiet: bool = False
+    last: float = field(default=0.0)
+
+    def __call__(self, fraction: float, message: str) -> None:
+        now = time.monotonic()
+        tty = sys.stderr.isatty()
+        if self.quiet or (now - self.last < (0.1 if tty else 5.0) and fraction < 1):
+            return
+        self.last = now
+        line = f"{self.label} {fraction:4.0%}  {message}"
+        print(f"\r\x1b[K{line}" if tty else line, end="" if tty else "\n", file=sys.stderr)
+        sys.stderr.flush()
+
+    def done(self) -> None:
+        if sys.stderr.isatty() and not self.quiet:
+            print(file=sys.stderr)
+
+
+@contextlib.contextmanager
+def recorded_job(
+    workspace: Workspace,
+    kind: JobKind,
+    subject: str,
+    config: dict[str, Any],
+    *,
+    quiet: bool = False,
+    niceness: int = 5,
+) -> Iterator[tuple[str, Progress, dict[str, Any]]]:
+    """Run the body as a recorded run: (run_id, progress, result to fill in).
+
+    The run is in the registry from start to end with its progress, and is cancelled from there;
+    an error ends it as failed with its sentence.
+    """
+    run_id = f"{kind}-{subject}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-"
+    run_id += uuid.uuid4().hex[:6]
+    terminal = Terminal(f"{kind} {subject}", quiet)
+    with contextlib.suppress(OSError):
+        os.nice(niceness)
+    with LabelsDB(workspace.labels) as db:
+        db.start_run(run_id, kind, subject, config)
+        began = last = time.monotonic()
+
+        def progress(fraction: float, message: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            terminal(fraction, message)
+            if now - last < HEARTBEAT_S and fraction < 1:
+                return
+            last = now
+            eta = (now - began) * (1 - fraction) / fraction if fraction > 0.02 else None
+            db.heartbeat(run_id, fraction=fraction, message=message, eta_s=eta)
+            if db.cancel_requested(run_id):
+                raise Cancelled(f"The {kind} of {subject} was stopped on request.")
+
+        result: dict[str, Any] = {}
+        try:
+            yield run_id, progress, result
+        except (Cancelled, KeyboardInterrupt):
+            db.mark_cancelled(run_id)
+            raise
+        except SkysiftError as error:
+            db.fail_run(run_id, str(error))
+            raise
+        except BaseException as error:
+            db.fail_run(
+                run_id,
+                f"The {kind} of {subject} met an unforeseen error ({type(error).__name__}:"
+                f" {error}); its log has the details. Nothing that was there was changed.",
+            )
+            raise
+        else:
+            db.finish_run(run_id, {**result, "seconds": round(time.monotonic() - began, 2)})
+        finally:
+            terminal.done()
+
+
+def ensure_task(workspace: Workspace, spec: TaskSpec) -> None:
+    """Create the task unless one of that name is there."""
+    with LabelsDB(workspace.labels) as db, contextlib.suppress(AlreadyExists):
+        db.create_task(spec)
+
+
+def create_task(
+    workspace: Workspace,
+    name: str,
+    survey: str,
+    question: str,
+    classes: Sequence[str],
+    target: str,
+    guideline: str = "",
+    seed: int = 0,
+) -> None:
+    """Create a task of an existing survey."""
+    Survey.open(workspace, survey)
+    spec = TaskSpec(
+        name=checked_name(name, "task"),
+        survey=survey,
+        question=question,
+        classes=checked_classes(classes, target),
+        target=target.strip(),
+        guideline=guideline,
+        seed=seed,
+    )
+    with LabelsDB(workspace.labels) as db:
+        db.create_task(spec)
+
+
+def run_demo(workspace: Workspace, name: str, *, quiet: bool = False) -> Survey:
+    """Build an embedded survey and its ready-made task."""
+    with recorded_job(workspace, JobKind.DEMO, name, {}, quiet=quiet) as (_, progress, result):
+        survey = build_demo(workspace, name, progress=progress)
+        result.update(objects=len(survey), rejects=survey.manifest.n_rejects)
+    if name in DEMO_TASKS:
+        ensure_task(workspace, DEMO_TASKS[name])
+    return survey
+
+
+def run_import(
+    workspace: Workspace, folder: Path, name: str, size_px: int | None, *, quiet: bool = False
+) -> Survey:
+    config = {"folder": str(folder), "size_px": size_px}
+    with recorded_job(workspace, JobKind.IMPORT, name, config, quiet=quiet) as (_, tell, result):
+        survey = import_folder(workspace, folder, name, size_px=size_px, progress=tell)
+        result.update(objects=len(survey), rejects=survey.manifest.n_rejects)
+    return survey
+
+
+def run_embed(
+    workspace: Workspace,
+    name: str,
+    encoder: str,
+    weights: Path | None = None,
+    *,
+    quiet: bool = False,
+) -> None:
+    from core.representation import embed, encoder_name
+
+    survey = Survey.open(workspace, name)
+    resolved = encoder_name(encoder)
+    if weights is not None and resolved != "vicreg":
+        raise BadInput(
+            f"--weights goes with the encoder vicreg, but the encoder is {resolved}; leave one"
+            " of the two out."
+        )
+    config = {"encoder": resolved, "weights": str(weights) if weights else None}
+    with recorded_job(workspace, JobKind.EMBED, name, config, quiet=quiet) as (rid, tell, result):
+        embedding = embed(survey, resolved, weights=weights, run_id=rid, progress=tell)
+        result.update(
+            objects=len(survey),
+            dimensions=int(embedding.values.shape[1]),
+            without_embedding=int((~embedding.mask).sum()),
+        )
+
+
+def run_map(
+    workspace: Workspace, name: str, encoder: str, seed: int, *, quiet: bool = False
+) -> None:
+    from core.mapping import umap_map
+    from core.representation import load_embedding
+
+    survey = Survey.open(workspace, name)
+    embedding = load_embedding(survey, encoder)
+    config = {"projection": "umap", "encoder": embedding.encoder, "seed": seed}
+    config["embedding_run"] = embedding.run_id
+    with (
+        recorded_job(workspace, JobKind.MAP, name, config, quiet=quiet, niceness=10) as (
+            run_id,
+            progress,
+            _,
+        ),
+        RunFolder(survey, JobKind.MAP, config, run_id=run_id) as run,
+    ):
+        progress(0.0, "loading UMAP (its first use compiles for some ten seconds)")
+        positions = umap_map(
+            np.asarray(embedding.values), embedding.mask, seed=seed, progress=progress
+        )
+        np.save(run.path / "map.npy", positions)
+
+
+def run_pretrain(
+    workspace: Workspace,
+    names: Sequence[str],
+    config: PretrainConfig,
+    minutes: float | None,
+    out: Path | None,
+    *,
+    quiet: bool = False,
+) -> Path:
+    """Pretrain on the pictures of one or several surveys; the folder with the weights."""
+    from core.representation import pretrain
+    from core.representation.pictures import PictureSource
+    from core.representation.pretraining import steps_within
+    from core.representation.vicreg import save_network
+
+    surveys = [Survey.open(workspace, name) for name in names]
+    subject = surveys[0]
+    asked = {"surveys": list(names), "minutes": minutes, **config.as_dict()}
+    with recorded_job(workspace, JobKind.PRETRAIN, subject.name, asked, quiet=quiet) as (
+        run_id,
+        progress,
+        result,
+    ):
+        source = PictureSource(surveys, progress=progress)
+        if minutes is not None:
+            progress(0.0, "timing a few steps to turn the minutes into steps")
+            config = steps_within(source, len(source), config, minutes * 60)
+        # A crash leaves this folder behind, and the same command then goes on from it.
+        checkpoint = subject.path / "checkpoints" / f"vicreg-{_fingerprint(surveys, config)}"
+        trained = pretrain(
+            source, len(source), config, checkpoint=checkpoint, progress=progress
+        )
+        origin = {
+            "method": "VICReg",
+            "surveys": {s.name: s.manifest.content_hash for s in surveys},
+            "config": config.as_dict(),
+            "loss": trained.history[-1],
+        }
+        with RunFolder(subject, JobKind.PRETRAIN, origin, run_id=run_id) as run:
+            save_network(trained.network, run.path, origin)
+            lines = "".join(json.dumps(record) + "\n" for record in trained.history)
+            (run.path / "metrics.jsonl").write_text(lines)
+        _remove_checkpoint(checkpoint)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            save_network(trained.network, out, origin)
+        result.update(trained.history[-1])
+    return out or next(r.path for r in finished_runs(subject) if r.run_id == run_id)
+
+
+def _fingerprint(surveys: Sequence[Survey], config: PretrainConfig) -> str:
+    import hashlib
+
+    parts = [s.manifest.content_hash for s in surveys] + [json.dumps(config.as_dict())]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def _remove_checkpoint(folder: Path) -> None:
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def find_weights(survey: Survey, weights: str | None) -> Path | None:
+    """A folder of weights from a pretraining run's id or a path."""
+    if weights is None:
+        return None
+    for record in finished_runs(survey, JobKind.PRETRAIN):
+        if record.run_id == weights:
+            return record.path
+    if Path(weights).is_dir():
+        return Path(weights)
+    raise NotFound(
+        f"--weights is a pretraining run of {survey.name} or a folder with vicreg.safetensors,"
+        f" but {weights!r} is neither; see the Runs page for the run ids."
+    )
+
+
+def run_simulate(
+    workspace: Workspace,
+    name: str,
+    truth: Path,
+    target: str,
+    encoder: str,
+    config: LoopConfig,
+    budget: int,
+    batch: int,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """The loop with an oracle for the annotator; the finds after every batch."""
+    from core.discovery import Engine, read_truth, simulate
+    from core.representation import encoder_name, load_embedding
+
+    survey = Survey.open(workspace, name)
+    answers = read_truth(truth, survey.object_ids)
+    resolved = encoder_name(encoder)
+    try:
+        embedding = load_embedding(survey, resolved)
+    except NotReady:
+        run_embed(workspace, name, resolved, quiet=quiet)
+        embedding = load_embedding(survey, resolved)
+    classes = tuple(dict.fromkeys([target, *sorted(set(answers.values()))]))
+    engine = Engine(np.asarray(embedding.values), embedding.mask, classes, target, config)
+    asked = {"target": target, "encoder": resolved, "budget": budget, "batch": batch}
+    asked.update(config.as_dict(), embedding_run=embedding.run_id)
+    with recorded_job(workspace, JobKind.SIMULATE, name, asked, quiet=quiet) as (_, tell, result):
+        done = simulate(engine, answers, budget, batch, progress=tell)
+        result.update(finds=done.finds[-1] if done.finds else 0)
+    return {
+        "finds": done.finds,
+        "labels": done.labels,
+        "n_targets": done.n_targets,
+        "n_objects": done.n_objects,
+        "survey": name,
+        "content_hash": survey.manifest.content_hash,
+        **asked,
+        "order": [
+            {
+                "object_id": str(survey.object_ids[step.row]),
+                "answer": step.answer,
+                "sampler": step.sampler,
+            }
+            for step in done.order
+        ],
+    }
+
+
+__all__ = [
+    "DEMO_TASKS",
+    "create_task",
+    "ensure_task",
+    "find_weights",
+    "recorded_job",
+    "run_demo",
+    "run_embed",
+    "run_import",
+    "run_map",
+    "run_pretrain",
+    "run_simulate",
+]

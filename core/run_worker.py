@@ -1,0 +1,221 @@
+"""The resident worker of one task: retrains after every few answers, never makes anyone wait.
+
+It maps the embedding once and then lives beside the server, looking for new label events; a
+process started anew for each retraining would spend seconds on imports alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.config import LoopConfig
+from core.errors import NotReady, SkysiftError
+from core.run_jobs import recorded_job
+from core.survey import Survey
+from core.vocabulary import JobKind
+from core.workspace import Workspace, storage_errors
+from labels_db import LabelsDB, ModelRecord, QueueItem, Task
+
+POLL_S = 0.05
+HEARTBEAT_S = 2.0
+QUIET_S = 1.5
+"""After this long without a new answer the model takes in what is there."""
+LOW_QUEUE = 20
+KEPT_SCORES = 3
+
+
+def work(
+    workspace: Workspace,
+    task_name: str,
+    *,
+    stop: threading.Event | None = None,
+    until_ranked: bool = False,
+) -> None:
+    """Keep the queue of a task ranked until told to stop.
+
+    Parameters
+    ----------
+    stop
+        Set from outside (a closed standard input, SIGTERM) to end the loop.
+    until_ranked
+        Return after the first ranking that holds every answer so far.
+    """
+    stop = stop or threading.Event()
+    with LabelsDB(workspace.labels) as db:
+        task = db.task(task_name)
+        with recorded_job(workspace, JobKind.WORKER, task.name, {}, quiet=True) as (_, tell, out):
+            worker = _Worker(workspace, db, task, tell)
+            while not stop.is_set():
+                ranked = worker.turn()
+                if until_ranked and ranked:
+                    break
+                stop.wait(POLL_S)
+            out.update(rankings=worker.rankings)
+
+
+class _Worker:
+    """One task's engine with what it last ranked."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        db: LabelsDB,
+        task: Task,
+        tell: Callable[[float, str], None],
+    ) -> None:
+        self.workspace = workspace
+        self.db = db
+        self.task = task
+        self.tell = tell
+        self.survey = Survey.open(workspace, task.survey)
+        self.engine: Any = None
+        self.embedding_run = ""
+        self.ranked_seq = -1
+        self.seen_seq = -1
+        self.last_change = time.monotonic()
+        self.last_beat = 0.0
+        self.last_look = 0.0
+        self.version: int | None = None
+        self.rankings = 0
+
+    def turn(self) -> bool:
+        """Look once; rank if there is reason to. True if the queue holds every answer."""
+        now = time.monotonic()
+        if now - self.last_look > HEARTBEAT_S:
+            self.last_look = now
+            if not self._load_engine():
+                return False
+        if self.engine is None:
+            return False
+        version = self.db.data_version()
+        if version != self.version:
+            self.version = version
+            seq = self.db.last_seq(self.task.name)
+            if seq != self.seen_seq:
+                self.seen_seq, self.last_change = seq, now
+        new = self.seen_seq - self.ranked_seq
+        if self.ranked_seq < 0 or new >= self.engine.config.retrain_every:
+            self._rank()
+        elif new > 0 and now - self.last_change > QUIET_S:
+            self._rank()
+        elif now - self.last_beat > HEARTBEAT_S:
+            self.last_beat = now
+            self.tell(0.0, f"waiting for answers; {self.rankings} rankings made")
+        return self.ranked_seq == self.seen_seq
+
+    def _load_engine(self) -> bool:
+        from core.discovery import Engine
+        from core.representation import load_embedding
+
+        try:
+            embedding = load_embedding(self.survey)
+        except NotReady as error:
+            self.tell(0.0, str(error))
+            return False
+        if embedding.run_id == self.embedding_run:
+            return True
+        config = LoopConfig(seed=self.task.seed)
+        self.engine = Engine(
+            embedding.values, embedding.mask, self.task.classes, self.task.target, config
+        )
+        self.embedding_run = embedding.run_id
+        self.seen_seq = self.db.last_seq(self.task.name)
+        latest = self.db.latest_model(self.task.name)
+        fresh = (
+            latest is not None
+            and latest.encoder_run == embedding.run_id
+            and latest.label_seq == self.seen_seq
+        )
+        # A queue ranked by an earlier worker from the same answers is as good as a new one.
+        self.ranked_seq = self.seen_seq if fresh else -1
+        return True
+
+    def _rank(self) -> None:
+        began = time.monotonic()
+        seq = self.db.last_seq(self.task.name)
+        labels = {
+            self.survey.row(object_id): label.class_name
+            for object_id, label in self.db.current_labels(self.task.name).items()
+        }
+        skipped = [self.survey.row(object_id) for object_id in self.db.skipped(self.task.name)]
+        ranking = self.engine.rerank(labels, skipped)
+        items = [
+            QueueItem(
+                object_id=str(self.survey.object_ids[pick.row]),
+                rank=pick.rank,
+                sampler=pick.sampler,
+                score=pick.score,
+                probability=pick.probability,
+            )
+            for pick in ranking.picks
+        ]
+        folder = self.workspace.task_scores(self.task.name)
+        scores_file = f"seq{seq:09d}-{self.embedding_run[-6:]}.npy"
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f"{scores_file}.partial"
+            with open(partial, "wb") as handle:
+                np.save(handle, ranking.scores.astype(np.float32))
+            partial.replace(folder / scores_file)
+        self.db.replace_queue(
+            self.task.name,
+            items,
+            ModelRecord(
+                task=self.task.name,
+                version=0,
+                n_labels=ranking.n_labels,
+                label_seq=seq,
+                sampler=ranking.sampler,
+                learner=ranking.learner,
+                encoder_run=self.embedding_run,
+                survey_version=self.survey.version,
+                seed=self.task.seed,
+                state=ranking.state,
+                score_kind=str(ranking.score_kind),
+                seconds=round(time.monotonic() - began, 4),
+                scores_file=scores_file,
+            ),
+        )
+        self.ranked_seq, self.seen_seq = seq, seq
+        self.rankings += 1
+        _keep_newest(folder, KEPT_SCORES)
+
+
+def _keep_newest(folder: Path, count: int) -> None:
+    files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime_ns)
+    for path in files[:-count]:
+        path.unlink(missing_ok=True)
+
+
+def serve(workspace: Workspace, task_name: str) -> None:
+    """Work until standard input closes (the server is gone), SIGTERM or a request to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            # The raw descriptor: a buffered reader would hold a lock at interpreter exit.
+            while os.read(sys.stdin.fileno(), 1024):
+                pass
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        work(workspace, task_name, stop=stop)
+    except SkysiftError as error:
+        print(f"skysift: {error}", file=sys.stderr)
+        raise
+
+
+__all__ = ["serve", "work"]

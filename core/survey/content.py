@@ -1,0 +1,79 @@
+"""The content hash of a survey: the same objects, columns and pixels give the same hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+
+class ColumnHash:
+    """SHA-256 of one catalogue column, fed in pieces of any length.
+
+    Missing cells and values are hashed apart, so that neither the pieces nor what lies in
+    memory under a missing cell shows in the digest.
+    """
+
+    def __init__(self) -> None:
+        self._missing = hashlib.sha256()
+        self._values = hashlib.sha256()
+
+    def update(self, column: pa.Array) -> None:
+        self._missing.update(np.asarray(column.is_null()).astype(np.uint8).tobytes())
+        if pa.types.is_string(column.type):
+            encoded = [text.encode() for text in column.drop_null().to_pylist()]
+            for text in encoded:  # length first: "ab", "c" is not "a", "bc"
+                self._values.update(len(text).to_bytes(8, "little") + text)
+            return
+        present = np.asarray(column.drop_null())
+        kind = {"b": "u1", "i": "<i8", "f": "<f8"}[present.dtype.kind]
+        values = present.astype(kind)
+        if kind == "<f8":
+            values = values + 0.0  # -0.0 and 0.0 are one number,
+            values[np.isnan(values)] = np.nan  # and so are all NaNs
+        self._values.update(values.tobytes())
+
+    def hexdigest(self) -> str:
+        return self._missing.hexdigest() + self._values.hexdigest()
+
+
+class PixelHash:
+    """SHA-256 of presence mask and pixels in row order, fed in pieces of any length."""
+
+    def __init__(self) -> None:
+        self._has_image = hashlib.sha256()
+        self._pixels = hashlib.sha256()
+
+    def update(self, images: np.ndarray, has_image: np.ndarray) -> None:
+        """Take in `images` (B, band, y, x) and `has_image` (B,) bool; absent ones count not."""
+        self._has_image.update(has_image.astype(np.uint8).tobytes())
+        present = images if has_image.all() else images[has_image]
+        little_endian = present.dtype.newbyteorder("<")
+        self._pixels.update(np.ascontiguousarray(present, little_endian).data)
+
+    def hexdigest(self) -> str:
+        return self._has_image.hexdigest() + self._pixels.hexdigest()
+
+
+def content_hash(
+    bands: Sequence[str],
+    dtype: str,
+    cutout_size_px: int,
+    columns: Sequence[tuple[str, str, ColumnHash]],
+    pixels: PixelHash,
+) -> str:
+    """One SHA-256, in hexadecimal, over the digests of the parts and what they mean.
+
+    `columns` are (name, type, digest), in catalogue order.
+    """
+    parts = {
+        "bands": list(bands),
+        "dtype": dtype,
+        "cutout_size_px": cutout_size_px,
+        "columns": [[name, kind, digest.hexdigest()] for name, kind, digest in columns],
+        "pixels": pixels.hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""Pixel limits a band over a whole survey, from a bounded, repeatable sample of its objects."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLE_OBJECTS = 2048
+"""Objects measured; the 99.9th percentile of the peaks then has two objects above it."""
+
+_MAD_TO_SIGMA = 1.4826
+"""Standard deviation of a Gaussian over its median absolute deviation."""
+
+_MASK_64 = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class BandLimits:
+    """Sky level, upper limit and sky noise, one number a band (see `Manifest`)."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    sigma: tuple[float, ...]
+
+
+class LimitsSample:
+    """Collects sky level, peak and noise of up to `SAMPLE_OBJECTS` objects, whatever the number.
+
+    Which objects are measured depends on their row alone (the rows with the smallest mixed
+    number), so that batch sizes do not show in the result and no generator has to be seeded.
+    """
+
+    def __init__(self, size: int = SAMPLE_OBJECTS) -> None:
+        self._size = size
+        self._kept: list[tuple[int, int, np.ndarray]] = []
+
+    def offer(self, row: int, image: np.ndarray) -> None:
+        """Take in the image (band, y, x) of `row` if the row is among the sample."""
+        priority = -_mixed(row)  # the heap keeps the smallest numbers by dropping its lowest
+        if len(self._kept) < self._size:
+            heapq.heappush(self._kept, (priority, row, _measured(image)))
+        elif priority > self._kept[0][0]:
+            heapq.heapreplace(self._kept, (priority, row, _measured(image)))
+
+    def limits(self, n_bands: int, dtype: str) -> BandLimits:
+        """The limits of the objects offered so far.
+
+        A band whose sky does not vary is given the noise of rounding to whole numbers (uint8)
+        or the smallest noise that keeps divisions finite, so that `sigma` is always > 0.
+        """
+        rows = [measured for _priority, _row, measured in sorted(self._kept, key=lambda k: k[1])]
+        table = np.stack(rows) if rows else np.empty((0, 3, n_bands))
+        low, high, sigma = [], [], []
+        for band in range(n_bands):
+            values = table[:, :, band]
+            values = values[np.isfinite(values).all(axis=1)]
+            if len(values) == 0:
+                values = np.array([[0.0, 1.0, 0.0]])
+            sky = float(np.median(values[:, 0]))
+            peak = float(np.percentile(values[:, 1], 99.9))
+            noise = float(np.median(values[:, 2]))
+            if dtype == "uint8":
+                sky, peak, noise = 0.0, 255.0, max(noise, 12**-0.5)
+            else:
+                smallest = max(1e-6 * abs(peak - sky), 1e-6 * abs(sky), 1e-30)
+                noise = max(noise, smallest)
+                peak = max(peak, sky + noise)
+            low.append(sky)
+            high.append(peak)
+            sigma.append(noise)
+        return BandLimits(tuple(low), tuple(high), tuple(sigma))
+
+
+def _measured(image: np.ndarray) -> np.ndarray:
+    """Sky level, peak and sky noise a band, (3, band) float64, NaN where nothing is finite.
+
+    The sky is read off the outer frame (an eighth of the side): the object sits in the middle.
+    """
+    n_bands, side = image.shape[0], image.shape[-1]
+    frame = np.ones(image.shape[1:], dtype=bool)
+    width = max(1, side // 8)
+    frame[width:-width, width:-width] = False
+    result = np.full((3, n_bands), np.nan)
+    for band, plane in enumerate(image):
+        finite = plane[np.isfinite(plane)].astype(np.float64)
+        if finite.size == 0:
+            continue
+        sky = plane[frame & np.isfinite(plane)].astype(np.float64)
+        sky = sky if sky.size else finite
+        level = np.median(sky)
+        noise = _MAD_TO_SIGMA * np.median(np.abs(sky - level))
+        if noise == 0:
+            noise = sky.std()
+        result[:, band] = level, finite.max(), noise
+    return result
+
+
+def _mixed(row: int) -> int:
+    """SplitMix64 of the row (Steele, Lea & Flood 2014): as good as random, always the same."""
+    z = (row + 1) * 0x9E3779B97F4A7C15 & _MASK_64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _MASK_64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK_64
+    return z ^ (z >> 31)

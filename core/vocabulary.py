@@ -1,0 +1,114 @@
+"""The words of Skysift, one meaning each, and the checks on names that people choose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+from core.errors import BadInput
+
+
+class Action(StrEnum):
+    """What a label event records that an annotator did."""
+
+    LABEL = "label"
+    SKIP = "skip"
+    FLAG = "flag"
+    NOTE = "note"
+    UNDO = "undo"
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ORPHANED = "orphaned"
+
+
+class JobKind(StrEnum):
+    """The jobs of `python -m core.run`."""
+
+    DEMO = "demo"
+    IMPORT = "import"
+    PRETRAIN = "pretrain"
+    EMBED = "embed"
+    MAP = "map"
+    WORKER = "worker"
+    SIMULATE = "simulate"
+
+
+class ScoreKind(StrEnum):
+    """What the score of a ranking means."""
+
+    TARGET_PROBABILITY = "P(target)"
+    ANOMALY = "anomaly score"
+
+
+CONTROL_SAMPLER = "control"
+"""Recorded as the sampler of every object drawn from the task's fixed random permutation."""
+
+DEFAULT = "default"
+"""Names the encoder or sampler that the app itself uses."""
+
+MAX_CLASSES = 9
+"""Classes sit on the keys 1 to 9."""
+
+MAX_ID_LENGTH = 512
+MAX_NOTE_LENGTH = 4096
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def checked_name(name: str, what: str) -> str:
+    """Return `name` if it can be the name of a survey, task or run, else raise `BadInput`."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(".partial"):
+        raise BadInput(
+            f"The {what} name may have up to 64 letters, digits, '_', '-' and '.', starting with "
+            f"a letter or digit, but is {str(name)[:80]!r}; choose another name."
+        )
+    return name
+
+
+def checked_object_id(object_id: str) -> str:
+    """Return `object_id` if it is 1 to 512 printable characters, else raise `BadInput`."""
+    if not isinstance(object_id, str) or not 0 < len(object_id) <= MAX_ID_LENGTH:
+        raise BadInput(
+            f"An object_id is 1 to {MAX_ID_LENGTH} characters, but "
+            f"{str(object_id)[:40]!r} has {len(str(object_id))}; shorten it in the data."
+        )
+    if not object_id.isprintable():
+        raise BadInput(
+            f"An object_id holds printable characters only, but {object_id[:40]!r} has others; "
+            "rename it in the data."
+        )
+    return object_id
+
+
+def checked_classes(classes: Sequence[str], target: str) -> tuple[str, ...]:
+    """Return the classes of a task, stripped, after checking them and the target among them."""
+    names = tuple(str(name).strip() for name in classes)
+    if not 2 <= len(names) <= MAX_CLASSES:
+        raise BadInput(
+            f"A task needs 2 to {MAX_CLASSES} classes, one a key, but got {len(names)}"
+            f" ({', '.join(names) or 'none'}); a search for one thing has the thing and 'other'."
+        )
+    for name in names:
+        if not 0 < len(name) <= 64 or not name.isprintable():
+            raise BadInput(
+                f"A class name is 1 to 64 printable characters, but got {name[:80]!r};"
+                " choose another."
+            )
+    if len({name.casefold() for name in names}) < len(names):
+        raise BadInput(
+            f"Each class of a task must differ, but got {', '.join(names)}; rename one of them."
+        )
+    if target.strip() not in names:
+        raise BadInput(
+            f"The target must be one of the classes ({', '.join(names)}), but is {target!r};"
+            " choose one of them."
+        )
+    return names

@@ -1,0 +1,221 @@
+"""One connection to the label database: opened, brought up to date, written in transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import sqlite_utils
+
+from core.errors import BadInput, TooNew
+from labels_db import schema
+from labels_db.faults import damaged, database_errors
+
+BUSY_TIMEOUT_MS = 10_000
+
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+
+
+class Connection:
+    """Opens `path`, creating it or migrating it if need be; base of the parts of `LabelsDB`.
+
+    One object belongs to the thread that made it (sqlite3 refuses any other) and must not be
+    carried over a fork. Opening costs about a millisecond; see `check` for the full inspection.
+
+    Raises
+    ------
+    TooNew
+        A newer Skysift wrote it; the file is left byte for byte as it was.
+    Damaged
+        It is no label database, or one that is broken.
+    BadInput
+        It cannot be opened or written by this user, or its folder is not there.
+    StorageFull, InUse
+        The disk is full; another process kept it locked longer than `busy_timeout_ms`.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    ) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self._busy_timeout_ms = busy_timeout_ms
+        self._seen = (0, 0)
+        self._changes_seen = 0
+        self._check_header()
+        with database_errors(self.path):
+            self._conn = sqlite3.connect(
+                self.path, timeout=busy_timeout_ms / 1000, isolation_level=None
+            )
+        try:
+            with database_errors(self.path):
+                self._set_up()
+        except BaseException:
+            self._conn.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+        self._conn.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def tables(self) -> sqlite_utils.Database:
+        """The same connection through sqlite-utils, for reading tables and views by hand."""
+        return self._tables
+
+    def data_version(self) -> int:
+        """Return a number that grows when anything was committed, here or elsewhere.
+
+        Only numbers from one and the same `LabelsDB` object may be compared.
+        """
+        seen = (self._value("PRAGMA data_version"), self._conn.total_changes)
+        if seen != self._seen:
+            self._seen = seen
+            self._changes_seen += 1
+        return self._changes_seen
+
+    def check(self, *, thorough: bool = False) -> None:
+        """Raise `Damaged` if the file is not sound; takes about a second per 300 MB.
+
+        `thorough` also holds the indices against the tables and the counts against the events.
+        """
+        with database_errors(self.path):
+            pragma = "integrity_check(1)" if thorough else "quick_check(1)"
+            found = self._value(f"PRAGMA {pragma}")
+            if found != "ok":
+                raise damaged(self.path, str(found).splitlines()[0][:200])
+            wrong = self._rows(_WRONG_COUNTS) if thorough else []
+            if wrong:
+                raise damaged(self.path, f"the counts of {len(wrong)} classes are wrong")
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock for one transaction; it is committed when the block is left.
+
+        BEGIN IMMEDIATE and not BEGIN: a transaction that reads first and then asks for the
+        lock fails at once, whatever the busy timeout, if another wrote in between.
+        """
+        conn = self._conn
+        with database_errors(self.path):
+            conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield conn
+                conn.execute("COMMIT")
+            except BaseException:
+                # A full disk may have ended the transaction already.
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+                raise
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows at once: a cursor left open would hold its snapshot, and then the
+        next write on this connection fails if another process wrote meanwhile."""
+        with database_errors(self.path):
+            return self._conn.execute(sql, parameters).fetchall()
+
+    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row, or None if there is no row."""
+        rows = self._rows(sql, parameters)
+        return rows[0][0] if rows else None
+
+    def _check_header(self) -> None:
+        """Refuse what is not ours before SQLite touches it (opening alone may write)."""
+        if not self.path.parent.is_dir():
+            raise BadInput(
+                f"The folder {self.path.parent} for the label database is not there; make it"
+                " or name another path."
+            )
+        if self.path.is_dir():
+            raise BadInput(f"The label database is a file, but {self.path} is a folder.")
+        try:
+            with open(self.path, "rb") as file:
+                header = file.read(_HEADER_BYTES)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BadInput(
+                f"{self.path} cannot be read by this user ({error.strerror}); change its"
+                " permissions or name another path."
+            ) from None
+        if not header:
+            return
+        if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+            raise damaged(self.path)
+        # https://www.sqlite.org/fileformat.html#the_database_header, offsets 60 and 68
+        version, owner = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
+        if owner not in (0, schema.APPLICATION_ID) or (owner == 0 and version > 0):
+            raise damaged(self.path, "it belongs to another program")
+        self._refuse_newer(version)
+
+    def _refuse_newer(self, version: int) -> None:
+        newest = schema.MIGRATIONS[-1].version
+        if version > newest:
+            raise TooNew(
+                f"{self.path} was written by a newer Skysift (label database version {version},"
+                f" this one reads up to {newest}); update Skysift. Nothing was changed."
+            )
+
+    def _set_up(self) -> None:
+        conn = self._conn
+        # Once more and before any write: the newest version may stand in the WAL alone.
+        self._refuse_newer(self._value("PRAGMA user_version"))
+        self._switch_to_wal()
+        # FULL: a commit is on the disk when it returns, so that an acknowledged label
+        # survives a power cut. fullfsync makes macOS do what it says; elsewhere it is nothing.
+        for pragma in ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON"):
+            conn.execute(f"PRAGMA {pragma}")
+        self._tables = sqlite_utils.Database(conn, strict=True, execute_plugins=False)
+        self._migrate()
+
+    def _switch_to_wal(self) -> None:
+        # Of several processes that open a new file at once all but one are refused at once:
+        # the busy timeout does not cover this change.
+        deadline = time.monotonic() + self._busy_timeout_ms / 1000
+        while True:
+            try:
+                mode = self._conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+                continue
+            if mode != "wal":
+                raise BadInput(
+                    f"{self.path} lies where SQLite cannot keep a write-ahead log (mode {mode});"
+                    " use a folder on a local disk."
+                )
+            return
+
+    def _migrate(self) -> None:
+        newest = schema.MIGRATIONS[-1].version
+        while (version := self._value("PRAGMA user_version")) < newest:
+            with self._write() as conn:
+                # Another process may have been first while this one waited for the lock.
+                version = conn.execute("PRAGMA user_version").fetchone()[0]
+                if version == 0 and conn.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    raise damaged(self.path, "it belongs to another program")
+                following = [m for m in schema.MIGRATIONS if m.version == version + 1]
+                if following:
+                    schema.migrate_one(self._tables, following[0])
+        self._refuse_newer(version)
+
+
+_WRONG_COUNTS = """
+SELECT c.class_name FROM class_counts AS c
+LEFT JOIN (
+    SELECT task_id, class_name, count(*) AS n FROM current_labels GROUP BY task_id, class_name
+) AS v USING (task_id, class_name)
+WHERE c.n_objects <> coalesce(v.n, 0)
+"""

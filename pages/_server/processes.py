@@ -1,0 +1,193 @@
+"""The processes that work for the server: one resident worker a task, and background jobs.
+
+The server starts them, passes on their last sentence when they die, and takes them along when
+it stops. A worker also reads its standard input, whose end tells it that the server is gone
+(even by kill -9).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+from core.vocabulary import JobKind
+from core.workspace import Workspace, storage_errors
+
+__all__ = ["Children", "WorkerState", "WorkerStatus"]
+
+APP_ROOT = Path(__file__).resolve().parents[2]
+STOP_SECONDS = 4.0
+FIRST_RETRY_SECONDS = 1.0
+LAST_RETRY_SECONDS = 60.0
+HEALTHY_SECONDS = 30.0
+"""A worker that lived this long counts as healthy: its next restart does not wait."""
+KEPT_LOG_BYTES = 1_000_000
+WAITING_EXIT = 3
+"""`core.run` ends with this code when it has to wait for something (`NotReady`)."""
+
+
+class WorkerState(StrEnum):
+    """Where the process behind a task's queue stands."""
+
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """State of a task's worker and, unless it runs, the sentence it ended with."""
+
+    state: WorkerState
+    message: str = ""
+
+
+@dataclass
+class _Child:
+    process: subprocess.Popen[bytes]
+    log: Path
+    started: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class _Worker:
+    child: _Child | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    message: str = ""
+
+
+class Children:
+    """Starts, watches and stops the server's processes; safe to use from many threads."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        self._workers: dict[str, _Worker] = {}
+        self._jobs: dict[tuple[str, str], _Child] = {}
+        self._closed = False
+
+    def ensure_worker(self, task: str) -> WorkerStatus:
+        """Have the task's worker running, or say why it is not; cheap, called at every poll."""
+        with self._lock:
+            worker = self._workers.setdefault(task, _Worker())
+            now = time.monotonic()
+            if worker.child is not None:
+                code = worker.child.process.poll()
+                if code is None:
+                    return WorkerStatus(WorkerState.RUNNING)
+                self._note_death(worker, code, now)
+            if self._closed:
+                return WorkerStatus(WorkerState.STOPPED, "The server is stopping.")
+            if now < worker.retry_at:
+                return WorkerStatus(WorkerState.RESTARTING, worker.message)
+            worker.child = self._start(
+                [JobKind.WORKER.value, task], f"{JobKind.WORKER.value}-{task}", subprocess.PIPE
+            )
+            return WorkerStatus(WorkerState.RUNNING)
+
+    def _note_death(self, worker: _Worker, code: int, now: float) -> None:
+        assert worker.child is not None
+        if now - worker.child.started > HEALTHY_SECONDS:
+            worker.failures = 0
+        wait = min(FIRST_RETRY_SECONDS * 2**worker.failures, LAST_RETRY_SECONDS)
+        worker.failures += 1
+        worker.retry_at = now + (FIRST_RETRY_SECONDS if code == WAITING_EXIT else wait)
+        worker.message = _last_line(worker.child.log) or f"The worker ended with code {code}."
+        _close_input(worker.child.process)
+        worker.child = None
+
+    def start_job(self, kind: JobKind, subject: str, arguments: Sequence[str]) -> None:
+        """Start `core.run KIND ARGUMENTS` unless the same job of the same subject runs."""
+        with self._lock:
+            running = self._jobs.get((kind, subject))
+            if self._closed or (running and running.process.poll() is None):
+                return
+            self._jobs[(kind, subject)] = self._start(
+                [kind.value, *arguments], f"{kind.value}-{subject}", subprocess.DEVNULL
+            )
+
+    def job_running(self, kind: JobKind, subject: str) -> bool:
+        """True while a job that this server started runs."""
+        with self._lock:
+            job = self._jobs.get((kind, subject))
+            return job is not None and job.process.poll() is None
+
+    def job_error(self, kind: JobKind, subject: str) -> str | None:
+        """The last sentence of a job of this server that failed; None if it did not."""
+        with self._lock:
+            job = self._jobs.get((kind, subject))
+            if job is None or job.process.poll() in (None, 0):
+                return None
+            return _last_line(job.log) or f"It ended with code {job.process.returncode}."
+
+    def _start(self, arguments: Sequence[str], name: str, stdin: int) -> _Child:
+        logs = self._workspace.logs
+        log = logs / f"{name}.log"
+        with storage_errors(logs):
+            logs.mkdir(exist_ok=True)
+            if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
+                log.replace(log.with_suffix(".log.1"))
+            handle: IO[bytes] = open(log, "ab")  # noqa: SIM115 (closed below)
+        with handle:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "core.run",
+                    *arguments,
+                    "--workspace",
+                    str(self._workspace.root),
+                ],
+                stdin=stdin,
+                stdout=handle,
+                stderr=handle,
+                cwd=APP_ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                # Ctrl-C in the terminal goes to the server, which stops its children in order.
+                start_new_session=True,
+            )
+        return _Child(process, log)
+
+    def close(self) -> None:
+        """Stop every worker and job, by force after a few seconds."""
+        with self._lock:
+            self._closed = True
+            children = [w.child for w in self._workers.values() if w.child is not None]
+            children += self._jobs.values()
+        for child in children:
+            _close_input(child.process)
+            child.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for child in children:
+            try:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def _last_line(log: Path) -> str:
+    """The last line a process wrote: `core.run` ends with one sentence for a person."""
+    try:
+        with open(log, "rb") as handle:
+            handle.seek(max(0, log.stat().st_size - 4096))
+            lines = handle.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,360 @@
+"""What stands behind the routes and the pages: one `Services` a process, shared by all its users.
+
+It keeps the surveys open, the label database, neighbour indices, rendered pictures and the
+processes. Pages reach it by `services()`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Damaged, NotReady, SkysiftError
+from core.survey import Survey, finished_runs, list_surveys
+from core.vocabulary import JobKind, RunState, ScoreKind
+from core.workspace import Workspace
+from labels_db import LabelsDB, ModelRecord, RunRow, Task
+from pages._server.identity import Identity
+from pages._server.pictures import PictureCache
+from pages._server.processes import Children
+
+if TYPE_CHECKING:
+    from core.mapping import NeighbourIndex
+
+__all__ = ["MapView", "Preparation", "Scores", "Services", "install", "services"]
+
+T = TypeVar("T")
+RECHECK_SECONDS = 1.0
+PICTURE_SIZES = (64, 128, 256, 512, 768, 1024)
+"""Sides in pixels that pictures are rendered at: a few, so that the cache is hit."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How far a survey is from being searchable: embedded, then mapped.
+
+    `sentence` is empty when there is nothing to say; `fraction` is that of the running job;
+    `error` the sentence of a job that failed and was not started again.
+    """
+
+    embedded: bool
+    mapped: bool
+    sentence: str
+    fraction: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class MapView:
+    """A 2-D projection: (N, 2) float32, NaN where the encoder had nothing to see.
+
+    `projection` is "UMAP" or "PCA"; `note` says what a person should know about it.
+    """
+
+    coordinates: NDArray[np.float32]
+    projection: str
+    embedding_run: str
+    map_run: str | None
+    made: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The full ranking of one model: `values` is (N,) float32, NaN where it says nothing."""
+
+    values: NDArray[np.float32]
+    kind: ScoreKind
+    model: ModelRecord
+
+
+class _Recent:
+    """The last few values of a costly function, by key; one thread computes, others wait."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = make()
+                while len(self._values) > self._size:
+                    self._values.popitem(last=False)
+            self._values.move_to_end(key)
+            value: T = self._values[key]
+            return value
+
+
+class Services:
+    """See the module; everything here may be called from any thread.
+
+    Parameters
+    ----------
+    workspace
+        The open, held workspace.
+    owner
+        Whom the token stands for; writes from the pages carry this name.
+    base_path
+        Prefix of every address, "" or "/x".
+    start_processes
+        False leaves workers and jobs to somebody else.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        owner: Identity,
+        *,
+        base_path: str = "",
+        start_processes: bool = True,
+    ) -> None:
+        self.workspace = workspace
+        self.owner = owner
+        self.base_path = base_path
+        self.pictures = PictureCache()
+        self.children = Children(workspace)
+        self.start_processes = start_processes
+        self._local = threading.local()
+        self._surveys = _Recent(8)
+        self._indices = _Recent(2)
+        self._maps = _Recent(4)
+        self._scores = _Recent(4)
+        self._preparations: dict[str, tuple[float, Preparation]] = {}
+        self._prepare_lock = threading.Lock()
+
+    # Database and surveys
+
+    def db(self) -> LabelsDB:
+        """This thread's own connection to the label database."""
+        database: LabelsDB | None = getattr(self._local, "db", None)
+        if database is None:
+            database = LabelsDB(self.workspace.labels)
+            self._local.db = database
+        return database
+
+    def survey_names(self) -> list[str]:
+        """Names of the surveys in the workspace."""
+        return list_surveys(self.workspace)
+
+    def survey(self, name: str, version: int | None = None) -> Survey:
+        """The open survey, newest version unless told otherwise (`NotFound`)."""
+        folder = self.workspace.survey(name) / "versions"
+        try:
+            # Changes when a version comes, and when the survey was deleted and made anew.
+            stamp = os.stat(folder).st_mtime_ns
+        except OSError:
+            return Survey.open(self.workspace, name, version)
+        return self._surveys.get(
+            (name, version, stamp), lambda: Survey.open(self.workspace, name, version)
+        )
+
+    def survey_of(self, task: str) -> Survey:
+        """The survey of a task."""
+        return self.survey(self.db().task(task).survey)
+
+    def picture(self, survey: Survey, object_id: str, size_px: int) -> bytes:
+        """A PNG of the object, `size_px` rounded up to one of `PICTURE_SIZES`.
+
+        Raises
+        ------
+        NotFound
+            The survey has no such object, or the object no picture.
+        """
+        from core.display import render_png
+        from core.errors import NotFound
+
+        size = next((step for step in PICTURE_SIZES if step >= size_px), PICTURE_SIZES[-1])
+        row = survey.row(object_id)
+        if not survey.has_image[row]:
+            raise NotFound(f"The object {object_id} of the survey {survey.name} has no picture.")
+        key = (survey.manifest.content_hash, object_id, size)
+        return self.pictures.get(
+            key, lambda: render_png(survey.image(row), survey.manifest, size_px=size)
+        )
+
+    def columns(self, survey: Survey, row: int, limit: int = 24) -> dict[str, Any]:
+        """The object's catalogue columns as JSON values, at most `limit` of them."""
+        record = survey.catalogue.iloc[row]
+        names = [name for name in survey.catalogue.columns if name not in _ID_COLUMNS][:limit]
+        return {str(name): _plain(record[name]) for name in names}
+
+    # Embedding, map, scores
+
+    def neighbours(
+        self, survey: Survey, object_id: str, k: int
+    ) -> tuple[list[tuple[str, float]], str]:
+        """The nearest objects as (object_id, distance), and a sentence if there are none."""
+        from core.mapping import NeighbourIndex
+        from core.representation import load_embedding
+
+        try:
+            embedding = load_embedding(survey)
+        except NotReady as error:
+            return [], str(error)
+        row = survey.row(object_id)
+        if not embedding.mask[row]:
+            return [], "The encoder had nothing to see in this object."
+        index: NeighbourIndex = self._indices.get(
+            (survey.manifest.content_hash, embedding.run_id),
+            lambda: NeighbourIndex(embedding.values, embedding.mask),
+        )
+        rows, distances = index.query(np.array([row]), k + 1)
+        found = [
+            (str(survey.object_ids[int(near)]), float(distance))
+            for near, distance in zip(np.ravel(rows), np.ravel(distances), strict=True)
+            if int(near) not in (row, -1)
+        ]
+        return found[:k], ""
+
+    def map(self, survey: Survey) -> MapView:
+        """The newest map of the survey; PCA of its embedding until there is one (`NotReady`)."""
+        from core.representation import load_embedding
+
+        embedding = load_embedding(survey)
+        for record in finished_runs(survey, JobKind.MAP):
+            if record.config.get("survey_version", survey.version) != survey.version:
+                continue
+            of_run = str(record.config.get("embedding_run", embedding.run_id))
+            note = "" if of_run == embedding.run_id else "This map shows an older embedding."
+            path = record.path / "map.npy"
+            coordinates = self._maps.get(str(path), lambda p=path: np.load(p))  # type: ignore[misc]
+            if len(coordinates) != len(survey):
+                raise Damaged(
+                    f"The map {record.run_id} has {len(coordinates)} rows, but the survey"
+                    f" {survey.name} has {len(survey)}; make the map again."
+                )
+            return MapView(
+                coordinates,
+                str(record.config.get("projection", "umap")).upper(),
+                of_run,
+                record.run_id,
+                str(record.config.get("finished", "")),
+                note,
+            )
+        return self._pca(survey, embedding)
+
+    def _pca(self, survey: Survey, embedding: Any) -> MapView:
+        from core.mapping import pca_map
+
+        coordinates = self._maps.get(
+            ("pca", survey.manifest.content_hash, embedding.run_id),
+            lambda: pca_map(np.asarray(embedding.values), embedding.mask),
+        )
+        return MapView(
+            coordinates, "PCA", embedding.run_id, None, "", "PCA shown until UMAP is ready."
+        )
+
+    def scores(self, task: Task) -> Scores | None:
+        """The scores of the task's newest model, or None before the first ranking."""
+        survey = self.survey(task.survey)
+        for model in reversed(self.db().models(task.name)[-3:]):
+            if not model.scores_file or model.survey_version != survey.version:
+                continue
+            path = self.workspace.task_scores(task.name) / os.path.basename(model.scores_file)
+            try:
+                values = self._scores.get(str(path), lambda p=path: np.load(p))  # type: ignore[misc]
+            except OSError:
+                continue  # only the last few are kept: an older one may just have gone
+            if len(values) == len(survey):
+                return Scores(values, score_kind(model), model)
+        return None
+
+    # Processes
+
+    def prepare(self, survey: Survey) -> Preparation:
+        """Have the survey embedded and mapped, starting the jobs it lacks, and say how far."""
+        with self._prepare_lock:
+            checked, known = self._preparations.get(survey.name, (-math.inf, None))
+            if known is not None and time.monotonic() - checked < RECHECK_SECONDS:
+                return known
+            fresh = self._prepare(survey)
+            self._preparations[survey.name] = (time.monotonic(), fresh)
+            return fresh
+
+    def _prepare(self, survey: Survey) -> Preparation:
+        embedded = self._has_run(survey, JobKind.EMBED)
+        mapped = embedded and self._has_run(survey, JobKind.MAP)
+        if embedded and mapped:
+            return Preparation(True, True, "")
+        kind, doing = (
+            (JobKind.MAP, "The map is being made")
+            if embedded
+            else (JobKind.EMBED, "The survey is being embedded")
+        )
+        running = self.running(kind, survey.name)
+        if running is not None:
+            detail = f": {running.message}" if running.message else ""
+            return Preparation(embedded, False, f"{doing}{detail}", running.fraction)
+        if self.children.job_running(kind, survey.name):
+            return Preparation(embedded, False, f"{doing}: starting", 0.0)
+        error = self.children.job_error(kind, survey.name)
+        if error is not None:
+            return Preparation(embedded, False, "", None, error)
+        if not self.start_processes:
+            return Preparation(embedded, False, f"The job {kind.value} has not run yet.")
+        self.children.start_job(kind, survey.name, [survey.name])
+        return Preparation(embedded, False, f"{doing}: starting", 0.0)
+
+    @staticmethod
+    def _has_run(survey: Survey, kind: JobKind) -> bool:
+        return any(
+            record.config.get("survey_version", survey.version) == survey.version
+            for record in finished_runs(survey, kind)
+        )
+
+    def running(self, kind: JobKind, subject: str) -> RunRow | None:
+        """The registered run of this kind and subject that is running, whoever started it."""
+        for run in self.db().runs(50):
+            if (run.kind, run.subject, run.state) == (kind.value, subject, RunState.RUNNING):
+                return run
+        return None
+
+    def close(self) -> None:
+        """Stop the processes."""
+        self.children.close()
+
+
+_ID_COLUMNS = {"object_id", "group_id"}
+
+
+def score_kind(model: ModelRecord) -> ScoreKind:
+    """What a model's scores mean: before it has learnt anything they are anomaly scores."""
+    return ScoreKind.TARGET_PROBABILITY if model.learner else ScoreKind.ANOMALY
+
+
+def _plain(value: Any) -> Any:
+    """A catalogue value as JSON holds it: numpy's scalars unpacked, NaN and NaT as None."""
+    item = value.item() if isinstance(value, np.generic) else value
+    if item is None or isinstance(item, bool | int | str):
+        return item
+    if isinstance(item, float):
+        return item if math.isfinite(item) else None
+    text = str(item)
+    return None if text in ("NaT", "<NA>", "nan") else text
+
+
+_installed: Services | None = None
+
+
+def install(new: Services | None) -> None:
+    """Make `new` what `services()` returns; done once by app.py (and by tests)."""
+    global _installed
+    _installed = new
+
+
+def services() -> Services:
+    """The process's services."""
+    if _installed is None:
+        raise SkysiftError("Skysift's pages are served by `python app.py`; start that instead.")
+    return _installed
