@@ -47,6 +47,22 @@ def prepare_demo(workspace: Workspace, name: str) -> None:
         ensure_task(workspace, DEMO_TASKS[name])
 
 
+def embed_survey(workspace: Workspace, name: str, encoder: str = DEFAULT) -> None:
+    """Embed a survey as a recorded run."""
+    from core.run_jobs import run_embed
+
+    run_embed(workspace, name, encoder)
+
+
+def pretrain_network(
+    workspace: Workspace, names: Sequence[str], config: PretrainConfig, out: str | None = None
+) -> Path:
+    """Pretrain as a recorded run; the folder with the weights."""
+    from core.run_jobs import run_pretrain
+
+    return run_pretrain(workspace, names, config, None, Path(out) if out else None)
+
+
 def _demo(a: argparse.Namespace) -> str:
     from core.run_jobs import run_demo
 
@@ -66,7 +82,7 @@ def _import(a: argparse.Namespace) -> str:
     workspace = open_workspace(a.workspace)
     survey = run_import(workspace, Path(a.folder), a.name, a.size_px)
     rejects = survey.manifest.n_rejects
-    told = f" {rejects:,} could not be read, see {survey.path}/versions/{survey.version}/rejects.csv;"
+    told = f" {rejects:,} could not be read, see {survey.path}/rejects.csv;"
     return (
         f"{survey.name}: {len(survey):,} objects;{told if rejects else ''} next,"
         f" {NEXT_STEP.format(workspace=a.workspace)} and make a task for it there."

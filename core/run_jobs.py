@@ -261,7 +261,7 @@ def run_pretrain(
             progress(0.0, "timing a few steps to turn the minutes into steps")
             config = steps_within(source, len(source), config, minutes * 60)
         # A crash leaves this folder behind, and the same command then goes on from it.
-        checkpoint = subject.path / "checkpoints" / f"vicreg-{_fingerprint(surveys, config)}"
+        checkpoint = subject.folder / "checkpoints" / f"vicreg-{_fingerprint(surveys, config)}"
         trained = pretrain(
             source, len(source), config, checkpoint=checkpoint, progress=progress
         )

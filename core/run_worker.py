@@ -181,7 +181,6 @@ class _Worker:
                 survey_version=self.survey.version,
                 seed=self.task.seed,
                 state=ranking.state,
-                score_kind=str(ranking.score_kind),
                 seconds=round(time.monotonic() - began, 4),
                 scores_file=scores_file,
             ),

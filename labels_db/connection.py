@@ -18,9 +18,6 @@ from labels_db.faults import damaged, database_errors
 
 BUSY_TIMEOUT_MS = 10_000
 
-_MAGIC = b"SQLite format 3\x00"
-_HEADER_BYTES = 100
-
 
 class Connection:
     """Opens `path`, creating it or migrating it if need be; base of the parts of `LabelsDB`.
@@ -47,7 +44,7 @@ class Connection:
         self._busy_timeout_ms = busy_timeout_ms
         self._seen = (0, 0)
         self._changes_seen = 0
-        self._check_header()
+        self._check_place()
         with database_errors(self.path):
             self._conn = sqlite3.connect(
                 self.path, timeout=busy_timeout_ms / 1000, isolation_level=None
@@ -129,8 +126,7 @@ class Connection:
         rows = self._rows(sql, parameters)
         return rows[0][0] if rows else None
 
-    def _check_header(self) -> None:
-        """Refuse what is not ours before SQLite touches it (opening alone may write)."""
+    def _check_place(self) -> None:
         if not self.path.parent.is_dir():
             raise BadInput(
                 f"The folder {self.path.parent} for the label database is not there; make it"
@@ -138,25 +134,21 @@ class Connection:
             )
         if self.path.is_dir():
             raise BadInput(f"The label database is a file, but {self.path} is a folder.")
-        try:
-            with open(self.path, "rb") as file:
-                header = file.read(_HEADER_BYTES)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise BadInput(
-                f"{self.path} cannot be read by this user ({error.strerror}); change its"
-                " permissions or name another path."
-            ) from None
-        if not header:
-            return
-        if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-            raise damaged(self.path)
-        # https://www.sqlite.org/fileformat.html#the_database_header, offsets 60 and 68
-        version, owner = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
-        if owner not in (0, schema.APPLICATION_ID) or (owner == 0 and version > 0):
+
+    def _refuse_foreign(self) -> int:
+        """Return the file's version, having refused another program's file or a newer one.
+
+        This only reads, and through SQLite: were the file opened and closed by hand, as for a
+        look at its header, all locks that other connections of this process hold on it would
+        be gone (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        """
+        version = int(self._value("PRAGMA user_version"))
+        owner = self._value("PRAGMA application_id")
+        is_empty = version == owner == 0 and not self._rows("SELECT 1 FROM sqlite_master LIMIT 1")
+        if not is_empty and (owner != schema.APPLICATION_ID or version < 1):
             raise damaged(self.path, "it belongs to another program")
         self._refuse_newer(version)
+        return version
 
     def _refuse_newer(self, version: int) -> None:
         newest = schema.MIGRATIONS[-1].version
@@ -168,15 +160,18 @@ class Connection:
 
     def _set_up(self) -> None:
         conn = self._conn
-        # Once more and before any write: the newest version may stand in the WAL alone.
-        self._refuse_newer(self._value("PRAGMA user_version"))
+        # The three things it reads must be of one moment: another process may be migrating.
+        conn.execute("BEGIN")
+        version = self._refuse_foreign()
+        conn.execute("COMMIT")
         self._switch_to_wal()
         # FULL: a commit is on the disk when it returns, so that an acknowledged label
         # survives a power cut. fullfsync makes macOS do what it says; elsewhere it is nothing.
         for pragma in ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON"):
             conn.execute(f"PRAGMA {pragma}")
         self._tables = sqlite_utils.Database(conn, strict=True, execute_plugins=False)
-        self._migrate()
+        if version < schema.MIGRATIONS[-1].version:
+            self._migrate()
 
     def _switch_to_wal(self) -> None:
         # Of several processes that open a new file at once all but one are refused at once:
@@ -199,17 +194,11 @@ class Connection:
             return
 
     def _migrate(self) -> None:
-        newest = schema.MIGRATIONS[-1].version
-        while (version := self._value("PRAGMA user_version")) < newest:
-            with self._write() as conn:
+        for migration in schema.MIGRATIONS:
+            with self._write():
                 # Another process may have been first while this one waited for the lock.
-                version = conn.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0 and conn.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    raise damaged(self.path, "it belongs to another program")
-                following = [m for m in schema.MIGRATIONS if m.version == version + 1]
-                if following:
-                    schema.migrate_one(self._tables, following[0])
-        self._refuse_newer(version)
+                if self._refuse_foreign() < migration.version:
+                    schema.migrate_one(self._tables, migration)
 
 
 _WRONG_COUNTS = """

@@ -30,7 +30,7 @@ class Pool:
     embedding
         (N, D) float32, prepared: finite, standardised over the survey (see `prepare`).
     mask
-        (N,) bool, True where the encoder had nothing to see.
+        (N,) bool, False where the encoder had nothing to see.
     unlabelled
         (U,) int, ascending: the rows that may be drawn.
     labelled, answers

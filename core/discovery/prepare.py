@@ -17,8 +17,8 @@ def prepare(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nda
     """Standardise an embedding over the survey and fill what is missing.
 
     Each column is centred and scaled by the mean and standard deviation of its finite values
-    among the unmasked rows, then clipped to +-`CLIP`; a constant or empty column becomes zero.
-    Masked rows and non-finite values take the mean. Rows that lack anything are kept (the
+    among the rows seen, then clipped to +-`CLIP`; a constant or empty column becomes zero.
+    Unseen rows and non-finite values take the mean. Rows that lack anything are kept (the
     unmeasurable is often the odd) and told apart by one more column: sqrt(D) where something is
     missing, else 0, the distance of a usual row from the mean. It is there only if any row
     lacks something.
@@ -26,7 +26,7 @@ def prepare(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nda
     Parameters
     ----------
     embedding : (N, D) array of numbers
-    mask : (N,) bool, True where the encoder had nothing to see
+    mask : (N,) bool, False where the encoder had nothing to see
 
     Returns
     -------
@@ -52,11 +52,12 @@ def prepare(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nda
         )
     mean, deviation = _moments(embedding, mask)
     n, d = embedding.shape
-    unseen = mask.copy()
+    unseen = ~mask
     values = np.empty((n, d), dtype=np.float32)
     for part in _chunks(n):
-        block = (embedding[part].astype(np.float64) - mean) / deviation
-        missing = ~np.isfinite(block) | mask[part, None]
+        with np.errstate(invalid="ignore"):  # inf / inf: found missing on the next line
+            block = (embedding[part].astype(np.float64) - mean) / deviation
+        missing = ~(np.isfinite(block) & mask[part, None])
         block[missing] = 0
         unseen[part] |= missing.any(axis=1)
         values[part] = np.clip(block, -CLIP, CLIP)
@@ -71,25 +72,22 @@ def _chunks(n: int) -> list[slice]:
 
 
 def _moments(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(D,) mean and standard deviation of the finite unmasked values, in two float64 passes.
+    """(D,) mean and standard deviation of the finite values of the rows seen, in two float64 passes.
 
     A deviation that is nothing beside the column's size (rounding of a constant) is given as 1.
     """
     d = embedding.shape[1]
     total, count, square = np.zeros(d), np.zeros(d), np.zeros(d)
-
-    def blocks() -> list[slice]:
-        return _chunks(len(embedding))
-
-    for part in blocks():
-        block = embedding[part][~mask[part]].astype(np.float64)
+    for part in _chunks(len(embedding)):
+        block = embedding[part][mask[part]].astype(np.float64)
         finite = np.isfinite(block)
         total += np.where(finite, block, 0).sum(axis=0)
         count += finite.sum(axis=0)
     mean = total / np.maximum(count, 1)
-    for part in blocks():
-        block = embedding[part][~mask[part]].astype(np.float64)
-        square += np.where(np.isfinite(block), block - mean, 0).__pow__(2).sum(axis=0)
+    for part in _chunks(len(embedding)):
+        block = embedding[part][mask[part]].astype(np.float64)
+        with np.errstate(over="ignore"):  # beyond 1e154: the column has no usable spread
+            square += (np.where(np.isfinite(block), block - mean, 0) ** 2).sum(axis=0)
     deviation = np.sqrt(square / np.maximum(count, 1))
     flat = deviation <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
     return mean, np.where(flat, np.inf, deviation)

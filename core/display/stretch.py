@@ -13,7 +13,9 @@ _KNEE_SIGMA = 2.0
 
 _WHITE_SIGMA = 150.0
 """White lies at most this many sky noises above the sky: with white at the brightest star of a
-survey its galaxies would hardly show, and one band's artefact would tint every picture."""
+survey its galaxies would hardly show."""
+
+_HUGE = 1e30
 
 
 def to_rgb(
@@ -67,25 +69,37 @@ def to_rgb(
 
 
 def _lupton(image: np.ndarray, low: np.ndarray, high: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    low = np.where(np.isfinite(low), low, 0.0)
-    noise = np.where(np.isfinite(sigma) & (sigma > 0), sigma, 0.0)
-    span = np.where(np.isfinite(high), high, low) - low
-    span = np.where(span > 0, span, np.where(noise > 0, noise, 1.0))
-    # Each band has its own white, which makes an average galaxy whitish.
-    span = np.where(noise > 0, np.minimum(span, _WHITE_SIGMA * noise), span)
-    values = np.asarray(image, dtype=np.float64)
-    # In place of what is not finite: sky for NaN, the limits for the infinities.
-    values = np.where(np.isnan(values), low[:, None, None], values)
+    # The bounds lie far beyond any survey's units and keep the arithmetic finite.
+    low = np.clip(np.nan_to_num(low, posinf=0.0, neginf=0.0), -_HUGE, _HUGE)
+    high = np.clip(np.where(np.isfinite(high), high, low), -_HUGE, _HUGE)
+    noise = np.where(np.isfinite(sigma) & (sigma > 1 / _HUGE), np.minimum(sigma, _HUGE), 0.0)
+    span = high - low
+    span = np.where(span > 1 / _HUGE, span, np.where(noise > 0, noise, 1.0))
+    if (noise > 0).all():
+        span = _white_above_sky(span, noise)
+    # A pixel that is NaN shows as sky, an infinite one as black or white.
+    values = np.where(np.isnan(image), low[:, None, None], np.clip(image, -_HUGE, _HUGE))
     scaled = np.clip((values - low[:, None, None]) / span[:, None, None], -1e6, 1e6)
     planes = np.clip(_three_planes(scaled), 0.0, None)
     # A survey without noise still gets a stretch: linear up to a hundredth of white.
-    knee = max(_KNEE_SIGMA * float(np.mean(noise / span)), 0.01)
+    knee = max(_KNEE_SIGMA * float(np.mean(np.minimum(noise / span, 1.0))), 0.01)
     brightness = planes.mean(axis=0)
     stretched = np.arcsinh(brightness / knee) / np.arcsinh(1.0 / knee)
     factor = np.divide(stretched, brightness, out=np.zeros_like(brightness), where=brightness > 0)
     planes = planes * factor
     # Brighter than white: all three are lowered together, which keeps the colour.
     return planes / np.maximum(planes.max(axis=0), 1.0)
+
+
+def _white_above_sky(span: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Where white lies a band: at its brightest objects, or `_WHITE_SIGMA` if that is less.
+
+    The bands' brightest objects balance the colours (an average galaxy comes out whitish), but
+    only within a factor of two of the balance of their noises, which no artefact can upset.
+    """
+    reach = span / noise
+    middle = float(np.median(reach))
+    return np.minimum(middle, _WHITE_SIGMA) * noise * np.clip(reach / middle, 0.5, 2.0)
 
 
 def _three_planes(values: np.ndarray) -> np.ndarray:

@@ -106,6 +106,7 @@ def find_sources(
         tuple(min(box_px, side) for side in values.shape),
         coverage_mask=missing if missing.any() else None,
         filter_size=3,
+        exclude_percentile=80.0,
         sigma_clip=SigmaClip(sigma=3.0, maxiters=10),
         bkg_estimator=MedianBackground(),
     )

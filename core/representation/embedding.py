@@ -78,7 +78,7 @@ def embed(
         finite = np.isfinite(values).all(axis=1)
         np.save(run.path / "mask.npy", mask & finite)
         values.flush()  # type: ignore[attr-defined]
-        run.config.update(model.save(run.path), dimensions=int(values.shape[1]))
+        run.result.update(model.save(run.path), dimensions=int(values.shape[1]))
     return load_embedding(survey, name)
 
 
@@ -102,7 +102,8 @@ def load_embedding(survey: Survey, encoder: str = DEFAULT) -> Embedding:
     for record in finished_runs(survey, JobKind.EMBED):
         if record.config.get("encoder") != name:
             continue
-        if record.config.get("survey_version") != survey.version:
+        about = record.record["survey"] or {}
+        if about.get("version") != survey.version:
             continue
         values = np.load(record.path / "embedding.npy", mmap_mode="r")
         mask = np.load(record.path / "mask.npy")

@@ -51,7 +51,10 @@ class CatalogueWriter:
         self._flush()
         schema = _joined(self._schemas)
         digests = [(field.name, str(field.type), ColumnHash()) for field in schema]
-        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        # Page checksums make a damaged page an error instead of a wrong number.
+        with pq.ParquetWriter(
+            target, schema, compression="zstd", write_page_checksum=True
+        ) as writer:
             for number in range(len(self._schemas)):
                 table = _fitted(pq.read_table(self._part(number)), schema)
                 _update(digests, table)
@@ -76,7 +79,7 @@ class CatalogueWriter:
 
 def read_object_ids(path: Path) -> np.ndarray:
     """The object ids, (N,) array of str objects."""
-    table = pq.read_table(path, columns=["object_id"])
+    table = pq.read_table(path, columns=["object_id"], page_checksum_verification=True)
     return np.array(table.column("object_id").to_pylist(), dtype=object)
 
 
@@ -86,7 +89,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     Whole numbers and truth values with missing cells keep their kind (pandas' Int64 and
     boolean), since a float would lose the last digits of a survey's 64-bit ids.
     """
-    table = pq.read_table(path)
+    table = pq.read_table(path, page_checksum_verification=True)
     frame = {}
     for name in table.column_names:
         column = table.column(name)
@@ -104,7 +107,7 @@ def count_rows(path: Path) -> int:
 
 def hash_columns(path: Path) -> list[tuple[str, str, ColumnHash]]:
     """Name, type and digest of every column, as `CatalogueWriter.finish` gave them."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         digests = [(field.name, str(field.type), ColumnHash()) for field in file.schema_arrow]
         for batch in file.iter_batches(ROW_GROUP):
             _update(digests, pa.Table.from_batches([batch]))

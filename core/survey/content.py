@@ -41,18 +41,19 @@ class ColumnHash:
 
 
 class PixelHash:
-    """SHA-256 of presence mask and pixels in row order, fed in pieces of any length."""
+    """SHA-256 of presence mask and pixels, fed one object at a time in row order."""
 
     def __init__(self) -> None:
         self._has_image = hashlib.sha256()
         self._pixels = hashlib.sha256()
 
-    def update(self, images: np.ndarray, has_image: np.ndarray) -> None:
-        """Take in `images` (B, band, y, x) and `has_image` (B,) bool; absent ones count not."""
-        self._has_image.update(has_image.astype(np.uint8).tobytes())
-        present = images if has_image.all() else images[has_image]
-        little_endian = present.dtype.newbyteorder("<")
-        self._pixels.update(np.ascontiguousarray(present, little_endian).data)
+    def add(self, image: np.ndarray | None) -> None:
+        """Take in the image (band, y, x) of the next row, `None` where there is none."""
+        if image is None:
+            self._has_image.update(b"\0")
+            return
+        self._has_image.update(b"\1")
+        self._pixels.update(np.ascontiguousarray(image, image.dtype.newbyteorder("<")).data)
 
     def hexdigest(self) -> str:
         return self._has_image.hexdigest() + self._pixels.hexdigest()

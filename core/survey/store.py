@@ -170,11 +170,12 @@ class Survey:
         with _reading(self.path / "catalogue.parquet"):
             columns = hash_columns(self.path / "catalogue.parquet")
         pixels = PixelHash()
-        mask = self._pixels.mask()
-        # From the file each time: `has_image` may have been read before the damage.
+        mask = self._pixels.mask()  # from the file: `has_image` may be older than the damage
         for start in range(0, len(self), self._pixels.shard_objects):
             stop = min(start + self._pixels.shard_objects, len(self))
-            pixels.update(self._pixels.block(start, stop), mask[start:stop])
+            block = self._pixels.block(start, stop)
+            for image, present in zip(block, mask[start:stop], strict=True):
+                pixels.add(image if present else None)
         manifest = self.manifest
         found = content_hash(
             manifest.bands, manifest.dtype, manifest.cutout_size_px, columns, pixels

@@ -264,11 +264,9 @@ class SurveyWriter:
         return image
 
     def _take_image(self, image: np.ndarray | None) -> None:
-        if image is None:
-            self._hash.update(np.empty((0, 0, 0, 0), self._dtype), np.zeros(1, bool))
-        else:
+        if image is not None:
             self._limits.offer(len(self._row_of), image)
-            self._hash.update(image[None], np.ones(1, bool))
+        self._hash.add(image)
         self._pixels.add(image)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.survey import Survey
 from core.vocabulary import CONTROL_SAMPLER
-from labels_db import LabelsDB, ModelRecord, QueueItem, Task
+from labels_db import ModelRecord, QueueItem, Task
 from pages._server.processes import WorkerState, WorkerStatus
 from pages._server.services import Services, score_kind
 
@@ -19,6 +19,11 @@ FAILED = "failed"
 WAITING = "waiting"
 READY = "ready"
 DRY = "dry"
+
+CONTROL_WORDS = (
+    "A control: the next of the task's fixed random order, whatever the model thinks. It keeps"
+    " the estimate of what was missed honest; answer it like any other."
+)
 
 
 def _model(model: ModelRecord | None) -> dict[str, Any] | None:
@@ -75,16 +80,6 @@ def _status(services: Services, task: Task, survey: Survey) -> dict[str, Any]:
     return {"state": READY, "message": note, "fraction": preparation.fraction}
 
 
-def _progress(database: LabelsDB, task: str) -> dict[str, Any]:
-    counts = database.counts(task)
-    labelled = database.current_labels(task)
-    skipped = database.skipped(task)
-    return {
-        "counts": counts,
-        "n_answers": len(labelled) + sum(1 for name in skipped if name not in labelled),
-    }
-
-
 def task_payload(services: Services, name: str) -> dict[str, Any]:
     """GET api/task: the question, how far it is, and what its model and worker do."""
     database = services.db()
@@ -98,7 +93,8 @@ def task_payload(services: Services, name: str) -> dict[str, Any]:
             {"name": name, "key": str(key)} for key, name in enumerate(task.classes, start=1)
         ],
         "target": task.target,
-        **_progress(database, task.name),
+        "counts": database.counts(task.name),
+        "n_answers": database.n_answers(task.name),
         "n_objects": len(survey),
         "survey": survey.name,
         "survey_version": survey.version,
@@ -108,6 +104,7 @@ def task_payload(services: Services, name: str) -> dict[str, Any]:
         "model": _model(database.latest_model(task.name)),
         "worker": _status(services, task, survey),
         "annotator": services.owner.annotator,
+        "samplers": {**services.sampler_words(), CONTROL_SAMPLER: CONTROL_WORDS},
     }
 
 
@@ -154,8 +151,7 @@ def queue_payload(
     answer["items"] = [_item(services, survey, item, kind) for item in items]
     if items or exclude:
         return answer
-    progress = _progress(database, task.name)
-    if progress["n_answers"] >= len(survey):
+    if database.n_answers(task.name) >= len(survey):
         answer["condition"] = DRY
         answer["state"] = "Every object has an answer."
     elif status["state"] == READY:
@@ -173,8 +169,7 @@ def object_payload(services: Services, name: str, object_id: str) -> dict[str, A
     row = survey.row(object_id)
     scores = services.scores(task)
     score = float(scores.values[row]) if scores is not None else None
-    history = database.history(task.name, object_id)
-    label = database.current_labels(task.name).get(object_id)
+    label = database.current_label(task.name, object_id)
     return {
         "object_id": object_id,
         "sampler": None,
@@ -186,7 +181,7 @@ def object_payload(services: Services, name: str, object_id: str) -> dict[str, A
         "columns": services.columns(survey, row),
         "label": label.class_name if label is not None else None,
         "flagged": object_id in database.flagged(task.name),
-        "notes": [event.note for event in history if event.note],
+        "notes": [event.note for event in database.notes(task.name, object_id)],
     }
 
 
@@ -198,16 +193,14 @@ def neighbours_payload(
     task = database.task(name)
     survey = services.survey(task.survey)
     near, state = services.neighbours(survey, object_id, k)
-    labels = database.current_labels(task.name)
-    return {
-        "object_id": object_id,
-        "items": [
+    items = []
+    for other, distance in near:
+        label = database.current_label(task.name, other)
+        items.append(
             {
                 "object_id": other,
                 "distance": distance,
-                "label": labels[other].class_name if other in labels else None,
+                "label": label.class_name if label is not None else None,
             }
-            for other, distance in near
-        ],
-        "state": state,
-    }
+        )
+    return {"object_id": object_id, "items": items, "state": state}

@@ -31,8 +31,6 @@ LAST_RETRY_SECONDS = 60.0
 HEALTHY_SECONDS = 30.0
 """A worker that lived this long counts as healthy: its next restart does not wait."""
 KEPT_LOG_BYTES = 1_000_000
-WAITING_EXIT = 3
-"""`core.run` ends with this code when it has to wait for something (`NotReady`)."""
 
 
 class WorkerState(StrEnum):
@@ -101,7 +99,7 @@ class Children:
             worker.failures = 0
         wait = min(FIRST_RETRY_SECONDS * 2**worker.failures, LAST_RETRY_SECONDS)
         worker.failures += 1
-        worker.retry_at = now + (FIRST_RETRY_SECONDS if code == WAITING_EXIT else wait)
+        worker.retry_at = now + wait
         worker.message = _last_line(worker.child.log) or f"The worker ended with code {code}."
         _close_input(worker.child.process)
         worker.child = None
@@ -190,4 +188,5 @@ def _last_line(log: Path) -> str:
             lines = handle.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return last.removeprefix("skysift: ")

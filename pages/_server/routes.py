@@ -32,7 +32,7 @@ from core.errors import (
     StorageFull,
     TooNew,
 )
-from core.vocabulary import MAX_NOTE_LENGTH, Action, checked_object_id
+from core.vocabulary import MAX_NOTE_LENGTH, Action, JobKind, checked_object_id
 from labels_db import NewEvent
 from pages._server import payloads
 from pages._server.identity import Identity, identity_of
@@ -109,6 +109,7 @@ def make_routes(services: Services) -> list[Route]:
         route("/api/image", _image, "GET"),
         route("/api/events", _event, "POST"),
         route("/api/undo", _undo, "POST"),
+        route("/api/prepare", _prepare, "POST"),
     ]
 
 
@@ -316,3 +317,14 @@ def _undo(services: Services, _request: Request, who: Identity, body: dict[str, 
             "n_answers": ack.n_answers,
         }
     )
+
+
+def _prepare(
+    services: Services, _request: Request, _who: Identity, body: dict[str, Any]
+) -> Response:
+    """Start the job that failed again."""
+    task = services.db().task(_needed(body, "task", 64))
+    survey = services.survey(task.survey)
+    if not services.prepare(survey).embedded:
+        services.restart_job(JobKind.EMBED, survey)
+    return _json({"state": services.prepare(survey).sentence})

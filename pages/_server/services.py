@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Damaged, NotReady, SkysiftError
-from core.survey import Survey, finished_runs, list_surveys
+from core.survey import RunRecord, Survey, finished_runs, list_surveys
 from core.vocabulary import JobKind, RunState, ScoreKind
 from core.workspace import Workspace
 from labels_db import LabelsDB, ModelRecord, RunRow, Task
@@ -29,8 +29,9 @@ from pages._server.processes import Children
 
 if TYPE_CHECKING:
     from core.mapping import NeighbourIndex
+    from core.representation import Embedding
 
-__all__ = ["MapView", "Preparation", "Scores", "Services", "install", "services"]
+__all__ = ["MapView", "Preparation", "Scores", "Services", "install", "score_kind", "services"]
 
 T = TypeVar("T")
 RECHECK_SECONDS = 1.0
@@ -127,11 +128,14 @@ class Services:
         self.start_processes = start_processes
         self._local = threading.local()
         self._surveys = _Recent(8)
+        self._embeddings = _Recent(4)
         self._indices = _Recent(2)
         self._maps = _Recent(4)
         self._scores = _Recent(4)
         self._preparations: dict[str, tuple[float, Preparation]] = {}
         self._prepare_lock = threading.Lock()
+        self._sampler_words: dict[str, str] = {}
+        self._warm = threading.Event()
 
     # Database and surveys
 
@@ -191,15 +195,27 @@ class Services:
 
     # Embedding, map, scores
 
+    def embedding(self, survey: Survey) -> Embedding:
+        """The survey's newest embedding (`NotReady`), kept open."""
+        from core.representation import load_embedding
+
+        try:
+            # Changes when a run comes: an embedding is renamed into its place when whole.
+            stamp = os.stat(survey.folder / "runs").st_mtime_ns
+        except OSError:
+            return load_embedding(survey)
+        return self._embeddings.get(
+            (survey.manifest.content_hash, stamp), lambda: load_embedding(survey)
+        )
+
     def neighbours(
         self, survey: Survey, object_id: str, k: int
     ) -> tuple[list[tuple[str, float]], str]:
         """The nearest objects as (object_id, distance), and a sentence if there are none."""
         from core.mapping import NeighbourIndex
-        from core.representation import load_embedding
 
         try:
-            embedding = load_embedding(survey)
+            embedding = self.embedding(survey)
         except NotReady as error:
             return [], str(error)
         row = survey.row(object_id)
@@ -209,21 +225,19 @@ class Services:
             (survey.manifest.content_hash, embedding.run_id),
             lambda: NeighbourIndex(embedding.values, embedding.mask),
         )
-        rows, distances = index.query(np.array([row]), k + 1)
+        rows, distances = index.query(row, k)
         found = [
             (str(survey.object_ids[int(near)]), float(distance))
             for near, distance in zip(np.ravel(rows), np.ravel(distances), strict=True)
-            if int(near) not in (row, -1)
+            if near >= 0
         ]
-        return found[:k], ""
+        return found, ""
 
     def map(self, survey: Survey) -> MapView:
         """The newest map of the survey; PCA of its embedding until there is one (`NotReady`)."""
-        from core.representation import load_embedding
-
-        embedding = load_embedding(survey)
+        embedding = self.embedding(survey)
         for record in finished_runs(survey, JobKind.MAP):
-            if record.config.get("survey_version", survey.version) != survey.version:
+            if not _is_of(survey, record):
                 continue
             of_run = str(record.config.get("embedding_run", embedding.run_id))
             note = "" if of_run == embedding.run_id else "This map shows an older embedding."
@@ -239,12 +253,12 @@ class Services:
                 str(record.config.get("projection", "umap")).upper(),
                 of_run,
                 record.run_id,
-                str(record.config.get("finished", "")),
+                str(record.record.get("finished", "")),
                 note,
             )
         return self._pca(survey, embedding)
 
-    def _pca(self, survey: Survey, embedding: Any) -> MapView:
+    def _pca(self, survey: Survey, embedding: Embedding) -> MapView:
         from core.mapping import pca_map
 
         coordinates = self._maps.get(
@@ -283,8 +297,10 @@ class Services:
             return fresh
 
     def _prepare(self, survey: Survey) -> Preparation:
-        embedded = self._has_run(survey, JobKind.EMBED)
-        mapped = embedded and self._has_run(survey, JobKind.MAP)
+        embedded = self._is_embedded(survey)
+        mapped = embedded and any(
+            _is_of(survey, record) for record in finished_runs(survey, JobKind.MAP)
+        )
         if embedded and mapped:
             return Preparation(True, True, "")
         kind, doing = (
@@ -306,12 +322,17 @@ class Services:
         self.children.start_job(kind, survey.name, [survey.name])
         return Preparation(embedded, False, f"{doing}: starting", 0.0)
 
-    @staticmethod
-    def _has_run(survey: Survey, kind: JobKind) -> bool:
-        return any(
-            record.config.get("survey_version", survey.version) == survey.version
-            for record in finished_runs(survey, kind)
-        )
+    def _is_embedded(self, survey: Survey) -> bool:
+        if not self._warm.is_set():
+            # Loading an embedding imports torch. Just after the start any embedding will do
+            # for an answer; which encoder made it is asked again in a few seconds.
+            runs = finished_runs(survey, JobKind.EMBED)
+            return any(_is_of(survey, record) for record in runs)
+        try:
+            self.embedding(survey)
+        except NotReady:
+            return False
+        return True
 
     def running(self, kind: JobKind, subject: str) -> RunRow | None:
         """The registered run of this kind and subject that is running, whoever started it."""
@@ -319,6 +340,32 @@ class Services:
             if (run.kind, run.subject, run.state) == (kind.value, subject, RunState.RUNNING):
                 return run
         return None
+
+    def restart_job(self, kind: JobKind, survey: Survey) -> None:
+        """Start a job of the survey again, after it failed or for a newer result."""
+        self.children.start_job(kind, survey.name, [survey.name])
+        with self._prepare_lock:
+            self._preparations.pop(survey.name, None)
+
+    def sampler_words(self) -> dict[str, str]:
+        """What each sampler shows, in words; empty until `warm_up` has come that far."""
+        return self._sampler_words
+
+    def warm_up(self) -> None:
+        """Import in the background what takes seconds, so that no request waits for it."""
+
+        def load() -> None:
+            from core.discovery import SAMPLERS
+
+            self._sampler_words = {
+                name: f"Showing {entry.description}." for name, entry in SAMPLERS.items()
+            }
+            import core.mapping
+            import core.representation  # noqa: F401
+
+            self._warm.set()
+
+        threading.Thread(target=load, name="warm-up", daemon=True).start()
 
     def close(self) -> None:
         """Stop the processes."""
@@ -328,8 +375,14 @@ class Services:
 _ID_COLUMNS = {"object_id", "group_id"}
 
 
+def _is_of(survey: Survey, record: RunRecord) -> bool:
+    """True if the run is about this version of the survey, and not one of the same name."""
+    about = record.record.get("survey") or {}
+    return bool(about.get("content_hash") == survey.manifest.content_hash)
+
+
 def score_kind(model: ModelRecord) -> ScoreKind:
-    """What a model's scores mean: before it has learnt anything they are anomaly scores."""
+    """What a model's scores mean: before anything is learnt they are anomaly scores."""
     return ScoreKind.TARGET_PROBABILITY if model.learner else ScoreKind.ANOMALY
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import i0
 
 from core.survey.demos._profiles import BLOB, Component, Painted
 
@@ -159,7 +160,9 @@ def _fill_late(rng: np.random.Generator, galaxy: Galaxy) -> None:
     roundness = max(galaxy.axis_ratio, float(rng.uniform(0.6, 0.95)))
     parts.append(Component(bulge_flux, x, y, n, bulge_radius, roundness, angle))
     disc_flux = flux(disc_light, disc_g_r, disc_r_i)
-    arms = Arms.draw(rng) if galaxy.axis_ratio > 0.35 and rng.random() < 0.7 else None
+    # Arms narrower than the seeing would be lost in it and alias on the painting grid.
+    may_have_arms = galaxy.axis_ratio > 0.35 and galaxy.radius_arcsec > 1.2
+    arms = Arms.draw(rng) if may_have_arms and rng.random() < 0.7 else None
     if arms is None:
         parts.append(
             Component(disc_flux, x, y, 1.0, galaxy.radius_arcsec, galaxy.axis_ratio, angle)
@@ -206,18 +209,22 @@ def _spiral_disc(galaxy: Galaxy, disc_flux: np.ndarray, arms: Arms) -> Painted:
         along, across = dx * cos + dy * sin, (dy * cos - dx * sin) / q
         radius = np.hypot(along, across) / scale
         theta = np.arctan2(across, along)
-        winding = np.log(np.maximum(radius, 0.05)) / arms.tan_pitch
+        winding = np.log(np.maximum(radius, 0.3)) / arms.tan_pitch
         wave = np.cos(arms.number * (theta - winding) - arms.phase)
-        grown = 1 - np.exp(-((radius / 0.9) ** 2))
+        wave *= 1 - np.exp(-((radius / 0.9) ** 2))
         smooth = np.exp(-radius)
+        # The ring's mean, I0, is looked up: it is a function of the radius alone.
+        rings = np.linspace(0, 5, 501)
+        grown = 1 - np.exp(-((rings / 0.9) ** 2))
         return np.stack(
             [
-                peak * smooth * np.exp(k * grown * wave) / np.i0(k * grown)
+                smooth * np.exp(k * wave) * np.interp(radius, rings, peak / i0(k * grown))
                 for peak, k in zip(centre, arms.contrast, strict=True)
             ]
         )
 
-    return Painted(brightness)
+    # The cusp of a small disc needs the finer grid to keep its flux within 2 %.
+    return Painted(brightness, oversampling=2 if scale * q > 0.6 else 3)
 
 
 def _small_knots(

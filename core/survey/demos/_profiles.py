@@ -137,29 +137,33 @@ def effective_pixels(psf: Psf, pixel_scale_arcsec: float) -> np.ndarray:
     return 1 / overlap.sum(axis=(1, 2))
 
 
-@lru_cache(maxsize=32)
 def sersic_mixture(index: float) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a Sersic profile of half-light radius 1 by round Gaussians.
+    """Return a profile of half-light radius 1 as a mixture of round Gaussians.
 
-    Returns the shares of the flux (K,), adding up to 1, and the variances (K,) in units of the
-    half-light radius squared. Non-negative least squares on a logarithmic grid of widths, over
-    the light per radius 2 pi r I(r) so that what is fitted is flux, not the cusp. The residual
-    in the curve of growth of the profile, cut softly at 8 to 12 half-light radii, is below 1 %
-    of the total.
+    The shares of the flux (K,) add up to 1; the variances (K,) are in units of the half-light
+    radius squared (for `BLOB`, of its sigma squared).
     """
     if index == POINT:
         return np.ones(1), np.zeros(1)
     if index == BLOB:
         return np.ones(1), np.ones(1)
-    nearest = min(SERSIC_INDICES, key=lambda n: abs(n - index))
-    b = float(gammaincinv(2 * nearest, 0.5))
-    log_radius = np.linspace(np.log(0.003), np.log(_TRUNCATION_RE * 1.5), 400)
-    radius = np.exp(log_radius)
-    norm = b ** (2 * nearest) / (2 * np.pi * nearest * gamma(2 * nearest))
-    profile = norm * np.exp(-b * radius ** (1 / nearest))
+    return _fitted_mixture(min(SERSIC_INDICES, key=lambda n: abs(n - index)))
+
+
+@lru_cache(maxsize=len(SERSIC_INDICES))
+def _fitted_mixture(n: float) -> tuple[np.ndarray, np.ndarray]:
+    """Fit by non-negative least squares on a logarithmic grid of widths.
+
+    What is fitted is the light per step of radius, 2 pi r I(r), not the cusp. The residual in
+    the curve of growth of the profile, cut softly at 8 to 12 half-light radii, is below 1 % of
+    the total.
+    """
+    b = float(gammaincinv(2 * n, 0.5))
+    radius = np.geomspace(0.003, 1.5 * _TRUNCATION_RE, 400)
+    norm = b ** (2 * n) / (2 * np.pi * n * gamma(2 * n))
     # A soft end: a hard one would ring, as no Gaussian has an edge.
     fade = np.clip((1.5 * _TRUNCATION_RE - radius) / (0.5 * _TRUNCATION_RE), 0, 1)
-    profile = profile * fade
+    profile = norm * np.exp(-b * radius ** (1 / n)) * fade
     sigmas = np.geomspace(0.02, 4.5, 12)
     basis = np.exp(-(radius[:, None] ** 2) / (2 * sigmas**2)) / (2 * np.pi * sigmas**2)
     weight = 2 * np.pi * radius**2  # light per step of log radius

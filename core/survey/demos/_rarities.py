@@ -1,7 +1,7 @@
 """The rare and the misleading of the simulated survey, each by a fixed recipe.
 
-Dual nuclei and their confusers share the host galaxies, the first nucleus and the range of the
-second source's place and flux, so that only the nature of the second source tells them apart.
+Dual nuclei and their confusers draw host and first nucleus in the same way, and their second
+sources are of like brightness, so that only the nature of the second source tells them apart.
 Units as in `_population`.
 """
 

@@ -97,9 +97,10 @@ class SimulatedBatch:
 
 
 @dataclass(frozen=True)
-class _Assignment:
-    """Label and number within its label: the number deals out the sorts of a class equally."""
+class Assignment:
+    """What a row is to be: the number within the label deals out its sorts in equal shares."""
 
+    object_id: str
     label: Label
     number: int
 
@@ -167,6 +168,22 @@ def class_counts(n_objects: int) -> dict[Label, int]:
     return counts | {Label.ORDINARY: n_objects - sum(counts.values())}
 
 
+def deal_out(n_objects: int, seed: int) -> list[Assignment]:
+    """Shuffle the labels over the rows and give each row an id by a draw of its own."""
+    rng = np.random.default_rng(seed)
+    labels = [
+        (label, number)
+        for label, count in class_counts(n_objects).items()
+        for number in range(count)
+    ]
+    shuffled = rng.permutation(n_objects)
+    id_numbers = rng.choice(_ID_RANGE, n_objects, replace=False)
+    return [
+        Assignment(f"SIM-J{id_number:06d}", *labels[position])
+        for position, id_number in zip(shuffled, id_numbers, strict=True)
+    ]
+
+
 def simulate_cutouts(
     n_objects: int = N_OBJECTS, *, seed: int = DEMO_SEED, size_px: int = SIZE_PX
 ) -> Iterator[SimulatedBatch]:
@@ -186,23 +203,16 @@ def simulate_cutouts(
             f"A simulated survey has 1 to {_ID_RANGE:,} objects of 16 pixels or more and a seed of"
             f" 0 or more, but got {n_objects} objects, {size_px} pixels, seed {seed}; change that."
         )
-    plan_rng = np.random.default_rng(seed)
-    plan = [
-        _Assignment(label, number)
-        for label, count in class_counts(n_objects).items()
-        for number in range(count)
-    ]
-    shuffled = plan_rng.permutation(n_objects)
-    numbers = plan_rng.choice(_ID_RANGE, n_objects, replace=False)
+    plan = deal_out(n_objects, seed)
     for start in range(0, n_objects, _BATCH):
         rows = range(start, min(start + _BATCH, n_objects))
-        ids = [f"SIM-J{numbers[row]:06d}" for row in rows]
+        ids = [plan[row].object_id for row in rows]
         images = np.empty((len(rows), len(BANDS), size_px, size_px), dtype=np.float32)
         columns: list[dict[str, CatalogueValue]] = []
         truth: list[TruthRow] = []
         for i, row in enumerate(rows):
             rng = np.random.default_rng([seed, row])
-            what = plan[shuffled[row]]
+            what = plan[row]
             psf = _draw_psf(rng)
             scene, spoil, separation, ratio = _draw_scene(rng, what, float(psf.fwhm_arcsec[1]))
             images[i] = _expose(rng, scene, psf, size_px, spoil)
@@ -218,7 +228,7 @@ def _draw_psf(rng: np.random.Generator) -> Psf:
 
 
 def _draw_scene(
-    rng: np.random.Generator, what: _Assignment, fwhm_arcsec: float
+    rng: np.random.Generator, what: Assignment, fwhm_arcsec: float
 ) -> tuple[Scene, ArtefactPixels | None, float | None, float | None]:
     match what.label:
         case Label.DUAL:

@@ -1,0 +1,257 @@
+"""Skysift's web app: `python app.py --workspace DIR`. Composition root of the pages and routes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import logging
+import logging.handlers
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+import webbrowser
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from core.errors import BadInput, InUse, SkysiftError
+from core.workspace import Workspace, hold_workspace, open_workspace, storage_errors
+
+if TYPE_CHECKING:
+    import streamlit as st
+
+SCRIPT = Path(__file__).parent / "pages" / "_shared" / "shell.py"
+SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
+
+THEME = {
+    "base": "dark",
+    "baseRadius": "8px",
+    "baseFontSize": 15,
+    "dark.primaryColor": "#6db3f2",
+    "dark.backgroundColor": "#0c0f14",
+    "dark.secondaryBackgroundColor": "#151a23",
+    "dark.textColor": "#d9dee7",
+    "dark.borderColor": "#252d3a",
+    "dark.sidebar.backgroundColor": "#10141b",
+    "dark.sidebar.secondaryBackgroundColor": "#1a202b",
+    "light.primaryColor": "#1f6fb8",
+    "light.backgroundColor": "#fafbfc",
+    "light.secondaryBackgroundColor": "#eef1f5",
+    "light.textColor": "#1a2230",
+    "light.borderColor": "#d5dbe4",
+    "light.sidebar.backgroundColor": "#f1f4f7",
+    "light.sidebar.secondaryBackgroundColor": "#ffffff",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one workspace until stopped; 2 after a sentence if it cannot be served."""
+    options = _parser().parse_args(argv)
+    # Turned into SystemExit, so that the processes are stopped and the workspace is let go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        _serve(options)
+    except SkysiftError as error:
+        print(f"skysift: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app.py", description=__doc__)
+    parser.add_argument(
+        "--workspace",
+        default=os.environ.get("SKYSIFT_WORKSPACE", "workspace"),
+        help="folder with the surveys and labels; made if absent",
+    )
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument(
+        "--address", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument("--base-path", default="", help="path prefix behind a proxy, like /skysift")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> None:
+    base_path = _checked_base_path(options.base_path)
+    annotator = _annotator()
+    workspace = open_workspace(options.workspace)
+    _refuse_port_in_use(options.address, options.port)
+    url = f"http://{_shown_host(options.address)}:{options.port}{base_path}/"
+    with hold_workspace(workspace, f"the server at {url} (process {os.getpid()})"):
+        from labels_db import LabelsDB, network_filesystem
+
+        kind = network_filesystem(workspace.root)
+        if kind:
+            print(
+                f"skysift: {workspace.root} lies on a network file system ({kind}), where labels"
+                " can be lost; keep the workspace on a local disk.",
+                file=sys.stderr,
+            )
+        with LabelsDB(workspace.labels) as database:  # refuses a damaged or newer file now
+            database.clean_orphans()
+        _log_to(workspace)
+        token = _token(workspace)
+        app, services = _compose(workspace, annotator, token, options.port, base_path)
+        opened = f"{url}?token={quote(token)}"
+        app.state["announce"] = lambda: _announce(opened, open_browser=not options.no_browser)
+        try:
+            app.run(config=_streamlit_config(options.address, options.port, base_path))
+        finally:
+            services.close()
+
+
+def _compose(
+    workspace: Workspace, annotator: str, token: str, port: int, base_path: str
+) -> tuple[st.App, Any]:
+    """The ASGI app with its services."""
+    import streamlit as st
+    from starlette.middleware import Middleware
+
+    from pages._server.identity import Identity, IdentityMiddleware
+    from pages._server.routes import make_routes
+    from pages._server.services import Services, install
+    from pages._shared.faults import on_script_error
+
+    owner = Identity("owner", annotator)
+    services = Services(workspace, owner, base_path=base_path)
+    install(services)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: st.App) -> AsyncIterator[None]:
+        services.warm_up()
+        app.state["announce"]()
+        yield
+
+    app = st.App(
+        SCRIPT,
+        routes=make_routes(services),
+        middleware=[
+            Middleware(
+                IdentityMiddleware, token=token, identity=owner, port=port, base_path=base_path
+            )
+        ],
+        lifespan=lifespan,
+        on_script_error=on_script_error,
+    )
+    return app, services
+
+
+def _streamlit_config(address: str, port: int, base_path: str) -> dict[str, Any]:
+    return {
+        "server.address": address,
+        "server.port": port,
+        "server.baseUrlPath": base_path.strip("/"),
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "logger.hideWelcomeMessage": True,
+        **{f"theme.{name}": value for name, value in THEME.items()},
+    }
+
+
+def _announce(url: str, *, open_browser: bool) -> None:
+    print(f"Open {url}", flush=True)
+    has_screen = sys.platform != "linux" or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if open_browser and has_screen:
+        webbrowser.open(url)
+
+
+def _checked_base_path(path: str) -> str:
+    path = path.strip("/")
+    if path and not re.fullmatch(r"[A-Za-z0-9_.~@-]+(/[A-Za-z0-9_.~@-]+)*", path):
+        raise BadInput(
+            f"--base-path is a path of letters, digits and '_.~@-' like /skysift, but is"
+            f" {path!r}; choose another."
+        )
+    return f"/{path}" if path else ""
+
+
+def _annotator() -> str:
+    name = os.environ.get("SKYSIFT_ANNOTATOR", "").strip()
+    if not name:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError):
+            name = "owner"
+    if not name.isprintable() or len(name) > 64:
+        raise BadInput(
+            f"SKYSIFT_ANNOTATOR has 1 to 64 printable characters, but is {name[:80]!r}; choose"
+            " another name."
+        )
+    return name
+
+
+def _refuse_port_in_use(address: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise BadInput(f"--port is 1 to 65535, but is {port}; choose another.")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise InUse(
+                f"Skysift cannot listen on {address} port {port} ({error.strerror or error});"
+                " stop what uses it or name another one with --port."
+            ) from None
+
+
+def _token(workspace: Workspace) -> str:
+    """SKYSIFT_TOKEN, or the workspace's own, made once.
+
+    It is kept, readable by its owner only, so that pages left open are still signed in after
+    the server was restarted and can send the answers that wait in them.
+    """
+    given = os.environ.get("SKYSIFT_TOKEN")
+    if given is not None:
+        if not SECRET.fullmatch(given):
+            raise BadInput(
+                "SKYSIFT_TOKEN has 16 to 256 letters, digits, '_' and '-'; set another one or"
+                " none."
+            )
+        return given
+    path = workspace.root / "server.token"
+    with storage_errors(path):
+        if path.exists():
+            kept = path.read_text().strip()
+            if SECRET.fullmatch(kept) and path.stat().st_mode & 0o077 == 0:
+                return kept
+            path.unlink()
+        token = secrets.token_urlsafe(32)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w") as file:
+            file.write(token)
+    return token
+
+
+def _log_to(workspace: Workspace) -> None:
+    with storage_errors(workspace.logs):
+        workspace.logs.mkdir(exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            workspace.logs / "server.log", maxBytes=1_000_000, backupCount=2
+        )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger("skysift").addHandler(handler)
+
+
+def _shown_host(address: str) -> str:
+    if address in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{address}]" if ":" in address else address
+
+
+if __name__ == "__main__":
+    sys.exit(main())

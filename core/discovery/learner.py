@@ -1,0 +1,113 @@
+"""modAL's active learner, made to work with the scikit-learn of today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from modAL.models import ActiveLearner
+from modAL.utils.data import data_vstack
+from sklearn.utils import check_X_y
+
+from core.discovery.pool import Draw, Pool
+from core.discovery.registry import Sampler
+
+_CHUNK = 65_536
+
+
+class Learner(ActiveLearner):
+    """modAL 0.4.2.1's ActiveLearner for scikit-learn >= 1.8.
+
+    modAL checks new data with `check_X_y(force_all_finite=)`, a keyword that scikit-learn
+    renamed to `ensure_all_finite` and then removed; the three places that do so are overridden,
+    nothing else. A test fails when modAL works unpatched or breaks otherwise.
+
+    Give it arrays: X (n, D) float32, y (n,) int. Never clone it (modAL keeps `**fit_kwargs`
+    that scikit-learn's clone cannot see).
+    """
+
+    def __repr__(self) -> str:
+        # BaseEstimator's walks the parameters, the training data among them.
+        return f"Learner({type(self.estimator).__name__})"
+
+    def _check(self, X: np.ndarray, y: np.ndarray) -> None:
+        check_X_y(
+            X,
+            y,
+            accept_sparse=True,
+            ensure_2d=False,
+            allow_nd=True,
+            multi_output=True,
+            dtype=None,
+            ensure_all_finite=self.force_all_finite,
+        )
+
+    def _add_training_data(self, X: np.ndarray, y: np.ndarray) -> None:
+        self._check(X, y)
+        if self.X_training is None:
+            self.X_training, self.y_training = X, y
+        else:
+            self.X_training = data_vstack((self.X_training, X))
+            self.y_training = data_vstack((self.y_training, y))
+
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, bootstrap: bool = False, **fit_kwargs: Any
+    ) -> Learner:
+        """Forget what was taught and train on (X, y)."""
+        self._check(X, y)
+        self.X_training, self.y_training = X, y
+        self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
+        return self
+
+    def teach(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        bootstrap: bool = False,
+        only_new: bool = False,
+        **fit_kwargs: Any,
+    ) -> None:
+        """Add (X, y) to what is known and train on all of it (or on these only)."""
+        if only_new:
+            self._check(X, y)
+            self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
+        else:
+            self._add_training_data(X, y)
+            self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
+
+    def class_probabilities(self, values: np.ndarray, n_classes: int) -> np.ndarray:
+        """(N, n_classes) float32: P(class) of every row; 0 for a class not taught yet.
+
+        values: (N, D) float32, read in chunks so that no copy of it is made.
+        """
+        probabilities = np.zeros((len(values), n_classes), dtype=np.float32)
+        columns = np.asarray(self.estimator.classes_, dtype=np.intp)
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            probabilities[part, columns] = self.predict_proba(values[part])
+        return probabilities
+
+
+def draw_from_pool(
+    learner: Learner,  # noqa: ARG001 (modAL's signature; samplers have it as pool.learner)
+    values: np.ndarray,  # noqa: ARG001
+    *,
+    pool: Pool,
+    sampler: Sampler,
+    n_instances: int,
+) -> tuple[np.ndarray, Draw]:
+    """The one adapter that makes a sampler a query strategy of modAL.
+
+    It always returns the pair (rows, draw): modAL's `query` unpacks a pair, and would take a
+    bare array of two rows for one.
+    """
+    draw = sampler(pool, n_instances)
+    return draw.rows, draw
+
+
+def ask(learner: Learner, pool: Pool, sampler: Sampler, n: int) -> Draw:
+    """Draw up to `n` rows with `sampler` through modAL's `query`."""
+    _rows, _values, draw = learner.query(
+        pool.embedding, return_metrics=True, pool=pool, sampler=sampler, n_instances=n
+    )
+    return draw

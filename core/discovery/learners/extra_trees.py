@@ -1,0 +1,20 @@
+"""Extremely randomised trees (Geurts, Ernst & Wehenkel 2006)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.ensemble import ExtraTreesClassifier
+
+from core.discovery.registry import register_learner
+
+N_TREES = 64
+"""A pass over 100,000 x 128 takes about 0.3 s on two cores with 200 answers taught."""
+
+
+@register_learner("extra_trees", description="extremely randomised trees")
+def extra_trees(seed: int) -> Any:
+    """Fully grown, each split weighing sqrt(D) columns, classes balanced."""
+    return ExtraTreesClassifier(
+        n_estimators=N_TREES, class_weight="balanced", random_state=seed, n_jobs=2
+    )

@@ -1,0 +1,95 @@
+"""Principal components, with signs that do not depend on the machine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.errors import BadInput
+
+_CHUNK = 65_536
+
+
+def pca(values: np.ndarray, n_components: int) -> np.ndarray:
+    """(N, n_components) float32: the coordinates along the first principal components.
+
+    values: (N, D) finite. A component's sign is such that its largest loading (by size, the
+    first of equals) is positive. Components beyond min(N, D) are zero.
+
+    Raises
+    ------
+    BadInput
+        Not a table of finite numbers, or fewer than one component.
+    """
+    values = _table(values)
+    if n_components < 1 or not np.isfinite(values).all():
+        raise BadInput(
+            "Principal components need finite values and at least one component, but got"
+            f" {n_components} and {int((~np.isfinite(values)).sum())} values that are not finite;"
+            " leave out the masked rows."
+        )
+    n, d = values.shape
+    coordinates = np.zeros((n, n_components), dtype=np.float32)
+    if 0 in values.shape:
+        return coordinates
+    mean = values.mean(axis=0, dtype=np.float64)
+    axes = _axes(values, mean)[:, :n_components]
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        coordinates[part, : axes.shape[1]] = (values[part] - mean) @ axes
+    return coordinates
+
+
+def pca_map(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(N, 2) float32: the first two principal components, NaN on unseen rows.
+
+    values: (N, D); mask: (N,) bool, False where the encoder had nothing to see. Columns are
+    weighed as they come. Any N will do: one row lies at (0, 0).
+    """
+    values, seen = unmasked(values, mask)
+    coordinates = np.full((len(values), 2), np.nan, dtype=np.float32)
+    if seen.any():
+        coordinates[seen] = pca(values[seen], 2)
+    return coordinates
+
+
+def unmasked(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`values` as a table, and (N,) bool: the rows that were seen and are finite throughout."""
+    values, mask = _table(values), np.asarray(mask)
+    if mask.shape != values.shape[:1] or mask.dtype != bool:
+        raise BadInput(
+            f"A mask is one true or false a row ({len(values)}), but has shape {mask.shape} and"
+            f" type {mask.dtype}; embed the survey again."
+        )
+    seen = mask.copy()
+    for start in range(0, len(values), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        seen[part] &= np.isfinite(values[part]).all(axis=1)
+    return values, seen
+
+
+def _table(values: np.ndarray) -> np.ndarray:
+    values = np.asanyarray(values)
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise BadInput(
+            f"An embedding is a table of numbers, but has shape {values.shape} and type"
+            f" {values.dtype}; embed the survey again."
+        )
+    return values
+
+
+def _axes(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(D, min(N, D)) float64 unit vectors, largest variance first."""
+    n, d = values.shape
+    if n < d:
+        centred = values - mean
+        axes = np.linalg.svd(centred, full_matrices=False)[2].T
+    else:
+        scatter = np.zeros((d, d))
+        for start in range(0, n, _CHUNK):
+            centred = values[start : start + _CHUNK] - mean
+            scatter += centred.T @ centred
+        axes = np.linalg.eigh(scatter)[1][:, ::-1]
+    # Rounding must not decide which of two equal loadings is the largest.
+    largest = np.abs(axes).round(9).argmax(axis=0)
+    signs = np.sign(axes[largest, np.arange(axes.shape[1])])
+    return axes * np.where(signs == 0, 1, signs)

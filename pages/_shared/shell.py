@@ -1,0 +1,28 @@
+"""The script that Streamlit runs: navigation, the task, then the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import candidates, label, runs
+from pages import map as map_page
+from pages._shared.style import style
+from pages._shared.tasks import choose_task
+
+st.set_page_config(page_title="Skysift", page_icon=":material/flare:", layout="wide")
+style()
+page = st.navigation(
+    [
+        st.Page(label.draw, title="Label", icon=":material/center_focus_strong:", default=True),
+        st.Page(map_page.draw, title="Map", icon=":material/scatter_plot:", url_path="map"),
+        st.Page(
+            candidates.draw,
+            title="Candidates",
+            icon=":material/format_list_numbered:",
+            url_path="candidates",
+        ),
+        st.Page(runs.draw, title="Runs", icon=":material/schedule:", url_path="runs"),
+    ]
+)
+choose_task()
+page.run()

@@ -1,0 +1,92 @@
+"""The runs page: what ran, what runs, how far it is, what failed and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from core.vocabulary import JobKind, RunState
+from labels_db import RunRow
+from pages._server.services import services
+
+__all__ = ["draw"]
+
+SHOWN = 200
+
+
+def draw() -> None:
+    """Draw the page; it renews itself every two seconds."""
+    st.title("Runs")
+    _runs()
+
+
+@st.fragment(run_every=2.0)
+def _runs() -> None:
+    database = services().db()
+    database.clean_orphans()
+    runs = database.runs(SHOWN)
+    if not runs:
+        st.write("Nothing has run yet. Imports, embeddings, maps and workers appear here.")
+        return
+    for run in runs:
+        if run.state is RunState.RUNNING:
+            _running(run)
+    st.dataframe(
+        pd.DataFrame([_row(run) for run in runs]),
+        hide_index=True,
+        width="stretch",
+        height=min(38 + 35 * len(runs), 700),
+        column_config={
+            "Progress": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format=" "),
+            "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
+            "What it says": st.column_config.TextColumn(width="large"),
+        },
+    )
+
+
+def _running(run: RunRow) -> None:
+    left, right = st.columns([6, 1], vertical_alignment="center")
+    with left:
+        if run.kind == JobKind.WORKER:
+            st.markdown(f"**worker** of {run.subject}: {run.message or 'starting'}")
+        else:
+            words = f"**{run.kind}** of {run.subject}: {run.message or 'starting'}"
+            if run.eta_s:
+                words += f", about {_duration(run.eta_s)} left"
+            st.progress(run.fraction or 0.0, words)
+    with right:
+        if run.cancel_requested:
+            st.caption("Stopping")
+        elif st.button("Cancel", key=f"cancel {run.run_id}", width="stretch"):
+            services().db().request_cancel(run.run_id)
+            st.rerun(scope="fragment")
+
+
+def _row(run: RunRow) -> dict[str, object]:
+    end = datetime.now(UTC) if run.finished_at is None else _moment(run.finished_at)
+    is_job = run.kind != JobKind.WORKER
+    return {
+        "Job": run.kind,
+        "Of": run.subject,
+        "State": run.state.value,
+        "Progress": run.fraction if is_job else None,
+        "What it says": run.error or run.message,
+        "Started": _moment(run.started_at),
+        "Took": _duration((end - _moment(run.started_at)).total_seconds()),
+        "Run": run.run_id,
+    }
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -1,0 +1,140 @@
+"""Every job by its command, and one clear sentence for each way to get it wrong."""
+
+import json
+import os
+
+import pytest
+
+from core.run import main
+from core.workspace import hold_workspace, open_workspace
+from labels_db import LabelsDB
+from tests.run.conftest import paint
+
+
+def refused(capsys, *argv):
+    """Run a job that must fail; its one sentence."""
+    capsys.readouterr()
+    assert main(list(argv)) == 2
+    out, err = capsys.readouterr()
+    sentences = [line for line in err.splitlines() if line.startswith("skysift: ")]
+    assert len(sentences) == 1, err
+    assert "Traceback" not in out + err
+    return sentences[0]
+
+
+def test_simulate_writes_what_was_found_and_repeats(workspace, tmp_path, capsys):
+    path, truth = workspace
+    out = tmp_path / "found.json"
+    argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--target", "double"]
+    argv += ["--encoder", "pca", "--budget", "20", "--batch", "5", "--seed", "3"]
+    assert main([*argv, "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["labels"] == [5, 10, 15, 20]
+    assert found["n_targets"] == 8
+    assert found["n_objects"] == 40
+    assert found["finds"] == sorted(found["finds"])
+    capsys.readouterr()
+    assert main([*argv, "--json", "-"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["finds"] == found["finds"]
+    assert again["order"] == found["order"]
+
+
+def test_runs_are_in_the_registry_with_their_settings(workspace):
+    path, _ = workspace
+    with LabelsDB(open_workspace(path).labels) as db:
+        runs = {run.kind: run for run in db.runs()}
+    assert runs["import"].state == "done"
+    assert runs["import"].result["objects"] == 40
+    assert runs["embed"].config["encoder"] == "pca"
+
+
+def test_a_failed_job_is_told_in_the_registry(workspace, capsys):
+    path, truth = workspace
+    sentence = refused(
+        capsys, "import", str(truth.parent / "nowhere"), "--name", "other", "--workspace", path
+    )
+    with LabelsDB(open_workspace(path).labels) as db:
+        run = db.runs()[0]
+    assert run.state == "failed"
+    assert run.error is not None
+    assert run.error in sentence
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        (["embed", "ghost"], "ghost"),
+        (["embed", "spots", "--encoder", "psychic"], "psychic"),
+        (["map", "spots", "--encoder", "vicreg"], "embedding"),
+        (["task", "t", "--survey", "spots", "--class", "one", "--target", "one"], "2 to 9 classes"),
+        (["task", "t", "--survey", "spots", "--class", "a", "--class", "b", "--target", "c"], "'c'"),
+        (["task", "../t", "--survey", "spots", "--class", "a", "--class", "b", "--target", "a"], "../t"),
+        (["demo", "andromeda"], "andromeda"),
+        (["pretrain", "spots", "--minutes", "-1"], "-1"),
+        (["worker", "ghost"], "ghost"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(workspace, capsys, argv, wanted):
+    path, _ = workspace
+    assert wanted in refused(capsys, *argv, "--workspace", path)
+
+
+def test_simulate_without_a_target_in_the_truth(workspace, capsys):
+    path, truth = workspace
+    argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--encoder", "pca"]
+    assert "unicorn" in refused(capsys, *argv, "--target", "unicorn")
+    missing = ["--truth", str(truth) + ".gone", "--target", "double"]
+    assert "gone" in refused(capsys, "simulate", "spots", "--workspace", path, *missing)
+
+
+def test_a_name_that_is_taken_changes_nothing(workspace, tmp_path, capsys):
+    path, _ = workspace
+    before = sorted(p.read_bytes() for p in (tmp_path / "ws" / "surveys").rglob("*.parquet"))
+    sentence = refused(
+        capsys, "import", str(tmp_path / "pictures"), "--name", "spots", "--workspace", path
+    )
+    assert "spots" in sentence
+    after = sorted(p.read_bytes() for p in (tmp_path / "ws" / "surveys").rglob("*.parquet"))
+    assert before == after
+
+
+def test_a_workspace_of_a_newer_version_is_left_alone(workspace, tmp_path, capsys):
+    path, _ = workspace
+    marker = tmp_path / "ws" / "workspace.toml"
+    marker.write_text("format = 99\n")
+    assert "newer" in refused(capsys, "embed", "spots", "--workspace", path)
+    assert marker.read_text() == "format = 99\n"
+
+
+def test_a_folder_of_other_things_is_no_workspace(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("x")
+    sentence = refused(capsys, "demo", "hubble", "--workspace", str(tmp_path))
+    assert "other files" in sentence
+    assert sorted(os.listdir(tmp_path)) == ["thesis.tex"]
+
+
+def test_a_workspace_is_held_by_one_server(tmp_path):
+    workspace = open_workspace(tmp_path / "ws")
+    with hold_workspace(workspace, "the first server"):
+        with pytest.raises(Exception, match="already open in the first server"):
+            with hold_workspace(workspace, "the second"):
+                pass
+    with hold_workspace(workspace, "the third"):
+        pass
+
+
+def test_pretrain_then_embed_with_the_new_weights(tmp_path, capsys):
+    paint(tmp_path / "pictures", count=12)
+    path = str(tmp_path / "ws")
+    assert main(["import", str(tmp_path / "pictures"), "--name", "s", "--workspace", path]) == 0
+    out = tmp_path / "weights"
+    argv = ["pretrain", "s", "--steps", "2", "--batch-size", "4", "--out", str(out)]
+    assert main([*argv, "--workspace", path]) == 0
+    assert {p.name for p in out.iterdir()} == {"vicreg.safetensors", "vicreg.json"}
+    assert main(["embed", "s", "--weights", str(out), "--workspace", path]) == 0
+    with LabelsDB(open_workspace(path).labels) as db:
+        assert {run.kind for run in db.runs()} == {"import", "pretrain", "embed"}
+    assert "encoder is pca" in refused(
+        capsys, "embed", "s", "--encoder", "pca", "--weights", str(out), "--workspace", path
+    )

@@ -1,0 +1,121 @@
+"""The resident worker ranks, takes in answers, and leaves nothing half done."""
+
+import threading
+import time
+import uuid
+
+import numpy as np
+import pytest
+
+from core.run import main
+from core.run_worker import work
+from core.survey import Survey
+from core.vocabulary import Action
+from core.workspace import open_workspace
+from labels_db import LabelsDB, NewEvent
+
+
+@pytest.fixture
+def task(workspace, monkeypatch):
+    """(workspace, survey) of a task on an embedding by PCA."""
+    path, _ = workspace
+    argv = ["task", "doubles", "--survey", "spots", "--target", "double"]
+    argv += ["--class", "double", "--class", "single", "--workspace", path]
+    assert main(argv) == 0
+    # The small test survey is embedded by PCA alone; let it stand for the default.
+    monkeypatch.setattr("core.representation.encoder.DEFAULT_ENCODER", "pca")
+    opened = open_workspace(path)
+    return opened, Survey.open(opened, "spots")
+
+
+def answer(db, object_id, class_name, action=Action.LABEL):
+    event = NewEvent(
+        event_id=str(uuid.uuid4()),
+        task="doubles",
+        object_id=object_id,
+        survey_version=1,
+        annotator="tester",
+        action=action,
+        class_name=class_name,
+    )
+    db.record(event)
+    return event.event_id
+
+
+def truth(object_id):
+    return "double" if int(object_id[-3:]) % 5 == 0 else "single"
+
+
+def test_first_ranking_fills_the_queue_and_answers_change_it(task):
+    workspace, survey = task
+    work(workspace, "doubles", until_ranked=True)
+    with LabelsDB(workspace.labels) as db:
+        first = db.latest_model("doubles")
+        assert first.n_labels == 0
+        cold = db.next_items("doubles", 40)
+        assert len(cold) == 40
+        for object_id in list(survey.object_ids)[:12]:
+            answer(db, object_id, truth(object_id))
+    work(workspace, "doubles", until_ranked=True)
+    with LabelsDB(workspace.labels) as db:
+        model = db.latest_model("doubles")
+        assert model.version == first.version + 1
+        assert model.n_labels == 12
+        assert model.label_seq == db.last_seq("doubles")
+        items = db.next_items("doubles", 40)
+        assert len(items) == 28
+        assert not {i.object_id for i in items} & set(survey.object_ids[:12])
+        assert {truth(i.object_id) for i in items[:3]} == {"double"}
+    scores = np.load(workspace.task_scores("doubles") / model.scores_file)
+    assert scores.shape == (40,)
+    doubles = np.array([truth(o) == "double" for o in survey.object_ids])
+    assert scores[doubles].mean() > scores[~doubles].mean()
+
+
+def test_an_undone_answer_is_unlearnt(task):
+    workspace, survey = task
+    with LabelsDB(workspace.labels) as db:
+        answer(db, survey.object_ids[0], "double")
+        db.record_undo("doubles", "tester", str(uuid.uuid4()))
+    work(workspace, "doubles", until_ranked=True)
+    with LabelsDB(workspace.labels) as db:
+        assert db.latest_model("doubles").n_labels == 0
+        assert survey.object_ids[0] in {i.object_id for i in db.next_items("doubles", 50)}
+
+
+def test_a_second_start_finds_the_queue_as_good_as_new(task):
+    workspace, _ = task
+    work(workspace, "doubles", until_ranked=True)
+    work(workspace, "doubles", until_ranked=True)
+    with LabelsDB(workspace.labels) as db:
+        assert len(db.models("doubles")) == 1
+
+
+def test_resident_worker_takes_in_answers_while_it_lives(task):
+    workspace, survey = task
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(workspace, "doubles"), kwargs={"stop": stop})
+    thread.start()
+    try:
+        with LabelsDB(workspace.labels) as db:
+            wait_for(lambda: db.latest_model("doubles") is not None)
+            for object_id in list(survey.object_ids)[:5]:
+                answer(db, object_id, truth(object_id))
+            wait_for(lambda: db.latest_model("doubles").n_labels == 5)
+            # Fewer answers than a retraining waits for are taken in when the person pauses.
+            answer(db, survey.object_ids[6], truth(survey.object_ids[6]))
+            wait_for(lambda: db.latest_model("doubles").n_labels == 6)
+            assert len(list(workspace.task_scores("doubles").glob("*.npy"))) == 3
+    finally:
+        stop.set()
+        thread.join(20)
+    with LabelsDB(workspace.labels) as db:
+        worker = next(run for run in db.runs() if run.kind == "worker")
+        assert worker.state == "done"
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
