@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).parent / "pages" / "_shared" / "shell.py"
 SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 
-THEME = {
-    "base": "dark",
-    "baseRadius": "8px",
-    "baseFontSize": 15,
-    "dark.primaryColor": "#6db3f2",
-    "dark.backgroundColor": "#0c0f14",
-    "dark.secondaryBackgroundColor": "#151a23",
-    "dark.textColor": "#d9dee7",
-    "dark.borderColor": "#252d3a",
-    "dark.sidebar.backgroundColor": "#10141b",
-    "dark.sidebar.secondaryBackgroundColor": "#1a202b",
-    "light.primaryColor": "#1f6fb8",
-    "light.backgroundColor": "#fafbfc",
-    "light.secondaryBackgroundColor": "#eef1f5",
-    "light.textColor": "#1a2230",
-    "light.borderColor": "#d5dbe4",
-    "light.sidebar.backgroundColor": "#f1f4f7",
-    "light.sidebar.secondaryBackgroundColor": "#ffffff",
+BASE_THEME = {"baseRadius": "8px", "baseFontSize": 15}
+DARK = {
+    "primaryColor": "#6db3f2",
+    "backgroundColor": "#0c0f14",
+    "secondaryBackgroundColor": "#151a23",
+    "textColor": "#d9dee7",
+    "borderColor": "#252d3a",
+    "sidebar.backgroundColor": "#10141b",
+    "sidebar.secondaryBackgroundColor": "#1a202b",
+}
+LIGHT = {
+    "primaryColor": "#1f6fb8",
+    "backgroundColor": "#fafbfc",
+    "secondaryBackgroundColor": "#eef1f5",
+    "textColor": "#1a2230",
+    "borderColor": "#d5dbe4",
+    "sidebar.backgroundColor": "#f1f4f7",
+    "sidebar.secondaryBackgroundColor": "#ffffff",
 }
 
 
@@ -75,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--address", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
-    parser.add_argument("--base-path", default="", help="path prefix behind a proxy, like /skysift")
+    parser.add_argument(
+        "--base-path", default="", help="path prefix behind a proxy, like /skysift"
+    )
+    parser.add_argument(
+        "--theme", choices=("dark", "light", "auto"), default="dark", help="auto: as the browser"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
@@ -104,7 +109,7 @@ def _serve(options: argparse.Namespace) -> None:
         opened = f"{url}?token={quote(token)}"
         app.state["announce"] = lambda: _announce(opened, open_browser=not options.no_browser)
         try:
-            app.run(config=_streamlit_config(options.address, options.port, base_path))
+            app.run(config=_streamlit_config(options, base_path))
         finally:
             services.close()
 
@@ -145,10 +150,16 @@ def _compose(
     return app, services
 
 
-def _streamlit_config(address: str, port: int, base_path: str) -> dict[str, Any]:
+def _streamlit_config(options: argparse.Namespace, base_path: str) -> dict[str, Any]:
+    theme: dict[str, Any] = dict(BASE_THEME)
+    if options.theme == "auto":
+        theme |= {f"dark.{name}": value for name, value in DARK.items()}
+        theme |= {f"light.{name}": value for name, value in LIGHT.items()}
+    else:
+        theme |= {"base": options.theme, **(DARK if options.theme == "dark" else LIGHT)}
     return {
-        "server.address": address,
-        "server.port": port,
+        "server.address": options.address,
+        "server.port": options.port,
         "server.baseUrlPath": base_path.strip("/"),
         "server.headless": True,
         "server.fileWatcherType": "none",
@@ -156,7 +167,7 @@ def _streamlit_config(address: str, port: int, base_path: str) -> dict[str, Any]
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "logger.hideWelcomeMessage": True,
-        **{f"theme.{name}": value for name, value in THEME.items()},
+        **{f"theme.{name}": value for name, value in theme.items()},
     }
 
 

@@ -50,7 +50,7 @@ def main() -> None:
                 curve = dict(zip(done.labels, done.finds, strict=True))
                 finds.append([curve.get(n, float("nan")) for n in SHOWN])
                 found = np.zeros(len(survey), bool)
-                found[[step.row for step in done.order if step.answer == TARGET]] = True
+                found[[step.pick.row for step in done.order if step.answer == TARGET]] = True
                 recall.append(
                     [
                         found[targets & (separation >= low) & (separation < high)].mean()

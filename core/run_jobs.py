@@ -352,9 +352,9 @@ def run_simulate(
         **asked,
         "order": [
             {
-                "object_id": str(survey.object_ids[step.row]),
+                "object_id": str(survey.object_ids[step.pick.row]),
                 "answer": step.answer,
-                "sampler": step.sampler,
+                "sampler": step.pick.sampler,
             }
             for step in done.order
         ],

@@ -1,2 +1,4 @@
 """The candidates page: placeholder until core.export."""
+
+
 def draw() -> None: ...

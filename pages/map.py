@@ -23,10 +23,8 @@ __all__ = ["draw"]
 MAX_POINTS = 50_000
 """Plotly's lasso is unusable past 100,000 points (measured)."""
 MAX_OPENED = 60
-CLASS_COLOURS = (
-    "#f0a13c #45b7a9 #a88bfa #e56b94 #8cc152 #5f8df0 #d6c34b #c98355 #97a3b6".split()
-)
-UNLABELLED = "rgba(128,140,160,0.45)"
+CLASS_COLOURS = "#f0a13c #45b7a9 #a88bfa #e56b94 #8cc152 #5f8df0 #d6c34b #c98355 #97a3b6".split()
+UNLABELLED = "rgba(128,140,160,0.6)"
 BY_LABEL, BY_SCORE = "Answers", "Score"
 
 
@@ -219,12 +217,18 @@ def _framed(figure: go.Figure) -> go.Figure:
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": "#8b97a8", "size": 13},
+        font={"color": "#8b97a8", "size": 13, "family": "Source Sans, sans-serif"},
         xaxis=axis,
         yaxis={**axis, "scaleanchor": "x"},
         dragmode="lasso",
         hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "itemsizing": "constant"},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.0,
+            "x": 0,
+            "itemsizing": "constant",
+        },
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8b97a8", "activecolor": "#6db3f2"},
     )
     return figure
@@ -233,9 +237,7 @@ def _framed(figure: go.Figure) -> go.Figure:
 def _selection(task: Task, survey: Survey, scores: Scores | None, event: Any) -> None:
     # By customdata and not by index: an index counts within a trace, not within the survey.
     picked = [point.get("customdata") for point in event.selection.points]
-    ids = list(
-        dict.fromkeys(one[0] if isinstance(one, list) else one for one in picked if one)
-    )
+    ids = list(dict.fromkeys(one[0] if isinstance(one, list) else one for one in picked if one))
     if not ids:
         st.caption("Draw a lasso or a box, or click a point, to see the objects there.")
         return

@@ -37,7 +37,7 @@ def _runs() -> None:
         pd.DataFrame([_row(run) for run in runs]),
         hide_index=True,
         width="stretch",
-        height=min(38 + 35 * len(runs), 700),
+        height="content" if len(runs) <= 20 else 720,
         column_config={
             "Progress": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format=" "),
             "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),

@@ -11,7 +11,7 @@ from core.config import LoopConfig
 from core.discovery.control import control_order, is_control_position, n_controls_before
 from core.discovery.learner import Learner, ask, draw_from_pool
 from core.discovery.pool import Draw, Pool, frozen_array
-from core.discovery.prepare import prepare
+from core.discovery.prepare import standardise, whiten
 from core.discovery.registry import DETECTORS, LEARNERS, SAMPLERS
 from core.discovery.schedule import DEFAULT_LEARNER, schedule_of, unique
 from core.errors import BadInput, NotFound
@@ -63,7 +63,7 @@ class Engine:
     """Ranks one survey for one task.
 
     `rerank` is pure: the same labels give the same ranking on CPU. Only what does not depend on
-    labels is kept between calls: the prepared embedding, the detector scores, the control order.
+    labels is kept between calls: the whitened embedding, the detector scores, the control order.
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ class Engine:
         schedule_of(self.config.sampler, trained=False)  # refuses an unknown name
         name = self.config.learner
         self._learner = LEARNERS.find(DEFAULT_LEARNER if name == DEFAULT else name)
-        values, unseen = prepare(embedding, mask)
-        self._values, self._unseen = frozen_array(values), frozen_array(unseen)
-        self._mask = np.array(mask, dtype=bool)
+        values, unseen = standardise(embedding, mask)
+        self._values = frozen_array(whiten(values, unseen))
+        self._embedding, self._mask = frozen_array(np.asanyarray(embedding)), np.array(mask)
         self._control = control_order(self.config.seed, len(values))
         self._detected: dict[str, np.ndarray] = {}
 
@@ -112,7 +112,9 @@ class Engine:
         """(N,) float32 of a registered detector, read-only; computed at the first call."""
         if name not in self._detected:
             detector = DETECTORS.find(name).call
-            scores = detector(self._values, self._unseen, self.config.seed)
+            # Standardised anew: kept, it would double the engine's memory for one use.
+            values, unseen = standardise(self._embedding, self._mask)
+            scores = detector(values, unseen, self.config.seed)
             self._detected[name] = frozen_array(np.asarray(scores, dtype=np.float32))
         return self._detected[name]
 

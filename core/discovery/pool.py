@@ -28,7 +28,7 @@ class Pool:
     Attributes
     ----------
     embedding
-        (N, D) float32, prepared: finite, standardised over the survey (see `prepare`).
+        (N, D) float32: the embedding's whitened principal components, finite (see `whiten`).
     mask
         (N,) bool, False where the encoder had nothing to see.
     unlabelled

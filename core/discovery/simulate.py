@@ -21,6 +21,14 @@ class Answered:
     pick: Pick
     answer: str
 
+    @property
+    def row(self) -> int:
+        return self.pick.row
+
+    @property
+    def sampler(self) -> str:
+        return self.pick.sampler
+
 
 @dataclass(frozen=True)
 class SimulationResult:

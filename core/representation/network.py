@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.representation.looks import CHANNELS
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions round a shortcut (He et al. 2016); halves the picture if `stride` is 2.
@@ -42,8 +44,8 @@ class SlimResNet(nn.Module):
 
     Parameters
     ----------
-    bands
-        Channels of the input picture.
+    channels
+        Of the input picture.
     widths
         Channels of the four stages; the picture is halved on entering each.
     blocks
@@ -54,35 +56,35 @@ class SlimResNet(nn.Module):
 
     def __init__(
         self,
-        bands: int = 3,
+        channels: int = CHANNELS,
         widths: tuple[int, int, int, int] = (16, 32, 64, 128),
         blocks: tuple[int, int, int, int] = (1, 2, 2, 2),
         dimensions: int = 128,
     ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {
-            "bands": bands,
+            "channels": channels,
             "widths": list(widths),
             "blocks": list(blocks),
             "dimensions": dimensions,
         }
         self.stem = nn.Sequential(
-            nn.Conv2d(bands, widths[0], 5, 2, 2, bias=False),
+            nn.Conv2d(channels, widths[0], 5, 2, 2, bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
         stages: list[nn.Module] = []
-        channels = widths[0]
+        inside = widths[0]
         for index, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
                 stride = 2 if block == 0 and index > 0 else 1
-                stages.append(ResidualBlock(channels, width, stride))
-                channels = width
+                stages.append(ResidualBlock(inside, width, stride))
+                inside = width
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(2 * channels, dimensions)
+        self.head = nn.Linear(2 * inside, dimensions)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, bands, H, W) scaled pixels -> (B, D)."""
+        """(B, channels, H, W) -> (B, D)."""
         y = self.stages(self.stem(x))  # (B, C, H / 16, W / 16)
         pooled = torch.cat([y.mean((2, 3)), y.amax((2, 3))], dim=1)  # (B, 2C)
         out: Tensor = self.head(pooled)

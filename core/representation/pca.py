@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.progress import Progress
 from core.representation.encoder import register_encoder
-from core.representation.scaling import PixelScaling, to_network_input
+from core.representation.scaling import PixelScaling, resized
 from core.survey import Survey
 
 PCA_INPUT_PX = 32
@@ -59,7 +59,7 @@ class PCAEncoder:
 
     def _pixels(self, images: NDArray[Any]) -> Tensor:
         assert self.scaling is not None
-        x = to_network_input(self.scaling(images), bands=images.shape[1], size_px=PCA_INPUT_PX)
+        x = resized(self.scaling(images), PCA_INPUT_PX)
         return x.flatten(1)
 
     def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,23 +10,22 @@ from torch import Tensor
 
 from core.errors import NotReady
 from core.progress import Progress, silent
-from core.representation.scaling import PixelScaling, to_network_input
+from core.representation.looks import LOOKS, two_looks
+from core.representation.scaling import PixelScaling
 from core.survey import Survey
 
-IN_MEMORY = 60_000
-"""Up to this many pictures are kept scaled in memory (24 kB each); more are read from disk."""
+IN_MEMORY = 20_000
+"""Up to this many objects are kept scaled in memory (82 kB each); more are read from disk."""
 
 
 class PictureSource:
-    """Every object with a picture of all `surveys`, one index after the other.
+    """Both looks at every object with a picture of all `surveys`.
 
-    Calling it with a (B,) index tensor gives (B, bands, 64, 64) float32 scaled pixels.
+    Index 2 i is the whole picture of object i, 2 i + 1 its central half. Calling it with a (B,)
+    index tensor gives (B, CHANNELS, INPUT_PX, INPUT_PX) float32.
     """
 
-    def __init__(
-        self, surveys: Sequence[Survey], bands: int = 3, progress: Progress = silent
-    ) -> None:
-        self.bands = bands
+    def __init__(self, surveys: Sequence[Survey], progress: Progress = silent) -> None:
         self.surveys = list(surveys)
         self.scalings = [PixelScaling.of(survey.manifest) for survey in surveys]
         rows = [np.flatnonzero(survey.has_image) for survey in surveys]
@@ -36,16 +35,16 @@ class PictureSource:
             names = ", ".join(survey.name for survey in surveys)
             raise NotReady(f"No object of {names} has a picture to train on; import pictures.")
         self.kept: Tensor | None = None
-        if len(self) <= IN_MEMORY:
-            progress(0.0, f"reading {len(self):,} pictures")
+        if len(self.rows) <= IN_MEMORY:
+            progress(0.0, f"reading {len(self.rows):,} pictures")
             parts = [
-                self._read(np.arange(start, min(start + 512, len(self)))).half()
-                for start in range(0, len(self), 512)
+                self._read(np.arange(start, min(start + 256, len(self.rows)))).half()
+                for start in range(0, len(self.rows), 256)
             ]
-            self.kept = torch.cat(parts)
+            self.kept = torch.cat(parts).flatten(0, 1)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return LOOKS * len(self.rows)
 
     def _read(self, index: np.ndarray) -> Tensor:
         out: Tensor | None = None
@@ -54,7 +53,7 @@ class PictureSource:
             if not len(at):
                 continue
             scaled = self.scalings[number](survey.images(self.rows[index[at]]))
-            part = to_network_input(scaled, self.bands)
+            part = two_looks(scaled)  # (B, LOOKS, CHANNELS, y, x)
             if out is None:
                 out = torch.empty(len(index), *part.shape[1:])
             out[torch.from_numpy(at)] = part
@@ -64,4 +63,5 @@ class PictureSource:
     def __call__(self, index: Tensor) -> Tensor:
         if self.kept is not None:
             return self.kept[index].float()
-        return self._read(index.numpy())
+        looks = self._read((index // LOOKS).numpy())
+        return looks[torch.arange(len(index)), index % LOOKS]

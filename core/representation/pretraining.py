@@ -19,6 +19,7 @@ from core.errors import BadInput
 from core.progress import Progress, silent
 from core.representation.augment import ViewRecipe, random_view
 from core.representation.device import autocast, best_device
+from core.representation.looks import CHANNELS
 from core.representation.network import Projector, SlimResNet
 from core.representation.vicreg_loss import vicreg_loss
 
@@ -26,7 +27,7 @@ CHECKPOINT_EVERY = 100
 WARM_UP = 0.05
 
 Fetch = Callable[[Tensor], Tensor]
-"""(B,) indices -> (B, band, INPUT_PX, INPUT_PX) scaled pixels."""
+"""(B,) indices -> (B, channel, INPUT_PX, INPUT_PX) pictures as the network sees them."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def pretrain(
     *,
     checkpoint: Path | None = None,
     progress: Progress = silent,
-    bands: int = 3,
+    channels: int = CHANNELS,
 ) -> PretrainResult:
     """Train a fresh network on `count` pictures by VICReg.
 
@@ -66,7 +67,7 @@ def pretrain(
         )
     torch.manual_seed(config.seed)
     device = best_device()
-    network = SlimResNet(bands)
+    network = SlimResNet(channels)
     projector = Projector(network.settings["dimensions"])
     both = torch.nn.ModuleDict({"network": network, "projector": projector})
     both.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -91,22 +91,26 @@ class PixelScaling:
         return (torch.asinh(x / softening) / top).clamp_(-0.25, 1.5)
 
 
-def to_network_input(x: Tensor, bands: int = 3, size_px: int = INPUT_PX) -> Tensor:
-    """(B, any bands, any size) scaled pixels -> (B, bands, size_px, size_px).
+def to_bands(x: Tensor, bands: int = 3) -> Tensor:
+    """(B, any bands, y, x) -> (B, bands, y, x).
 
     One band is repeated; of more bands than the network has, the first, middle and last are
     taken (blue, green and red of a sorted filter set).
     """
     have = x.shape[1]
     if have == 2 and bands == 3:
-        x = torch.stack([x[:, 0], x.mean(1), x[:, 1]], dim=1)
-    elif have < bands:
-        x = x[:, :1].expand(-1, bands, -1, -1)
-    elif have > bands:
-        pick = torch.linspace(0, have - 1, bands).round().long()
-        x = x[:, pick]
-    if x.shape[2:] != (size_px, size_px):
-        x = functional.interpolate(
-            x, size=(size_px, size_px), mode="bilinear", antialias=True, align_corners=False
-        )
+        return torch.stack([x[:, 0], x.mean(1), x[:, 1]], dim=1)
+    if have < bands:
+        return x[:, :1].expand(-1, bands, -1, -1)
+    if have > bands:
+        return x[:, torch.linspace(0, have - 1, bands).round().long()]
     return x
+
+
+def resized(x: Tensor, size_px: int) -> Tensor:
+    """(B, C, y, x) -> (B, C, size_px, size_px)."""
+    if x.shape[2:] == (size_px, size_px):
+        return x
+    return functional.interpolate(
+        x, size=(size_px, size_px), mode="bilinear", antialias=True, align_corners=False
+    )

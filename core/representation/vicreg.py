@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from core.errors import Damaged
 from core.progress import Progress
 from core.representation.device import autocast, best_device
 from core.representation.encoder import register_encoder
 from core.representation.network import SlimResNet
-from core.representation.scaling import PixelScaling, to_network_input
+from core.representation.looks import LOOKS, two_looks
+from core.representation.scaling import PixelScaling
 from core.survey import Survey
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -25,9 +27,10 @@ SHIPPED = Path(__file__).parent / "weights"
 
 @register_encoder("vicreg")
 class VICRegEncoder:
-    """(B, band, y, x) -> (B, 128) of the pretrained network, averaged over the eight orientations.
+    """(B, band, y, x) -> (B, 256): 128 numbers of the whole picture, 128 of its central half.
 
-    The sky has no up, so what differs between the orientations of one picture is noise.
+    Each is the mean over the eight orientations: the sky has no up, so what differs between the
+    orientations of one picture is noise.
 
     Parameters
     ----------
@@ -48,17 +51,20 @@ class VICRegEncoder:
 
     def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
         assert self.scaling is not None
-        bands = self.network.settings["bands"]
         with torch.inference_mode(), autocast():
-            x = to_network_input(self.scaling(images), bands).to(best_device())
-            total = torch.zeros(len(x), self.network.settings["dimensions"])
-            for turns in range(4):
-                for view in (x, x.flip(3)):
-                    turned = torch.rot90(view, turns, (2, 3))
-                    turned = turned.contiguous(memory_format=torch.channels_last)
-                    total += self.network(turned).float().cpu()
-        out: NDArray[np.float32] = (total / 8).numpy()
+            looks = two_looks(self.scaling(images)).to(best_device())
+            codes = [self._mean_over_orientations(looks[:, look]) for look in range(LOOKS)]
+        out: NDArray[np.float32] = torch.cat(codes, dim=1).numpy()
         return out
+
+    def _mean_over_orientations(self, x: Tensor) -> Tensor:
+        total = torch.zeros(len(x), self.network.settings["dimensions"])
+        for turns in range(4):
+            for view in (x, x.flip(3)):
+                turned = torch.rot90(view, turns, (2, 3))
+                turned = turned.contiguous(memory_format=torch.channels_last)
+                total += self.network(turned).float().cpu()
+        return total / 8
 
     def save(self, folder: Path) -> dict[str, Any]:
         assert self.scaling is not None
@@ -86,7 +92,7 @@ def load_network(folder: Path) -> tuple[SlimResNet, dict[str, Any]]:
         described = json.loads((folder / "vicreg.json").read_text())
         settings = described["network"]
         network = SlimResNet(
-            settings["bands"],
+            settings["channels"],
             tuple(settings["widths"]),
             tuple(settings["blocks"]),
             settings["dimensions"],

@@ -45,23 +45,26 @@ def claim_partial(final: Path, what: str) -> Path:
         A living process works on it.
     """
     if final.exists():
-        raise AlreadyExists(f"There is already a {what} at {final}; choose another name.")
+        raise AlreadyExists(_taken(final, what))
     partial = partial_path(final)
-    final.parent.mkdir(parents=True, exist_ok=True)
     # The holder file must be in the folder from its first moment, or a second process could
     # take a folder just made for one left behind: so it is made aside and renamed into place.
     aside = final.with_name(f".claim-{uuid.uuid4().hex}.partial")
-    aside.mkdir()
+    aside.mkdir(parents=True)
     try:
         (aside / _HOLDER).write_text(json.dumps(_myself()))
         _sweep(final.parent, aside)
         for _attempt in range(2):
             try:
                 os.rename(aside, partial)
-                return partial
             except OSError:
                 if not partial.is_dir():
                     raise
+            else:
+                if final.exists():  # finished by another since we looked; now nobody else can
+                    shutil.rmtree(partial, ignore_errors=True)
+                    raise AlreadyExists(_taken(final, what))
+                return partial
             holder = _living_holder(partial)
             if holder is not None:
                 raise InUse(
@@ -101,6 +104,10 @@ def drop_empty(folder: Path, keep: Path) -> None:
         except OSError:
             return  # something else lives there
         folder = folder.parent
+
+
+def _taken(final: Path, what: str) -> str:
+    return f"There is already a {what} at {final}; choose another name."
 
 
 def _myself() -> dict[str, float]:

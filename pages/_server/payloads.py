@@ -108,9 +108,7 @@ def task_payload(services: Services, name: str) -> dict[str, Any]:
     }
 
 
-def _item(
-    services: Services, survey: Survey, item: QueueItem, kind: str | None
-) -> dict[str, Any]:
+def _item(services: Services, survey: Survey, item: QueueItem, kind: str | None) -> dict[str, Any]:
     return {
         "object_id": item.object_id,
         "sampler": item.sampler,
@@ -185,9 +183,7 @@ def object_payload(services: Services, name: str, object_id: str) -> dict[str, A
     }
 
 
-def neighbours_payload(
-    services: Services, name: str, object_id: str, k: int
-) -> dict[str, Any]:
+def neighbours_payload(services: Services, name: str, object_id: str, k: int) -> dict[str, Any]:
     """GET api/neighbours: the nearest objects in the embedding and their labels."""
     database = services.db()
     task = database.task(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages import candidates, label, runs
@@ -9,7 +11,9 @@ from pages import map as map_page
 from pages._shared.style import style
 from pages._shared.tasks import choose_task
 
-st.set_page_config(page_title="Skysift", page_icon=":material/flare:", layout="wide")
+st.set_page_config(
+    page_title="Skysift", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide"
+)
 style()
 page = st.navigation(
     [

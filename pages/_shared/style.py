@@ -10,12 +10,16 @@ _CSS = """<style>
 .block-container { padding: 2.6rem clamp(1rem, 2.5vw, 2.6rem) 2rem !important; max-width: 110rem; }
 [data-testid="stHeader"] { background: transparent; height: 2.6rem; }
 [data-testid="stSidebarHeader"] { padding-bottom: 0; }
-.block-container h1 { font-size: 1.45rem; font-weight: 600; letter-spacing: -0.01em; padding: 0 0 .2rem; }
-.thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.2rem, 1fr)); gap: .9rem .8rem; }
-.thumbs a { display: block; color: inherit !important; text-decoration: none !important; min-width: 0; }
+.block-container h1 { font-size: 1.45rem; font-weight: 600; letter-spacing: -0.01em;
+  padding: 0 0 .2rem; }
+.thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.2rem, 1fr));
+  gap: .9rem .8rem; }
+.thumbs a { display: block; color: inherit !important; text-decoration: none !important;
+  min-width: 0; }
 .thumbs img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px;
   background: #05070a; }
-.thumbs a:hover img, .thumbs a:focus-visible img { outline: 2px solid var(--st-primary-color, #6db3f2); }
+.thumbs a:hover img, .thumbs a:focus-visible img {
+  outline: 2px solid var(--st-primary-color, #6db3f2); }
 .thumbs a:focus-visible { outline: none; }
 .thumbs .id { font: .72rem var(--st-code-font, ui-monospace, monospace); margin-top: .35rem;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.errors import NotFound, SkysiftError
+from core.errors import SkysiftError
 from core.vocabulary import MAX_CLASSES, JobKind
 from labels_db import Task, TaskSpec
 from pages._server.services import services
@@ -48,12 +48,14 @@ def choose_task() -> None:
 def the_task() -> Task:
     """The chosen task; draws what to do and stops the page while there is none."""
     chosen = st.session_state.get(_CURRENT)
-    if chosen is not None:
-        try:
-            return services().db().task(chosen)
-        except NotFound as error:
-            st.error(str(error))
-            st.stop()
+    if chosen is None:
+        _no_task()
+        st.stop()
+    # A task that is gone since raises NotFound, which on_script_error shows.
+    return services().db().task(chosen)
+
+
+def _no_task() -> None:
     if services().survey_names():
         st.title("No task yet")
         st.write(
@@ -64,7 +66,6 @@ def the_task() -> Task:
             _new_task()
     else:
         _no_survey()
-    st.stop()
 
 
 @st.fragment(run_every=2.0)
@@ -93,9 +94,7 @@ def _no_survey() -> None:
         children.start_job(JobKind.DEMO, "hubble", ["hubble"])
         st.rerun()
     st.write("Or bring a folder of JPEG or PNG pictures of your own:")
-    st.code(
-        f"python -m core.run import FOLDER --name NAME --workspace {root}", language=None
-    )
+    st.code(f"python -m core.run import FOLDER --name NAME --workspace {root}", language=None)
 
 
 @st.dialog("New task")

@@ -32,6 +32,4 @@ def _component() -> Any:
 
 def labeller(*, base_path: str, task: str, object_id: str | None) -> None:
     """Draw the label page of `task`, opening `object_id` first if it is given."""
-    _component()(
-        key="labeller", data={"api": base_path, "task": task, "object": object_id or ""}
-    )
+    _component()(key="labeller", data={"api": base_path, "task": task, "object": object_id or ""})

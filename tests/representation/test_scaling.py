@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from core.errors import BadInput
-from core.representation.scaling import PixelScaling, to_network_input
+from core.representation.scaling import PixelScaling, resized, to_bands
 
 
 def test_pictures_are_divided_by_255():
@@ -41,7 +41,7 @@ def test_wrong_axes_are_told():
 @pytest.mark.parametrize("size", [8, 64, 101])
 def test_any_survey_fits_the_network(bands, size):
     x = torch.rand(2, bands, size, size)
-    out = to_network_input(x, bands=3, size_px=64)
+    out = resized(to_bands(x, 3), 64)
     assert out.shape == (2, 3, 64, 64)
     if bands == 5:
         assert torch.allclose(out.mean((0, 2, 3)), x[:, [0, 2, 4]].mean((0, 2, 3)), atol=0.05)

@@ -339,3 +339,26 @@ def test_two_writers_at_once(workspace):
         writer.append(batch_of("a"))
         writer.commit()
     assert list_surveys(workspace) == ["mine"]
+
+
+def test_survey_finished_while_we_looked_is_kept(workspace, monkeypatch):
+    """A second process that saw no survey yet and claims the name just after the commit."""
+    looked: list[bool] = []
+    real_exists = Path.exists
+
+    def exists(path: Path, **more: Any) -> bool:
+        if path.name == "1" and not looked:
+            looked.append(True)
+            return False
+        return real_exists(path, **more)
+
+    with writer_for(workspace) as writer:
+        writer.append(batch_of("a"))
+        writer.commit()
+    monkeypatch.setattr("core.survey.writer._has_version", lambda versions: False)
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(AlreadyExists):
+        writer_for(workspace)
+    survey = Survey.open(workspace, "mine")
+    survey.verify()
+    assert [entry.name for entry in survey.path.parent.iterdir()] == ["1"]

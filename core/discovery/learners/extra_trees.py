@@ -9,7 +9,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from core.discovery.registry import register_learner
 
 N_TREES = 64
-"""A pass over 100,000 x 128 takes about 0.3 s on two cores with 200 answers taught."""
+"""Scoring 100,000 rows takes about 0.3 s on two cores with 200 answers taught."""
 
 
 @register_learner("extra_trees", description="extremely randomised trees")

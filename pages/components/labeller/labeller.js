@@ -512,7 +512,7 @@ class Labeller {
     // Another dialog of the page (a new task, say) is in front.
     if (document.querySelector('[role="dialog"]')) return;
     const act = this._meaning(event);
-    if (!act) return;
+    if (act === null) return;
     event.preventDefault();
     event.stopPropagation(); // Streamlit has keys of its own
     if (event.repeat) return; // a key held down is one answer

@@ -110,13 +110,13 @@ class View {
     this.root.append(
       this.alert,
       el("header", { class: "head" }, [
-        this.question, el("p", { class: "status" }, [this.model, this.saving]),
+        this.question, el("p", { class: "status" }, [this.notice, this.model, this.saving]),
       ]),
       el("div", { class: "main" }, [
         el("section", { class: "stage", "aria-label": "Object" }, [
           this.frame,
-          el("div", { class: "caption" }, [this.name, this.chips, this.notice, this.link]),
-          this.answers, this.tools, this.note,
+          el("div", { class: "caption" }, [this.name, this.link, this.chips, this.tools]),
+          this.answers, this.note,
         ]),
         el("aside", { class: "side" }, [
           panel("Progress", [this.progress]),
