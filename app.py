@@ -81,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--theme", choices=("dark", "light", "auto"), default="dark", help="auto: as the browser"
     )
+    parser.add_argument(
+        "--no-workers",
+        action="store_true",
+        help="start no process: `python -m core.run embed|map|worker` are run by hand",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
@@ -105,7 +110,14 @@ def _serve(options: argparse.Namespace) -> None:
             database.clean_orphans()
         _log_to(workspace)
         token = _token(workspace)
-        app, services = _compose(workspace, annotator, token, options.port, base_path)
+        app, services = _compose(
+            workspace,
+            annotator,
+            token,
+            options.port,
+            base_path,
+            start_processes=not options.no_workers,
+        )
         opened = f"{url}?token={quote(token)}"
         app.state["announce"] = lambda: _announce(opened, open_browser=not options.no_browser)
         try:
@@ -115,7 +127,13 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _compose(
-    workspace: Workspace, annotator: str, token: str, port: int, base_path: str
+    workspace: Workspace,
+    annotator: str,
+    token: str,
+    port: int,
+    base_path: str,
+    *,
+    start_processes: bool = True,
 ) -> tuple[st.App, Any]:
     """The ASGI app with its services."""
     import streamlit as st
@@ -127,7 +145,7 @@ def _compose(
     from pages._shared.faults import on_script_error
 
     owner = Identity("owner", annotator)
-    services = Services(workspace, owner, base_path=base_path)
+    services = Services(workspace, owner, base_path=base_path, start_processes=start_processes)
     install(services)
 
     @contextlib.asynccontextmanager

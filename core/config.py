@@ -71,8 +71,8 @@ class PretrainConfig:
         0 = rotations and flips only, 1 = as shipped.
     """
 
-    steps: int = 3000
-    batch_size: int = 256
+    steps: int = 2000
+    batch_size: int = 192
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     invariance_weight: float = 25.0

@@ -262,9 +262,7 @@ def run_pretrain(
             config = steps_within(source, len(source), config, minutes * 60)
         # A crash leaves this folder behind, and the same command then goes on from it.
         checkpoint = subject.folder / "checkpoints" / f"vicreg-{_fingerprint(surveys, config)}"
-        trained = pretrain(
-            source, len(source), config, checkpoint=checkpoint, progress=progress
-        )
+        trained = pretrain(source, len(source), config, checkpoint=checkpoint, progress=progress)
         origin = {
             "method": "VICReg",
             "surveys": {s.name: s.manifest.content_hash for s in surveys},

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from core.config import LoopConfig
-from core.errors import NotReady, SkysiftError
+from core.errors import NotReady
 from core.run_jobs import recorded_job
 from core.survey import Survey
 from core.vocabulary import JobKind
@@ -210,11 +210,7 @@ def serve(workspace: Workspace, task_name: str) -> None:
         stop.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    try:
-        work(workspace, task_name, stop=stop)
-    except SkysiftError as error:
-        print(f"skysift: {error}", file=sys.stderr)
-        raise
+    work(workspace, task_name, stop=stop)
 
 
 __all__ = ["serve", "work"]

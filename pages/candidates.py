@@ -1,4 +1,194 @@
-"""The candidates page: placeholder until core.export."""
+"""The candidates page: the survey ranked for the target, and the two tables that leave Skysift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.export import (
+    CANDIDATE_COLUMNS,
+    Provenance,
+    candidates_csv,
+    labels_csv,
+    rank_candidates,
+)
+from core.survey import Survey
+from core.vocabulary import ScoreKind
+from labels_db import Task
+from pages._server.services import Scores, services
+from pages._shared.tasks import the_task
+from pages._shared.thumbnails import Thumbnail, thumbnails
+
+__all__ = ["candidate_lines", "draw", "label_lines"]
+
+PER_PAGE = 48
+DEFAULT_K = 200
+TOP_K, BY_CUT = "The best", "Score at least"
 
 
-def draw() -> None: ...
+def draw() -> None:
+    """Draw the page for the chosen task."""
+    task = the_task()
+    survey = services().survey(task.survey)
+    st.title("Candidates")
+    scores = services().scores(task)
+    if scores is None:
+        st.info(
+            "Nothing is ranked yet. Open the Label page: the first ranking is made there, from"
+            " the embedding alone; answers then make it better."
+        )
+        _download_labels(task)
+        return
+    st.caption(_about(scores, task))
+    n, leave_out = _choices(task, survey, scores)
+    labels = _labels(task)
+    candidates = rank_candidates(
+        survey.object_ids, scores.values, n=n, labels=labels, leave_out=leave_out
+    )
+    left, right, _, last = st.columns([4, 4, 5, 3], vertical_alignment="bottom")
+    with left:
+        st.download_button(
+            f"Candidates CSV ({len(candidates):,})",
+            lambda: "".join(candidate_lines(task, survey, scores, candidates)),
+            file_name=f"{task.name}-candidates.csv",
+            mime="text/csv",
+            on_click="ignore",
+            type="primary",
+            width="stretch",
+        )
+    with right:
+        _download_labels(task)
+    if not candidates:
+        st.info("No object passes; lower the score or take in answered objects.")
+        return
+    pages = -(-len(candidates) // PER_PAGE)
+    page = 1
+    if pages > 1:
+        with last:
+            page = int(st.number_input(f"Page of {pages}", 1, pages, 1))
+    first = (page - 1) * PER_PAGE
+    thumbnails(
+        task,
+        survey,
+        [
+            Thumbnail(one["object_id"], _line(place, one))
+            for place, one in enumerate(candidates[first : first + PER_PAGE], start=first + 1)
+        ],
+    )
+
+
+def _about(scores: Scores, task: Task) -> str:
+    model = scores.model
+    if scores.kind is ScoreKind.ANOMALY:
+        return (
+            "No model has learnt this task yet: the ranking is by anomaly score, the oddest"
+            " objects first. Answer with the target and with another class to change that."
+        )
+    return (
+        f"Ranked by P({task.target}) of model {model.version}, trained on {model.n_labels}"
+        f" answers ({model.learner})."
+    ).replace("$", r"\$")
+
+
+def _choices(task: Task, survey: Survey, scores: Scores) -> tuple[int, set[str]]:
+    """How many objects the person asks for, and the classes left out."""
+    left, middle, right = st.columns([1, 1, 2], vertical_alignment="bottom")
+    with left:
+        how = st.selectbox("Show", (TOP_K, BY_CUT))
+    with middle:
+        if how == TOP_K:
+            most = min(DEFAULT_K, len(survey))
+            n = int(st.number_input("Objects", 1, len(survey), most))
+        else:
+            finite = scores.values[np.isfinite(scores.values)]
+            is_chance = scores.kind is ScoreKind.TARGET_PROBABILITY
+            start = 0.5 if is_chance else float(np.percentile(finite, 99)) if len(finite) else 0.0
+            cut = st.number_input("Score", value=round(start, 3), step=0.05, format="%.3f")
+            n = int((finite >= cut).sum())
+    with right:
+        hide = st.checkbox(f"Leave out what was answered other than {task.target}", value=True)
+    if hide:
+        others = set(task.classes) - {task.target}
+        if how == BY_CUT:
+            # The cut counts objects by score; those left out must not let lower ones in.
+            rejected = [name for name, label in _labels(task).items() if label in others]
+            rows = np.array([survey.row(name) for name in rejected], dtype=int)
+            n -= int((scores.values[rows] >= cut).sum())
+        return n, others
+    return n, set()
+
+
+def _labels(task: Task) -> dict[str, str]:
+    current = services().db().current_labels(task.name)
+    return {name: label.class_name for name, label in current.items()}
+
+
+def _line(place: int, candidate: dict[str, Any]) -> str:
+    line = f"{place}. {candidate['score']:.3f}"
+    return f"{line}, {candidate['label']}" if candidate["label"] else line
+
+
+def _download_labels(task: Task) -> None:
+    n = sum(services().db().counts(task.name).values())
+    st.download_button(
+        f"Labels CSV ({n:,})",
+        lambda: "".join(label_lines(task)),
+        file_name=f"{task.name}-labels.csv",
+        mime="text/csv",
+        on_click="ignore",
+        width="stretch",
+    )
+
+
+def candidate_lines(
+    task: Task, survey: Survey, scores: Scores, candidates: list[dict[str, Any]]
+) -> list[str]:
+    """The candidate list as CSV lines, with the survey's columns after the common ones."""
+    model = scores.model
+    provenance = Provenance(
+        task=task.name,
+        target=task.target,
+        survey=survey.name,
+        survey_version=survey.version,
+        score_kind=scores.kind.value,
+        model_version=model.version,
+        sampler=model.sampler,
+        learner=model.learner,
+        encoder_run=model.encoder_run or "",
+    )
+    extra = [str(name) for name in survey.catalogue.columns if str(name) not in CANDIDATE_COLUMNS]
+    rows = survey.catalogue.iloc[[one["row"] for one in candidates]].to_dict("records")
+    joined = [
+        {**{str(name): row[name] for name in row}, **one}
+        for one, row in zip(candidates, rows, strict=True)
+    ]
+    return list(candidates_csv(joined, provenance, extra))
+
+
+def label_lines(task: Task) -> list[str]:
+    """The current labels as CSV lines, in the order in which they were given."""
+    database = services().db()
+    standing = {label.event_id for label in database.current_labels(task.name).values()}
+    return list(
+        labels_csv(
+            {
+                "object_id": event.object_id,
+                "label": event.class_name,
+                "annotator": event.annotator,
+                "shown_at": event.shown_at,
+                "answered_at": event.answered_at,
+                "sampler": event.sampler,
+                "score": event.score,
+                "probability": event.probability,
+                "model_version": event.model_version,
+                "task": task.name,
+                "survey": task.survey,
+                "survey_version": event.survey_version,
+                "event_id": event.event_id,
+            }
+            for event in database.events(task.name)
+            if event.event_id in standing
+        )
+    )

@@ -23,7 +23,11 @@ __all__ = ["draw"]
 MAX_POINTS = 50_000
 """Plotly's lasso is unusable past 100,000 points (measured)."""
 MAX_OPENED = 60
-CLASS_COLOURS = "#f0a13c #45b7a9 #a88bfa #e56b94 #8cc152 #5f8df0 #d6c34b #c98355 #97a3b6".split()
+CLASS_COLOURS = (
+    *("#f0a13c", "#45b7a9", "#a88bfa", "#e56b94", "#8cc152"),
+    *("#5f8df0", "#d6c34b", "#c98355", "#97a3b6"),
+)
+"""Of the keys 1 to 9, as on the label page (labeller.css)."""
 UNLABELLED = "rgba(128,140,160,0.6)"
 BY_LABEL, BY_SCORE = "Answers", "Score"
 

@@ -26,6 +26,9 @@ class Learner(ActiveLearner):
     that scikit-learn's clone cannot see).
     """
 
+    X_training: Any  # (n, D) and (n,), None before the first lesson
+    y_training: Any
+
     def __repr__(self) -> str:
         # BaseEstimator's walks the parameters, the training data among them.
         return f"Learner({type(self.estimator).__name__})"

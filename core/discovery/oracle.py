@@ -62,9 +62,7 @@ class Oracle:
             ) from None
 
 
-def read_truth(
-    path: str | os.PathLike[str], object_ids: Sequence[str] | np.ndarray
-) -> Truth:
+def read_truth(path: str | os.PathLike[str], object_ids: Sequence[str] | np.ndarray) -> Truth:
     """Read a CSV file with the columns object_id and label (others are ignored).
 
     An empty label is no truth. Ids that the survey does not have, and objects that the file does

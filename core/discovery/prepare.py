@@ -1,4 +1,4 @@
-"""An embedding made fit for detectors (`standardise`) and learners (`whiten`); no row is dropped."""
+"""An embedding made fit for detectors (`standardise`) and learners (`whiten`)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def standardise(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
     Each column is centred and scaled by the mean and standard deviation of its finite values
     among the rows seen, then clipped to +-`CLIP`; a constant or empty column becomes zero.
     Unseen rows and non-finite values take the mean. Rows that lack anything are kept (the
-    unmeasurable is often the odd) and told apart by one more column: sqrt(D) where something is
-    missing, else 0, the distance of a usual row from the mean. It is there only if any row
-    lacks something.
+    unmeasurable is often the odd) and told apart by one more column, which is there only if any
+    row lacks something: 2 sqrt(D) where something is missing, else 0. That is farther than usual
+    rows lie from one another (sqrt(2 D)), so that one of them is shown early on.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def standardise(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
         unseen[part] |= missing.any(axis=1)
         values[part] = np.clip(block, -CLIP, CLIP)
     if unseen.any():
-        flag = np.where(unseen, np.float32(np.sqrt(d)), np.float32(0))
+        flag = np.where(unseen, np.float32(2 * np.sqrt(d)), np.float32(0))
         values = np.column_stack([values, flag])
     return values, unseen
 
@@ -82,7 +82,7 @@ def _chunks(n: int) -> list[slice]:
 
 
 def _moments(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(D,) mean and standard deviation of the finite values of the rows seen, in two float64 passes.
+    """(D,) mean and standard deviation of the finite values seen, in two float64 passes.
 
     A deviation that is nothing beside the column's size (rounding of a constant) is given as 1.
     """

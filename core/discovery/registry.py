@@ -112,9 +112,7 @@ def register_detector(name: str, *, description: str) -> Callable[[Detector], De
     return register
 
 
-def register_learner(
-    name: str, *, description: str
-) -> Callable[[LearnerFactory], LearnerFactory]:
+def register_learner(name: str, *, description: str) -> Callable[[LearnerFactory], LearnerFactory]:
     """Register a factory of supervised models."""
 
     def register(call: LearnerFactory) -> LearnerFactory:

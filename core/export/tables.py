@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ import numpy as np
 
 from core.csvsafe import safe_cell
 from core.errors import BadInput
+from core.survey.runs import versions
 
 LABEL_COLUMNS = (
     "object_id",
@@ -58,15 +58,6 @@ CANDIDATE_COLUMNS = (
 """Of a candidate list; the survey's own columns may follow."""
 
 
-def skysift_version() -> str:
-    """The version in pyproject.toml, the one place it is written down."""
-    path = Path(__file__).resolve().parents[2] / "pyproject.toml"
-    try:
-        return str(tomllib.loads(path.read_text())["project"]["version"])
-    except (OSError, tomllib.TOMLDecodeError, KeyError):
-        return "unknown"
-
-
 @dataclass(frozen=True)
 class Provenance:
     """What a candidate list was made with; one value for all its lines."""
@@ -83,7 +74,7 @@ class Provenance:
     exported_at: str = field(
         default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
     )
-    skysift_version: str = field(default_factory=skysift_version)
+    skysift_version: str = field(default_factory=lambda: versions()["skysift"])
 
 
 def rank_candidates(

@@ -29,9 +29,7 @@ class NeighbourIndex:
         if len(self._rows):
             self._index.add(_unit(self._values[self._rows]))
 
-    def query(
-        self, rows_or_vectors: int | np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def query(self, rows_or_vectors: int | np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The `k` nearest of each query.
 
         rows_or_vectors: rows of the survey, an int or (Q,) int, which are not among their own

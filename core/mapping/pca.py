@@ -27,7 +27,7 @@ def pca(values: np.ndarray, n_components: int) -> np.ndarray:
             f" {n_components} and {int((~np.isfinite(values)).sum())} values that are not finite;"
             " leave out the masked rows."
         )
-    n, d = values.shape
+    n = len(values)
     coordinates = np.zeros((n, n_components), dtype=np.float32)
     if 0 in values.shape:
         return coordinates

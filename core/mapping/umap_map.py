@@ -50,16 +50,13 @@ def umap_map(
         return coordinates
     progress(0.0, "Loading UMAP (the first time takes a while).")
     with warnings.catch_warnings():
-        # numba and pynndescent announce their own deprecations while they are imported.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        # Only the parametric UMAP, not used here, wants it.
+        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import UMAP
     progress(0.2, f"Arranging {len(rows)} objects.")
     with warnings.catch_warnings():
         # Objects that hang together in several separate groups are what a map should show.
-        warnings.filterwarnings("ignore", message=".*not fully connected.*")
-        warnings.filterwarnings("ignore", message="Graph is not fully connected.*")
-        # Tiny surveys: scipy's sparse eigensolver says that it went on with a dense one.
-        warnings.filterwarnings("ignore", message="k >= N", category=RuntimeWarning)
+        warnings.filterwarnings("ignore", "Graph is not fully connected", UserWarning)
         reducer = UMAP(
             n_components=2,
             n_neighbors=min(n_neighbors, len(rows) - 1),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from core.errors import BadInput
@@ -36,7 +38,7 @@ class RecallBin:
     recall_high: float
 
 
-def average_precision(y: np.ndarray, score: np.ndarray) -> float:
+def average_precision(y: ArrayLike, score: ArrayLike) -> float:
     """Average precision: the precision at each distinct score, weighted by the recall gained.
 
     Parameters
@@ -49,13 +51,13 @@ def average_precision(y: np.ndarray, score: np.ndarray) -> float:
     BadInput
         Different lengths, a score that is not finite, values other than 0 and 1, no target.
     """
-    y, score = _checked(y, score)
-    return float(_weighted_ap(*_steps(y, score), np.ones((1, len(y))))[0])
+    hit, last = _steps(*_checked(y, score))
+    return float(_weighted_ap(hit, last, np.ones((1, len(hit))))[0])
 
 
 def average_precision_interval(
-    y: np.ndarray,
-    score: np.ndarray,
+    y: ArrayLike,
+    score: ArrayLike,
     *,
     seed: int = 0,
     n_boot: int = 1000,
@@ -66,14 +68,14 @@ def average_precision_interval(
     Targets and others are resampled apart, so that every resample has as many targets as the
     data: the interval is for this share of targets. Raises as `average_precision` does.
     """
-    y, score = _checked(y, score)
+    truth, scores = _checked(y, score)
     if n_boot < 1 or not 0 < level < 1:
         raise BadInput(
             "A bootstrap interval needs n_boot of at least 1 and a level between 0 and 1, but"
             f" got {n_boot} and {level}; change them."
         )
     rng = np.random.default_rng(seed)
-    hit, last = _steps(y, score)
+    hit, last = _steps(truth, scores)
     values = np.empty(n_boot)
     n_targets = int(hit.sum())
     for draw in range(n_boot):
@@ -83,7 +85,7 @@ def average_precision_interval(
                 weights[group] = np.bincount(rng.integers(0, size, size), minlength=size)
         values[draw] = _weighted_ap(hit, last, weights[None, :])[0]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(average_precision(y, score), float(low), float(high))
+    return Interval(average_precision(truth, scores), float(low), float(high))
 
 
 def finds_curve(found: Sequence[bool] | np.ndarray) -> np.ndarray:
@@ -131,7 +133,7 @@ def recall_by_bin(
     if bounds.ndim != 1 or len(bounds) < 2 or not (np.diff(bounds) > 0).all():
         raise BadInput(f"The edges of bins are two or more ascending numbers, but got {edges}.")
     bins = []
-    for index, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for index, (low, high) in enumerate(pairwise(bounds)):
         inside = (quantity >= low) & (quantity < high)
         if index == len(bounds) - 2:
             inside |= quantity == high
@@ -154,21 +156,21 @@ def _wilson(hits: int, n: int, level: float) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def _checked(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y, score = np.asarray(y), np.asarray(score, dtype=float)
-    if y.ndim != 1 or y.shape != score.shape:
+def _checked(y: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    truth, scores = np.asarray(y), np.asarray(score, dtype=float)
+    if truth.ndim != 1 or truth.shape != scores.shape:
         raise BadInput(
-            f"Truth and score are columns of one length, but have shapes {y.shape} and"
-            f" {score.shape}."
+            f"Truth and score are columns of one length, but have shapes {truth.shape} and"
+            f" {scores.shape}."
         )
-    if not np.isfinite(score).all() or not np.isin(y, (0, 1)).all():
+    if not np.isfinite(scores).all() or not np.isin(truth, (0, 1)).all():
         raise BadInput(
             "Average precision needs finite scores and a truth of 0 and 1; remove the rows that"
             " have none."
         )
-    if not y.any():
+    if not truth.any():
         raise BadInput("Average precision needs at least one target, but the truth has none.")
-    return y.astype(bool), score
+    return truth.astype(bool), scores
 
 
 def _steps(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

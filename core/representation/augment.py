@@ -31,11 +31,11 @@ class ViewRecipe:
         Largest standard deviation of added noise, in units of the scaled pixels.
     """
 
-    shift: float = 0.06
+    shift: float = 0.05
     zoom: float = 1.15
-    brightness: float = 0.15
-    colour: float = 0.06
-    noise: float = 0.03
+    brightness: float = 0.3
+    colour: float = 0.03
+    noise: float = 0.02
 
     def times(self, strength: float) -> ViewRecipe:
         return ViewRecipe(

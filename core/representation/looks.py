@@ -1,10 +1,11 @@
 """What the network is shown of an object: two looks, each with two residual pictures beside it.
 
 A galaxy may fill its cutout or a tenth of it, so the network looks twice: at the whole picture,
-and at its central half enlarged. Beside the bands it gets the sharp structure (unsharp mask) and
-what is not symmetric under a half turn: a second nucleus, an arc or a trail stands out in these,
-where in the bands it drowns in the light of its host. The network could work them out itself, but
-with a few minutes of training it does not.
+and at its central half enlarged. Beside the bands it gets what is not symmetric under a
+half turn, a band each, and the sharp structure of all bands together (unsharp mask): a second
+nucleus, an arc or a trail stands out in these with its own colour, where in the bands it drowns in
+the light of its host. The network could work them out itself, but with a few minutes of training
+it does not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from torch.nn import functional
 from core.representation.scaling import INPUT_PX, resized, to_bands
 
 BANDS = 3
-CHANNELS = BANDS + 2
+CHANNELS = 2 * BANDS + 1
+"""The bands, the asymmetry of each, the sharp structure."""
 LOOKS = 2
 """0 = the whole picture, 1 = its central half."""
 
@@ -30,10 +32,10 @@ ASYMMETRY_GAIN = 2.0
 def two_looks(scaled: Tensor) -> Tensor:
     """(B, any bands, y, x) scaled pixels -> (B, LOOKS, CHANNELS, INPUT_PX, INPUT_PX)."""
     x = resized(to_bands(scaled, BANDS), 2 * INPUT_PX)
+    asymmetry = ASYMMETRY_GAIN * (x - torch.rot90(x, 2, (2, 3)))
     light = x.mean(1, keepdim=True)
     sharp = SHARP_GAIN * (light - _blurred(light, UNSHARP_SIGMA * 2 * INPUT_PX))
-    asymmetry = ASYMMETRY_GAIN * (light - torch.rot90(light, 2, (2, 3)))
-    x = torch.cat([x, sharp, asymmetry], dim=1)
+    x = torch.cat([x, asymmetry, sharp], dim=1)
     edge = INPUT_PX // 2
     centre = x[:, :, edge : edge + INPUT_PX, edge : edge + INPUT_PX]
     return torch.stack([functional.avg_pool2d(x, 2), centre], dim=1)

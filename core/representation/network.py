@@ -97,7 +97,7 @@ class Projector(nn.Module):
     (B, D) -> (B, width)
     """
 
-    def __init__(self, dimensions: int, width: int = 512) -> None:
+    def __init__(self, dimensions: int, width: int = 256) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(dimensions, width, bias=False),

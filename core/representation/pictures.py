@@ -15,7 +15,7 @@ from core.representation.scaling import PixelScaling
 from core.survey import Survey
 
 IN_MEMORY = 20_000
-"""Up to this many objects are kept scaled in memory (82 kB each); more are read from disk."""
+"""Up to this many objects are kept scaled in memory (115 kB each); more are read from disk."""
 
 
 class PictureSource:

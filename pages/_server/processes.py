@@ -31,6 +31,8 @@ LAST_RETRY_SECONDS = 60.0
 HEALTHY_SECONDS = 30.0
 """A worker that lived this long counts as healthy: its next restart does not wait."""
 KEPT_LOG_BYTES = 1_000_000
+IDLE_SECONDS = 900.0
+"""A worker that no page asked for this long is stopped; it starts again when one does."""
 
 
 class WorkerState(StrEnum):
@@ -61,6 +63,7 @@ class _Worker:
     child: _Child | None = None
     failures: int = 0
     retry_at: float = 0.0
+    asked: float = 0.0
     message: str = ""
 
 
@@ -72,13 +75,15 @@ class Children:
         self._lock = threading.Lock()
         self._workers: dict[str, _Worker] = {}
         self._jobs: dict[tuple[str, str], _Child] = {}
+        self._retired: list[_Child] = []
         self._closed = False
 
     def ensure_worker(self, task: str) -> WorkerStatus:
         """Have the task's worker running, or say why it is not; cheap, called at every poll."""
         with self._lock:
             worker = self._workers.setdefault(task, _Worker())
-            now = time.monotonic()
+            now = worker.asked = time.monotonic()
+            self._stop_idle(now)
             if worker.child is not None:
                 code = worker.child.process.poll()
                 if code is None:
@@ -92,6 +97,15 @@ class Children:
                 [JobKind.WORKER.value, task], f"{JobKind.WORKER.value}-{task}", subprocess.PIPE
             )
             return WorkerStatus(WorkerState.RUNNING)
+
+    def _stop_idle(self, now: float) -> None:
+        for worker in self._workers.values():
+            if worker.child is not None and now - worker.asked > IDLE_SECONDS:
+                _close_input(worker.child.process)
+                self._retired.append(worker.child)
+                worker.child = None
+        # poll() reaps those that have ended.
+        self._retired = [one for one in self._retired if one.process.poll() is None]
 
     def _note_death(self, worker: _Worker, code: int, now: float) -> None:
         assert worker.child is not None
@@ -161,7 +175,7 @@ class Children:
         with self._lock:
             self._closed = True
             children = [w.child for w in self._workers.values() if w.child is not None]
-            children += self._jobs.values()
+            children += [*self._jobs.values(), *self._retired]
         for child in children:
             _close_input(child.process)
             child.process.terminate()

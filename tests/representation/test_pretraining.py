@@ -18,7 +18,7 @@ CONFIG = PretrainConfig(steps=6, batch_size=8, seed=4)
 @pytest.fixture(scope="module")
 def pictures():
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(24, 5, 64, 64, generator=generator)
+    return torch.rand(24, 7, 64, 64, generator=generator)
 
 
 def weights(result):
@@ -68,7 +68,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(pictures, tmp_path, monkeypa
 def test_training_brings_the_views_of_an_object_together():
     """Twelve objects told apart by pattern: after training, nearest in embedding = same object."""
     generator = torch.Generator().manual_seed(2)
-    coarse = torch.rand(12, 5, 4, 4, generator=generator)
+    coarse = torch.rand(12, 7, 4, 4, generator=generator)
     pictures = torch.nn.functional.interpolate(coarse, size=64, mode="bilinear")
     config = PretrainConfig(steps=80, batch_size=12, seed=0)
     result = pretrain(lambda i: pictures[i], len(pictures), config)
@@ -83,7 +83,7 @@ def test_training_brings_the_views_of_an_object_together():
 
 def test_too_few_pictures_are_told():
     with pytest.raises(BadInput, match="at least 4 pictures"):
-        pretrain(lambda i: torch.rand(len(i), 5, 64, 64), 3, CONFIG)
+        pretrain(lambda i: torch.rand(len(i), 7, 64, 64), 3, CONFIG)
 
 
 def test_minutes_become_steps(pictures):
@@ -99,5 +99,5 @@ def test_a_faint_second_spot_moves_the_embedding():
     one = torch.exp(-((x - 32) ** 2 + (y - 32) ** 2) / 18)
     two = one + 0.3 * torch.exp(-((x - 40) ** 2 + (y - 32) ** 2) / 6)
     with torch.no_grad():
-        a, b = network(torch.stack([one, two]).unsqueeze(1).expand(-1, 5, -1, -1))
+        a, b = network(torch.stack([one, two]).unsqueeze(1).expand(-1, 7, -1, -1))
     assert (a - b).norm() > 1e-3

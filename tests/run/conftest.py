@@ -33,6 +33,8 @@ def workspace(tmp_path):
     """(path of the workspace, path of the truth) with the survey `spots` embedded by PCA."""
     truth = paint(tmp_path / "pictures")
     path = str(tmp_path / "ws")
-    assert main(["import", str(tmp_path / "pictures"), "--name", "spots", "--workspace", path]) == 0
+    assert (
+        main(["import", str(tmp_path / "pictures"), "--name", "spots", "--workspace", path]) == 0
+    )
     assert main(["embed", "spots", "--encoder", "pca", "--workspace", path]) == 0
     return path, truth

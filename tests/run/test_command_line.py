@@ -6,7 +6,7 @@ import os
 import pytest
 
 from core.run import main
-from core.workspace import hold_workspace, open_workspace
+from core.workspace import open_workspace
 from labels_db import LabelsDB
 from tests.run.conftest import paint
 
@@ -67,9 +67,18 @@ def test_a_failed_job_is_told_in_the_registry(workspace, capsys):
         (["embed", "ghost"], "ghost"),
         (["embed", "spots", "--encoder", "psychic"], "psychic"),
         (["map", "spots", "--encoder", "vicreg"], "embedding"),
-        (["task", "t", "--survey", "spots", "--class", "one", "--target", "one"], "2 to 9 classes"),
-        (["task", "t", "--survey", "spots", "--class", "a", "--class", "b", "--target", "c"], "'c'"),
-        (["task", "../t", "--survey", "spots", "--class", "a", "--class", "b", "--target", "a"], "../t"),
+        (
+            ["task", "t", "--survey", "spots", "--class", "one", "--target", "one"],
+            "2 to 9 classes",
+        ),
+        (
+            ["task", "t", "--survey", "spots", "--class", "a", "--class", "b", "--target", "c"],
+            "'c'",
+        ),
+        (
+            ["task", "../t", "--survey", "spots", "--class", "a", "--class", "b", "--target", "a"],
+            "../t",
+        ),
         (["demo", "andromeda"], "andromeda"),
         (["pretrain", "spots", "--minutes", "-1"], "-1"),
         (["worker", "ghost"], "ghost"),
@@ -112,16 +121,6 @@ def test_a_folder_of_other_things_is_no_workspace(tmp_path, capsys):
     sentence = refused(capsys, "demo", "hubble", "--workspace", str(tmp_path))
     assert "other files" in sentence
     assert sorted(os.listdir(tmp_path)) == ["thesis.tex"]
-
-
-def test_a_workspace_is_held_by_one_server(tmp_path):
-    workspace = open_workspace(tmp_path / "ws")
-    with hold_workspace(workspace, "the first server"):
-        with pytest.raises(Exception, match="already open in the first server"):
-            with hold_workspace(workspace, "the second"):
-                pass
-    with hold_workspace(workspace, "the third"):
-        pass
 
 
 def test_pretrain_then_embed_with_the_new_weights(tmp_path, capsys):

@@ -71,6 +71,7 @@ class View {
     this.saving = el("span", { class: "saving", role: "status" });
     this.notice = el("span", { class: "notice", role: "status", "aria-live": "polite" });
     this.frame = el("div", { class: "frame" });
+    this.square = el("div", { class: "square" }); // with ticks that point at the centre
     this.name = el("span", { class: "object", title: "object_id" });
     this.chips = el("span", { class: "chips" });
     this.link = el("button", {
@@ -116,7 +117,7 @@ class View {
         el("section", { class: "stage", "aria-label": "Object" }, [
           this.frame,
           el("div", { class: "caption" }, [this.name, this.link, this.chips, this.tools]),
-          this.answers, this.note,
+          this.answers, this.note, this.neighbours,
         ]),
         el("aside", { class: "side" }, [
           panel("Progress", [this.progress]),
@@ -124,7 +125,7 @@ class View {
           this.guidelinePanel, this.columnsPanel,
         ]),
       ]),
-      this.neighbours, this.sheet,
+      this.sheet,
     );
   }
 
@@ -160,7 +161,8 @@ class View {
   /** Show a decoded picture. */
   picture(img) {
     this.frame.classList.remove("loading");
-    this.frame.replaceChildren(img);
+    this.square.replaceChildren(img);
+    this.frame.replaceChildren(this.square);
   }
 
   /** Show a sentence where the picture would be. */

@@ -1,0 +1,236 @@
+"""A real server in its own process and a real Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from core.survey import RunFolder, Survey, import_folder
+from core.vocabulary import JobKind
+from core.workspace import Workspace, open_workspace
+from labels_db import Event, LabelsDB, ModelRecord, QueueItem, TaskSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "token-of-the-browser-tests"
+N_OBJECTS = 60
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+CLASSES = ("two nuclei", "<b>one</b>", "artefact")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+def make_pictures(folder: Path) -> None:
+    """Blobs on noise, every sixth with a second nucleus; named obj_00 ..."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :48] - 23.5
+    for number in range(N_OBJECTS):
+        light = 180 * np.exp(-np.hypot(x, y * rng.uniform(1, 2)) / rng.uniform(3, 8))
+        if number % 6 == 0:
+            turn = rng.uniform(0, 2 * np.pi)
+            light += 170 * np.exp(-((x - 7 * np.cos(turn)) ** 2 + (y - 7 * np.sin(turn)) ** 2) / 6)
+        picture = light[..., None] * rng.uniform(0.5, 1, 3) + rng.normal(14, 4, (48, 48, 3))
+        pixels = np.clip(picture, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"obj_{number:02d}.png")
+
+
+def write_runs(survey: Survey) -> None:
+    """A finished embedding (the principal axes of the pixels) and map, without the wait."""
+    pixels = survey.images(slice(0, len(survey))).reshape(len(survey), -1).astype(np.float32)
+    left, sizes, _ = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
+    values = (left * sizes)[:, :12].astype(np.float32)
+    config = {"encoder": "vicreg", "survey_version": survey.version}
+    with RunFolder(survey, JobKind.EMBED, config) as run:
+        np.save(run.path / "embedding.npy", values)
+        np.save(run.path / "mask.npy", np.ones(len(survey), bool))
+        embedding_run = run.run_id
+    config = {"projection": "umap", "embedding_run": embedding_run}
+    with RunFolder(survey, JobKind.MAP, config) as run:
+        np.save(run.path / "map.npy", values[:, :2])
+
+
+class Server:
+    """`python app.py` on a free port; may be killed and started again."""
+
+    def __init__(self, workspace: Workspace, *options: str) -> None:
+        self.workspace = workspace
+        self.options = options
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "app.py", "--no-browser"),
+                *("--workspace", str(self.workspace.root), "--port", str(self.port)),
+                *self.options,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "SKYSIFT_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        seen = []
+        for line in self.process.stdout:
+            seen.append(line)
+            if line.startswith("Open http"):
+                return
+        pytest.fail(f"The server did not start: {''.join(seen)}")
+
+    def kill(self) -> None:
+        """As a crash does: kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(15)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+    def events(self, task: str) -> list[Event]:
+        with LabelsDB(self.workspace.labels) as db:
+            return list(db.events(task))
+
+    def labels(self, task: str) -> dict[str, str]:
+        with LabelsDB(self.workspace.labels) as db:
+            return {name: one.class_name for name, one in db.current_labels(task).items()}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("These tests need Chromium; install it (apt-get install chromium).")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with one embedded and mapped survey."""
+    folder = tmp_path_factory.mktemp("browser")
+    make_pictures(folder / "pictures")
+    made = open_workspace(folder / "ws")
+    write_runs(import_folder(made, folder / "pictures", "blobs"))
+    return made
+
+
+@pytest.fixture(scope="session")
+def shared_server(workspace: Workspace) -> Iterator[Server]:
+    """One server without workers for all tests of the session."""
+    running = Server(workspace, "--no-workers")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """The server that `page` is signed in to; a test module may have one of its own."""
+    return shared_server
+
+
+@pytest.fixture
+def task(server: Server) -> str:
+    """A new task, ranked once as a worker would."""
+    with LabelsDB(server.workspace.labels) as db:
+        name = f"task-{len(db.tasks())}"
+        db.create_task(TaskSpec(name, "blobs", "How many nuclei?", CLASSES, CLASSES[0]))
+        order = np.random.default_rng(0).permutation(N_OBJECTS)
+        db.replace_queue(
+            name,
+            [
+                QueueItem(f"obj_{number:02d}", rank, "anomaly", 0.5, 1.0)
+                for rank, number in enumerate(order.tolist())
+            ],
+            ModelRecord(
+                task=name, n_labels=0, label_seq=0, sampler="anomaly", survey_version=1, seed=0
+            ),
+        )
+    return name
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    fresh = chromium.new_context(viewport={"width": 1280, "height": 850})
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
+def page(server: Server, context: BrowserContext) -> Iterator[Page]:
+    """A signed-in page; errors in its scripts fail the test."""
+    fresh = context.new_page()
+    errors: list[str] = []
+    fresh.on("pageerror", lambda error: errors.append(str(error)))
+    fresh.goto(f"{server.origin}/?token={TOKEN}")
+    yield fresh
+    assert errors == []
+
+
+def on_screen(page: Page) -> str:
+    """The object whose picture is on screen, once there is one."""
+    picture = page.locator(".square img")
+    picture.wait_for(timeout=30_000)
+    name = picture.get_attribute("data-object-id")
+    assert name
+    return name
+
+
+def open_task(page: Page, server: Server, task: str, **more: str) -> str:
+    """Open the label page of a task and wait for its first picture."""
+    query = "&".join(f"{name}={value}" for name, value in {"task": task, **more}.items())
+    page.goto(f"{server.origin}/?{query}")
+    return on_screen(page)
+
+
+def press(page: Page, key: str) -> str:
+    """Press a key; the object that was on screen."""
+    before = on_screen(page)
+    page.keyboard.press(key)
+    return before
+
+
+def all_saved(page: Page) -> None:
+    page.locator(".saving", has_text="All answers saved").wait_for(timeout=20_000)
+
+
+def eventually(what: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)

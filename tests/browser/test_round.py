@@ -1,0 +1,104 @@
+"""The whole round as a person goes it: look, label by key, undo, reload, map, export."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from core.workspace import Workspace, open_workspace
+from tests.browser.conftest import (
+    CLASSES,
+    N_OBJECTS,
+    Server,
+    all_saved,
+    eventually,
+    on_screen,
+    open_task,
+    press,
+)
+
+
+@pytest.fixture
+def server(workspace: Workspace, tmp_path: Path) -> Iterator[Server]:
+    """A server of this test's own, with workers."""
+    shutil.copytree(workspace.root, tmp_path / "ws", ignore=shutil.ignore_patterns("labels*"))
+    running = Server(open_workspace(tmp_path / "ws"))
+    running.start()
+    yield running
+    running.stop()
+
+
+def test_twenty_labels_one_undone_reload_map_export(page, server, task):
+    open_task(page, server, task)
+    answered = []
+    for number in range(20):
+        key = "1" if number % 4 == 0 else "2"
+        answered.append((press(page, key), CLASSES[int(key) - 1]))
+        page.wait_for_timeout(60)
+    undone = answered.pop()
+    page.keyboard.press("u")
+    page.locator(".notice", has_text="Undone").wait_for()
+    assert on_screen(page) == undone[0]
+    all_saved(page)
+    assert server.labels(task) == dict(answered)
+    assert len({name for name, _ in answered}) == 19
+
+    # Retrained while we labelled: the page shows it and the queue comes from a later model.
+    page.locator(".model", has_text="trained on 19 answers").wait_for(timeout=20_000)
+    assert max(event.model_version or 0 for event in server.events(task)) > 1
+    assert "5 finds" in page.locator(".totals").inner_text()
+
+    page.reload()
+    on_screen(page)
+    assert f"19 of {N_OBJECTS} answered" in page.locator(".totals").inner_text()
+
+    _map(page)
+    _exports(page, dict(answered))
+
+
+def _map(page: Page) -> None:
+    page.get_by_role("link", name="Map").click()
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    plot.wait_for(timeout=30_000)
+    page.get_by_text("UMAP of the embedding").wait_for()
+    box = plot.bounding_box()
+    assert box
+    left, top = box["x"] + 5, box["y"] + 5
+    right, bottom = box["x"] + box["width"] - 5, box["y"] + box["height"] - 5
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top + 2)):
+        page.mouse.move(x, y, steps=8)
+    page.mouse.up()
+    page.get_by_text(f"{N_OBJECTS} objects").wait_for(timeout=20_000)
+    assert page.locator(".thumbs a").count() == N_OBJECTS
+
+
+def _exports(page: Page, answered: dict[str, str]) -> None:
+    page.get_by_role("link", name="Candidates").click()
+    labels = _downloaded(page, "Labels CSV (19)")
+    assert {row["object_id"]: row["label"] for row in labels} == answered
+    assert all(row["annotator"] and row["answered_at"] and row["sampler"] for row in labels)
+    candidates = _downloaded(page, "Candidates CSV")
+    scores = [float(row["score"]) for row in candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert [row["rank"] for row in candidates] == [str(i + 1) for i in range(len(candidates))]
+    assert not {row["label"] for row in candidates} - {"", CLASSES[0]}
+    assert candidates[0]["score_kind"] == "P(target)"
+    link = page.locator(".thumbs a").first
+    name = link.locator(".id").inner_text()
+    link.click()
+    eventually(lambda: on_screen(page) == name)
+
+
+def _downloaded(page: Page, button: str) -> list[dict[str, str]]:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=button).click()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text)))

@@ -1,0 +1,110 @@
+"""A workspace with a small survey and a task, and the app's routes over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+
+from core.survey import Batch, RunFolder, Survey, SurveyWriter
+from core.vocabulary import JobKind
+from core.workspace import Workspace, open_workspace
+from labels_db import LabelsDB, ModelRecord, QueueItem, TaskSpec
+from pages._server.identity import Identity, IdentityMiddleware
+from pages._server.routes import make_routes
+from pages._server.services import Services, install
+from tests.pages.asgi import Browser
+
+TOKEN = "a-token-of-the-tests"
+IDS = [f"g{i}" for i in range(8)] + ["α/β <b>&"]
+
+
+def make_survey(workspace: Workspace, seed: int = 0) -> Survey:
+    images = np.random.default_rng(seed).integers(0, 255, (len(IDS), 3, 8, 8), dtype=np.uint8)
+    with SurveyWriter(
+        workspace,
+        "tiny",
+        bands=("R", "G", "B"),
+        cutout_size_px=8,
+        dtype="uint8",
+        origin="made for a test",
+        licence="none",
+    ) as writer:
+        writer.append(
+            Batch(
+                object_ids=list(IDS),
+                images=images,
+                columns=[{"flux": float(i), "hole": float("nan")} for i in range(len(IDS))],
+            )
+        )
+        return writer.commit()
+
+
+def embed(survey: Survey, name: str = "vicreg") -> None:
+    """Write a finished embedding run."""
+    with RunFolder(
+        survey, JobKind.EMBED, {"encoder": name, "survey_version": survey.version}
+    ) as run:
+        values = np.random.default_rng(1).normal(size=(len(survey), 4)).astype(np.float32)
+        np.save(run.path / "embedding.npy", values)
+        np.save(run.path / "mask.npy", np.ones(len(survey), bool))
+
+
+def rank(workspace: Workspace, ids: list[str], *, learner: str | None = "averaged") -> int:
+    """Do what the worker does: put `ids` into the queue in that order, with their scores."""
+    scores = np.linspace(0.9, 0.1, len(IDS), dtype=np.float32)
+    folder = workspace.task_scores("dual")
+    folder.mkdir(parents=True, exist_ok=True)
+    with LabelsDB(workspace.labels) as db:
+        name = f"seq{db.last_seq('dual')}-{len(db.models('dual'))}.npy"
+        np.save(folder / name, scores)
+        return db.replace_queue(
+            "dual",
+            [
+                QueueItem(one, place, "control" if place == 1 else "most_likely", 0.5, 1.0)
+                for place, one in enumerate(ids)
+            ],
+            ModelRecord(
+                task="dual",
+                n_labels=4,
+                label_seq=db.last_seq("dual"),
+                sampler="most_likely",
+                learner=learner,
+                survey_version=1,
+                seed=0,
+                scores_file=name,
+            ),
+        )
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = open_workspace(tmp_path / "ws")
+    make_survey(workspace)
+    with LabelsDB(workspace.labels) as db:
+        db.create_task(TaskSpec("dual", "tiny", "Two nuclei?", ("dual", "<b>no</b>"), "dual"))
+    return workspace
+
+
+@pytest.fixture
+def services(workspace: Workspace) -> Iterator[Services]:
+    """Services that start no process."""
+    made = Services(workspace, Identity("owner", "ann"), start_processes=False)
+    install(made)
+    yield made
+    install(None)
+    made.close()
+
+
+@pytest.fixture
+def browser(services: Services) -> Browser:
+    """A browser that is signed in."""
+    app = IdentityMiddleware(
+        Starlette(routes=make_routes(services)), token=TOKEN, identity=services.owner, port=8501
+    )
+    signed_in = Browser(app)
+    signed_in.get(f"/?token={TOKEN}")
+    return signed_in

@@ -1,0 +1,241 @@
+"""The routes: what they answer and refuse; a write carries the identity the server knows."""
+
+from __future__ import annotations
+
+import io
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from PIL import Image
+
+from labels_db import LabelsDB
+from tests.pages.conftest import IDS, embed, make_survey, rank
+
+ODD = IDS[-1]
+
+
+def event(**changes):
+    return {
+        "event_id": str(uuid4()),
+        "task": "dual",
+        "object_id": "g0",
+        "action": "label",
+        "class_name": "dual",
+        "shown_at": "2026-01-02T03:04:05.678Z",
+        "answered_at": "2026-01-02T03:04:06Z",
+        "sampler": "margin",
+        "score": 0.25,
+        "probability": 1.0,
+        "model_version": 3,
+        **changes,
+    }
+
+
+def test_task_tells_the_question_and_the_state(browser, workspace):
+    answer = browser.get("/api/task?task=dual").json()
+    assert answer["question"] == "Two nuclei?"
+    assert answer["classes"] == [{"name": "dual", "key": "1"}, {"name": "<b>no</b>", "key": "2"}]
+    assert (answer["target"], answer["n_objects"], answer["n_answers"]) == ("dual", 9, 0)
+    assert answer["model"] is None
+    assert answer["worker"]["state"] == "preparing"
+    assert answer["annotator"] == "ann"
+
+
+def test_queue_waits_for_the_embedding_then_for_the_ranking(browser, workspace, services):
+    first = browser.get("/api/queue?task=dual").json()
+    assert (first["items"], first["waiting"], first["condition"]) == ([], True, "preparing")
+    embed(services.survey("tiny"))
+    services._preparations.clear()
+    second = browser.get("/api/queue?task=dual").json()
+    assert (second["items"], second["condition"]) == ([], "waiting")
+    assert second["state"].endswith(".")
+
+
+def test_queue_gives_items_in_order_without_the_excluded(browser, workspace):
+    version = rank(workspace, ["g2", "g1", ODD, "g0"])
+    answer = browser.get(f"/api/queue?task=dual&n=2&exclude=g2&exclude={quote('gx')}").json()
+    assert [item["object_id"] for item in answer["items"]] == ["g1", ODD]
+    item = answer["items"][0]
+    assert (item["sampler"], item["control"], item["score_kind"]) == ("control", True, "P(target)")
+    assert (item["score"], item["probability"], item["model_version"]) == (0.5, 1.0, version)
+    assert item["columns"] == {"flux": 1.0, "hole": None}
+
+
+def test_queue_dry_says_so(browser, workspace):
+    rank(workspace, IDS)
+    for one in IDS:
+        assert browser.post("/api/events", event(object_id=one)).status == 200
+    answer = browser.get("/api/queue?task=dual").json()
+    assert (answer["items"], answer["condition"]) == ([], "dry")
+
+
+def test_a_label_is_committed_and_carries_the_servers_identity(browser, workspace):
+    rank(workspace, IDS)
+    sent = event(annotator="somebody else", survey_version=99)
+    answer = browser.post("/api/events", sent).json()
+    assert answer == {
+        "event_id": sent["event_id"],
+        "duplicate": False,
+        "counts": {"dual": 1, "<b>no</b>": 0},
+        "n_answers": 1,
+        "model_version": 1,
+    }
+    with LabelsDB(workspace.labels) as db:
+        (stored,) = db.events("dual")
+    assert (stored.annotator, stored.survey_version) == ("ann", 1)
+    assert (stored.sampler, stored.score, stored.model_version) == ("margin", 0.25, 3)
+
+
+def test_sent_twice_it_counts_once(browser):
+    sent = event()
+    assert browser.post("/api/events", sent).json()["duplicate"] is False
+    again = browser.post("/api/events", sent).json()
+    assert (again["duplicate"], again["n_answers"]) == (True, 1)
+    assert browser.post("/api/events", {**sent, "class_name": "<b>no</b>"}).status == 422
+
+
+def test_undo_gives_the_object_back(browser):
+    browser.post("/api/events", event(object_id="g1"))
+    browser.post("/api/events", event(object_id=ODD, action="skip", class_name=None))
+    own = str(uuid4())
+    answer = browser.post("/api/undo", {"task": "dual", "event_id": own}).json()
+    assert answer["undone"] == {"object_id": ODD, "action": "skip", "class_name": None}
+    again = browser.post("/api/undo", {"task": "dual", "event_id": own}).json()
+    assert again == answer  # sent again after a lost answer it undoes nothing more
+    more = browser.post("/api/undo", {"task": "dual", "event_id": str(uuid4())}).json()
+    assert (more["undone"]["object_id"], more["n_answers"]) == ("g1", 0)
+    nothing = browser.post("/api/undo", {"task": "dual", "event_id": str(uuid4())})
+    assert nothing.status == 404
+
+
+def test_object_by_its_id_with_its_history(browser, workspace):
+    rank(workspace, IDS)
+    browser.post("/api/events", event(object_id=ODD))
+    browser.post("/api/events", event(object_id=ODD, action="flag", class_name=None))
+    browser.post("/api/events", event(object_id=ODD, action="note", class_name=None, note="<i>"))
+    answer = browser.get(f"/api/object?task=dual&object_id={quote(ODD, safe='')}").json()
+    assert (answer["object_id"], answer["label"], answer["flagged"]) == (ODD, "dual", True)
+    assert answer["notes"] == ["<i>"]
+    assert answer["score"] == pytest.approx(0.1)
+    assert browser.get("/api/object?task=dual&object_id=none").status == 404
+
+
+def test_neighbours_wait_for_the_embedding(browser, services):
+    waiting = browser.get("/api/neighbours?task=dual&object_id=g0").json()
+    assert waiting["items"] == []
+    assert "embedding" in waiting["state"]
+    embed(services.survey("tiny"))
+    browser.post("/api/events", event(object_id="g1"))
+    found = browser.get("/api/neighbours?task=dual&object_id=g0&k=20").json()["items"]
+    assert {one["object_id"] for one in found} == set(IDS) - {"g0"}
+    assert [one["distance"] for one in found] == sorted(one["distance"] for one in found)
+    assert {one["object_id"]: one["label"] for one in found}["g1"] == "dual"
+
+
+def test_picture_is_named_and_cached(browser, services):
+    url = f"/api/image?survey=tiny&version=1&size=100&object_id={quote(ODD, safe='')}"
+    answer = browser.get(url)
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.headers["x-object-id"] == quote(ODD, safe="")
+    assert Image.open(io.BytesIO(answer.body)).size == (128, 128)
+    again = browser.get(url, **{"if-none-match": answer.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    content = services.survey("tiny").manifest.content_hash[:16]
+    kept = browser.get(f"{url}&hash={content}").headers["cache-control"]
+    assert "immutable" in kept
+    assert "private" in kept
+    assert browser.get(f"{url}&hash={'0' * 16}").status == 404
+
+
+def test_a_survey_made_anew_is_not_shown_from_the_old_cache(browser, services, workspace):
+    import shutil
+
+    url = "/api/image?survey=tiny&object_id=g0"
+    before = browser.get(url)
+    shutil.rmtree(workspace.survey("tiny"))
+    make_survey(workspace, seed=9)
+    after = browser.get(url)
+    assert after.body != before.body
+    assert after.headers["etag"] != before.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("/api/task", 400),
+        ("/api/task?task=none", 404),
+        ("/api/task?task=../../etc", 404),
+        ("/api/queue?task=dual&n=x", 400),
+        ("/api/queue?task=dual&n=-1", 400),
+        ("/api/neighbours?task=dual", 400),
+        ("/api/image?survey=tiny&object_id=none", 404),
+        ("/api/image?survey=../tiny&object_id=g0", 422),
+        ("/api/image?survey=tiny&version=2&object_id=g0", 404),
+        ("/api/image?survey=tiny", 400),
+        ("/api/image?survey=tiny&object_id=" + "x" * 600, 422),
+        ("/api/image?survey=tiny&object_id=g0&size=9999999999999", 400),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(browser, url, status):
+    answer = browser.get(url)
+    assert answer.status == status
+    assert len(answer.json()["error"]) > 10
+    assert "Traceback" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_name": "none of them"},
+        {"class_name": None},
+        {"action": "undo"},
+        {"action": ["label"]},
+        {"action": None},
+        {"event_id": "not a uuid"},
+        {"event_id": None},
+        {"object_id": 5},
+        {"object_id": "g0\n"},
+        {"task": {}},
+        {"score": "high"},
+        {"score": True},
+        {"probability": 2.0},
+        {"model_version": -1},
+        {"model_version": 1.5},
+        {"shown_at": "yesterday"},
+        {"action": "note", "class_name": None, "note": "x" * 5000},
+        {"action": "note", "class_name": None, "note": 7},
+    ],
+)
+def test_a_malformed_event_is_refused_and_leaves_nothing(browser, workspace, changes):
+    answer = browser.post("/api/events", event(**changes))
+    assert answer.status == 422, answer.body
+    assert len(answer.json()["error"]) > 10
+    with LabelsDB(workspace.labels) as db:
+        assert db.last_seq("dual") == 0
+
+
+def test_unknown_task_and_object(browser):
+    assert browser.post("/api/events", event(task="none")).status == 404
+    assert browser.post("/api/events", event(object_id="none")).status == 404
+
+
+def test_bodies_that_are_not_a_small_json_object(browser):
+    assert browser.post("/api/events", b"{", **{"content-type": "text/plain"}).status == 415
+    assert browser.post("/api/events", b"{").status == 400
+    assert browser.post("/api/events", b"[1]").status == 400
+    assert browser.post("/api/events", b"[" * 60_000).status == 400
+    assert browser.post("/api/events", b'{"a": NaN, "task": 1}').status == 422
+    assert browser.post("/api/events", event(note="x" * 70_000)).status == 413
+    assert browser.post("/api/events", b"\xff\xfe").status == 400
+
+
+def test_an_unforeseen_error_is_a_sentence_and_a_log(browser, services, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(services, "survey", broken)
+    answer = browser.get("/api/task?task=dual")
+    assert answer.status == 500
+    assert "secret detail" not in answer.json()["error"]
+    assert "secret detail" in caplog.text
