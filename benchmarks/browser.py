@@ -1,4 +1,4 @@
-"""A server in its own process and a real Chromium in front of it, for timing what a person sees."""
+"""A server in its own process and a real Chromium before it, to time what a person sees."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ python -m benchmarks.finds [--seeds 5] [--budget 200]
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -36,7 +38,7 @@ def main() -> None:
     separation = table["separation_fwhm"].reindex(survey.object_ids).to_numpy()
     classes = (TARGET, *sorted(set(truth.values()) - {TARGET}))
     targets = np.array([truth.get(row) == TARGET for row in range(len(survey))])
-    bins = list(zip(SEPARATION_BINS, SEPARATION_BINS[1:], strict=False))
+    bins = list(pairwise(SEPARATION_BINS))
     rows = []
     for encoder in a.encoders:
         embedding = load_embedding(survey, encoder)

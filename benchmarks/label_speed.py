@@ -28,7 +28,9 @@ async ([find, key, button]) => {
     for (const root of roots) {
       const hit = root.querySelector(find);
       if (hit) return hit;
-      for (const node of root.querySelectorAll('*')) if (node.shadowRoot) roots.push(node.shadowRoot);
+      for (const node of root.querySelectorAll('*')) {
+        if (node.shadowRoot) roots.push(node.shadowRoot);
+      }
     }
     return null;
   };
@@ -87,10 +89,12 @@ def main() -> None:
             find = "[data-testid=stImage] img"
             plain = times_ms(page, a.presses, [find, None, "ordinary"], a.pause_ms)
             page.close()
-    rows = []
-    for name, times in (("Skysift, key", ours), ("plain st.button, click", plain)):
-        rows.append([name, *(float(np.percentile(times, p)) for p in (50, 95))])
-    rows.append(["ratio", rows[0][1] / rows[1][1], rows[0][2] / rows[1][2]])
+    ours_ms, plain_ms = (np.percentile(times, (50, 95)) for times in (ours, plain))
+    rows = [
+        ["Skysift, key", *map(float, ours_ms)],
+        ["plain st.button, click", *map(float, plain_ms)],
+        ["ratio", *map(float, ours_ms / plain_ms)],
+    ]
     columns = ["page", "median (ms)", "95th percentile (ms)"]
     report("label_speed", columns, rows, {"presses": a.presses, "pause_ms": a.pause_ms})
 

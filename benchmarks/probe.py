@@ -35,9 +35,10 @@ def main() -> None:
                 embed_survey(workspace, "simulated", encoder)
                 embedding = load_embedding(survey, encoder)
             scores = linear_probe_scores(np.asarray(embedding.values), y, seed=a.seed)
-            point, low, high = average_precision_interval(y, scores, seed=a.seed)
+            found = average_precision_interval(y, scores, seed=a.seed)
             top = int(y[np.argsort(-scores)[:200]].sum())
-            rows.append([target, encoder, point, f"{low:.3f} to {high:.3f}", top, int(y.sum())])
+            interval = f"{found.low:.3f} to {found.high:.3f}"
+            rows.append([target, encoder, found.value, interval, top, int(y.sum())])
         rows.append([target, "(chance)", float(y.mean()), "", round(200 * float(y.mean()), 1), ""])
     columns = ["target", "encoder", "average precision", "95 % interval", "in top 200", "of"]
     report("probe", columns, rows, {"seed": a.seed, "folds": 5, "n_objects": len(survey)})

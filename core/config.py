@@ -43,7 +43,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         _require(0 <= self.control_share < 1, "control_share", "in [0, 1)", self.control_share)
-        _require(1 <= self.retrain_every, "retrain_every", "at least 1", self.retrain_every)
+        _require(self.retrain_every >= 1, "retrain_every", "at least 1", self.retrain_every)
         _require(
             1 <= self.queue_length <= 10_000, "queue_length", "1 to 10,000", self.queue_length
         )

@@ -104,9 +104,9 @@ class _Worker:
             if seq != self.seen_seq:
                 self.seen_seq, self.last_change = seq, now
         new = self.seen_seq - self.ranked_seq
-        if self.ranked_seq < 0 or new >= self.engine.config.retrain_every:
-            self._rank()
-        elif new > 0 and now - self.last_change > QUIET_S:
+        paused = now - self.last_change > QUIET_S
+        enough = new >= self.engine.config.retrain_every or (new > 0 and paused)
+        if self.ranked_seq < 0 or enough:
             self._rank()
         elif now - self.last_beat > HEARTBEAT_S:
             self.last_beat = now

@@ -118,9 +118,11 @@ def test_the_lock_goes_with_its_process_even_by_kill(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        with pytest.raises(InUse, match="already open in the first server"):
-            with hold_workspace(workspace, "the second"):
-                pass
+        with (
+            pytest.raises(InUse, match="already open in the first server"),
+            hold_workspace(workspace, "the second"),
+        ):
+            pass
         process.kill()
     with hold_workspace(workspace, "the third"):
         pass

@@ -22,8 +22,9 @@ TARGET_FINDING = ("most_likely",)
 start, found no more targets in the same trials (area .79, .79, .79 against .79)."""
 
 DEFAULT_LEARNER = "averaged"
-"""Mean area of the finds curve on seventeen development sets .69; logistic regression .67, trees
-alone ahead on tables (by .004) and behind it on embeddings of pictures."""
+"""Mean area of the finds curve of 200 answers on thirteen development sets: .80, against .79 of the
+trees and .78 of the logistic regression alone; on embeddings of pictures the three lie within the
+scatter of the start."""
 
 
 def sampler_names() -> tuple[str, ...]:

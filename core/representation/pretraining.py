@@ -170,7 +170,7 @@ def _restore(
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return 0
-    with safe_open(path, "pt") as handle:  # type: ignore[no-untyped-call]
+    with safe_open(path, "pt") as handle:
         meta = json.loads(handle.metadata()["state"])
     if meta["config"] != config.as_dict():
         return 0

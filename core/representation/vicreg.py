@@ -1,4 +1,4 @@
-"""The residual network pretrained by VICReg, as an encoder; shipped weights unless told otherwise."""
+"""The residual network pretrained by VICReg, as an encoder with shipped or own weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from core.errors import Damaged
 from core.progress import Progress
 from core.representation.device import autocast, best_device
 from core.representation.encoder import register_encoder
-from core.representation.network import SlimResNet
 from core.representation.looks import LOOKS, two_looks
+from core.representation.network import SlimResNet
 from core.representation.scaling import PixelScaling
 from core.survey import Survey
 

@@ -16,8 +16,8 @@ _CSS = """<style>
   gap: .9rem .8rem; }
 .thumbs a { display: block; color: inherit !important; text-decoration: none !important;
   min-width: 0; }
-.thumbs img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: 8px;
-  background: #05070a; }
+.thumbs img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover;
+  border-radius: 8px; background: #05070a; }
 .thumbs a:hover img, .thumbs a:focus-visible img {
   outline: 2px solid var(--st-primary-color, #6db3f2); }
 .thumbs a:focus-visible { outline: none; }

@@ -7,7 +7,6 @@ import time
 
 from tests.browser.conftest import (
     CLASSES,
-    TOKEN,
     all_saved,
     eventually,
     on_screen,
@@ -175,18 +174,3 @@ def test_narrow_screen_has_everything_without_sideways_scrolling(page, server, t
     page.get_by_role("button", name="artefact, key 3").click()
     all_saved(page)
     assert server.labels(task) == {shown: CLASSES[2]}
-
-
-def test_reached_without_a_token_it_asks_for_it(server, task, context):
-    stranger = context.new_page()
-    answer = stranger.goto(f"{server.origin}/?task={task}")
-    assert answer
-    assert answer.status == 401
-    stranger.get_by_label("Token").fill("wrong")
-    stranger.keyboard.press("Enter")
-    stranger.get_by_text("not the one of this server").wait_for()
-    stranger.get_by_label("Token").fill(TOKEN)
-    stranger.keyboard.press("Enter")
-    on_screen(stranger)
-    assert TOKEN not in stranger.url
-    assert f"task={task}" in stranger.url

@@ -44,8 +44,8 @@ def test_strength_zero_leaves_only_rotations_and_flips():
 
 def test_two_sources_stay_two_at_their_distance():
     y, x = torch.meshgrid(torch.arange(65.0), torch.arange(65.0), indexing="ij")
-    two = sum(torch.exp(-((x - cx) ** 2 + (y - 32) ** 2) / 4.0) for cx in (27, 37))
-    view = random_view(two.expand(10, 3, 65, 65).clone(), STILL, generator(5))
+    two = torch.stack([torch.exp(-((x - cx) ** 2 + (y - 32) ** 2) / 4.0) for cx in (27, 37)])
+    view = random_view(two.sum(0).expand(10, 3, 65, 65).clone(), STILL, generator(5))
     for picture in view[:, 0]:
         peaks = torch.nonzero(picture > 0.7).float()
         span = torch.cdist(peaks, peaks).max()

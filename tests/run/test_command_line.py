@@ -45,6 +45,7 @@ def test_runs_are_in_the_registry_with_their_settings(workspace):
     with LabelsDB(open_workspace(path).labels) as db:
         runs = {run.kind: run for run in db.runs()}
     assert runs["import"].state == "done"
+    assert runs["import"].result is not None
     assert runs["import"].result["objects"] == 40
     assert runs["embed"].config["encoder"] == "pca"
 

@@ -42,6 +42,12 @@ def answer(db, object_id, class_name, action=Action.LABEL):
     return event.event_id
 
 
+def latest(db):
+    model = db.latest_model("doubles")
+    assert model is not None
+    return model
+
+
 def truth(object_id):
     return "double" if int(object_id[-3:]) % 5 == 0 else "single"
 
@@ -50,7 +56,7 @@ def test_first_ranking_fills_the_queue_and_answers_change_it(task):
     workspace, survey = task
     work(workspace, "doubles", until_ranked=True)
     with LabelsDB(workspace.labels) as db:
-        first = db.latest_model("doubles")
+        first = latest(db)
         assert first.n_labels == 0
         cold = db.next_items("doubles", 40)
         assert len(cold) == 40
@@ -58,7 +64,7 @@ def test_first_ranking_fills_the_queue_and_answers_change_it(task):
             answer(db, object_id, truth(object_id))
     work(workspace, "doubles", until_ranked=True)
     with LabelsDB(workspace.labels) as db:
-        model = db.latest_model("doubles")
+        model = latest(db)
         assert model.version == first.version + 1
         assert model.n_labels == 12
         assert model.label_seq == db.last_seq("doubles")
@@ -67,6 +73,7 @@ def test_first_ranking_fills_the_queue_and_answers_change_it(task):
         assert not {i.object_id for i in items} & set(survey.object_ids[:12])
         # Five doubles are left among 28; by chance one would be among the first six.
         assert [truth(i.object_id) for i in items[:6]].count("double") >= 3
+    assert model.scores_file is not None
     scores = np.load(workspace.task_scores("doubles") / model.scores_file)
     assert scores.shape == (40,)
     doubles = np.array([truth(o) == "double" for o in survey.object_ids])
@@ -80,7 +87,7 @@ def test_an_undone_answer_is_unlearnt(task):
         db.record_undo("doubles", "tester", str(uuid.uuid4()))
     work(workspace, "doubles", until_ranked=True)
     with LabelsDB(workspace.labels) as db:
-        assert db.latest_model("doubles").n_labels == 0
+        assert latest(db).n_labels == 0
         assert survey.object_ids[0] in {i.object_id for i in db.next_items("doubles", 50)}
 
 
@@ -102,10 +109,10 @@ def test_resident_worker_takes_in_answers_while_it_lives(task):
             wait_for(lambda: db.latest_model("doubles") is not None)
             for object_id in list(survey.object_ids)[:5]:
                 answer(db, object_id, truth(object_id))
-            wait_for(lambda: db.latest_model("doubles").n_labels == 5)
+            wait_for(lambda: latest(db).n_labels == 5)
             # Fewer answers than a retraining waits for are taken in when the person pauses.
             answer(db, survey.object_ids[6], truth(survey.object_ids[6]))
-            wait_for(lambda: db.latest_model("doubles").n_labels == 6)
+            wait_for(lambda: latest(db).n_labels == 6)
             assert len(list(workspace.task_scores("doubles").glob("*.npy"))) == 3
     finally:
         stop.set()
