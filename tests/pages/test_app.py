@@ -1,0 +1,120 @@
+"""`python app.py`: what cannot be served ends with one sentence and code 2."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import app
+from core.errors import BadInput
+from core.workspace import hold_workspace, open_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def refused(*arguments: str, **environment: str) -> str:
+    """The one line of an app that does not start."""
+    ended = subprocess.run(
+        [sys.executable, "app.py", "--no-browser", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("skysift: ")
+    return line
+
+
+def test_a_port_in_use(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = refused("--workspace", str(tmp_path / "ws"), "--port", str(port))
+    assert str(port) in line
+    assert "--port" in line
+
+
+def test_a_workspace_open_in_another_server(tmp_path):
+    workspace = open_workspace(tmp_path / "ws")
+    with hold_workspace(workspace, "the server at http://127.0.0.1:1/ (process 7)"):
+        line = refused("--workspace", str(workspace.root), "--port", "8999")
+    assert "already open in the server at http://127.0.0.1:1/ (process 7)" in line
+
+
+def test_a_newer_workspace_is_left_untouched(tmp_path):
+    workspace = open_workspace(tmp_path / "ws")
+    workspace.marker.write_text("format = 999\n")
+    assert "newer Skysift" in refused("--workspace", str(workspace.root), "--port", "8999")
+    assert [path.name for path in workspace.root.iterdir()] == ["workspace.toml"]
+
+
+def test_a_broken_label_database(tmp_path):
+    workspace = open_workspace(tmp_path / "ws")
+    workspace.labels.write_bytes(b"x" * 5000)
+    assert str(workspace.labels) in refused("--workspace", str(workspace.root), "--port", "8999")
+    assert workspace.labels.read_bytes() == b"x" * 5000
+
+
+@pytest.mark.parametrize("path", ["a b", "/x?y", "/../x\n", "<x>"])
+def test_base_paths_that_cannot_be(path):
+    with pytest.raises(BadInput):
+        app._checked_base_path(path)
+
+
+def test_base_path_is_normalised():
+    assert [app._checked_base_path(p) for p in ("", "/", "x", "/user/me/")] == [
+        "",
+        "",
+        "/x",
+        "/user/me",
+    ]
+
+
+def test_the_token_is_the_owners_only_and_stays(tmp_path, monkeypatch):
+    monkeypatch.delenv("SKYSIFT_TOKEN", raising=False)
+    workspace = open_workspace(tmp_path / "ws")
+    token = app._token(workspace)
+    path = workspace.root / "server.token"
+    assert len(token) >= 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert app._token(workspace) == token
+    path.chmod(0o644)  # others may have read it
+    assert app._token(workspace) != token
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_weak_token_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKYSIFT_TOKEN", "short")
+    with pytest.raises(BadInput):
+        app._token(open_workspace(tmp_path / "ws"))
+
+
+def test_the_annotator_is_the_user_or_as_told(monkeypatch):
+    monkeypatch.setenv("SKYSIFT_ANNOTATOR", "  vera ")
+    assert app._annotator() == "vera"
+    monkeypatch.delenv("SKYSIFT_ANNOTATOR")
+    assert app._annotator()
+    monkeypatch.setenv("SKYSIFT_ANNOTATOR", "a\nb")
+    with pytest.raises(BadInput):
+        app._annotator()
+
+
+def test_every_theme_setting_is_one_that_streamlit_knows():
+    from streamlit import config
+
+    for theme in ("dark", "light", "auto"):
+        options = app._parser().parse_args(["--theme", theme])
+        for name in app._streamlit_config(options, "/x"):
+            assert name in config._config_options_template, name
