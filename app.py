@@ -12,6 +12,7 @@ import re
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import webbrowser
 from collections.abc import AsyncIterator, Sequence
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from core.errors import BadInput, InUse, SkysiftError
+from core.vocabulary import checked_name
 from core.workspace import Workspace, hold_workspace, open_workspace, storage_errors
 
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument(
+        "--demo", metavar="NAME", help="first make the embedded survey NAME (hubble, simulated)"
+    )
+    parser.add_argument(
         "--address", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
     parser.add_argument(
@@ -108,6 +113,8 @@ def _serve(options: argparse.Namespace) -> None:
             )
         with LabelsDB(workspace.labels) as database:  # refuses a damaged or newer file now
             database.clean_orphans()
+        if options.demo:
+            _make_demo(workspace, options.demo)
         _log_to(workspace)
         token = _token(workspace)
         app, services = _compose(
@@ -124,6 +131,26 @@ def _serve(options: argparse.Namespace) -> None:
             app.run(config=_streamlit_config(options, base_path))
         finally:
             services.close()
+
+
+def _make_demo(workspace: Workspace, name: str) -> None:
+    """Build an embedded survey with its task unless it is there; its job says how far it is.
+
+    In a process of its own, since a job lowers its priority for good. Embedding it is left to
+    the running server, so that the page is there at once and shows the progress.
+    """
+    from core.survey import list_surveys
+
+    if checked_name(name, "survey") in list_surveys(workspace):
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", "core.run", "demo", name, "--workspace", str(workspace.root)],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.returncode)  # the job has said why
 
 
 def _compose(

@@ -189,14 +189,14 @@ def run_embed(
     *,
     quiet: bool = False,
 ) -> None:
-    from core.representation import embed, encoder_name
+    from core.representation import WITH_NETWORK, embed, encoder_name
 
     survey = Survey.open(workspace, name)
     resolved = encoder_name(encoder)
-    if weights is not None and resolved != "vicreg":
+    if weights is not None and resolved not in WITH_NETWORK:
         raise BadInput(
-            f"--weights goes with the encoder vicreg, but the encoder is {resolved}; leave one"
-            " of the two out."
+            f"--weights goes with the encoders {' and '.join(WITH_NETWORK)}, but the encoder is"
+            f" {resolved}; leave one of the two out."
         )
     config = {"encoder": resolved, "weights": str(weights) if weights else None}
     with recorded_job(workspace, JobKind.EMBED, name, config, quiet=quiet) as (rid, tell, result):

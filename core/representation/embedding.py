@@ -18,6 +18,9 @@ from core.vocabulary import DEFAULT, JobKind
 
 BATCH = 256
 
+WITH_NETWORK = ("vicreg", "fusion")
+"""Encoders that take the weights of a pretrained network."""
+
 
 @dataclass(frozen=True)
 class Embedding:
@@ -52,10 +55,10 @@ def embed(
     Parameters
     ----------
     weights
-        Folder of a pretrained network for `vicreg`; the shipped one if None.
+        Folder of a pretrained network, for `WITH_NETWORK`; the shipped one if None.
     """
     name = encoder_name(encoder)
-    model = ENCODERS[name](weights) if name == "vicreg" else ENCODERS[name]()
+    model = ENCODERS[name](weights) if name in WITH_NETWORK else ENCODERS[name]()
     with RunFolder(survey, JobKind.EMBED, {"encoder": name}, run_id=run_id) as run:
         model.fit(survey, progress)
         mask = survey.has_image

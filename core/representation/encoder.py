@@ -9,12 +9,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadInput
+from core.errors import BadInput, NotReady
 from core.progress import Progress
 from core.survey import Survey
 from core.vocabulary import DEFAULT
 
-DEFAULT_ENCODER = "vicreg"
+DEFAULT_ENCODER = "fusion"
 """What `default` stands for."""
 
 
@@ -52,6 +52,16 @@ def register_encoder(name: str) -> Callable[[E], E]:
         return cls
 
     return register
+
+
+def sampled_rows(survey: Survey, count: int, seed: int = 0) -> NDArray[np.int64]:
+    """At most `count` rows that have a picture, drawn with a fixed seed, in ascending order."""
+    rows = np.flatnonzero(survey.has_image)
+    if len(rows) > count:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+    if not len(rows):
+        raise NotReady(f"No object of {survey.name} has a picture to learn from; import pictures.")
+    return rows
 
 
 def encoder_name(name: str) -> str:

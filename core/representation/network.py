@@ -50,8 +50,11 @@ class SlimResNet(nn.Module):
         Channels of the four stages; the picture is halved on entering each.
     blocks
         Residual blocks in each stage.
+
+    Attributes
+    ----------
     dimensions
-        Length D of the embedding.
+        Length of what comes out: twice the last width.
     """
 
     def __init__(
@@ -59,15 +62,14 @@ class SlimResNet(nn.Module):
         channels: int = CHANNELS,
         widths: tuple[int, int, int, int] = (16, 32, 64, 128),
         blocks: tuple[int, int, int, int] = (1, 2, 2, 2),
-        dimensions: int = 128,
     ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {
             "channels": channels,
             "widths": list(widths),
             "blocks": list(blocks),
-            "dimensions": dimensions,
         }
+        self.dimensions = 2 * widths[-1]
         self.stem = nn.Sequential(
             nn.Conv2d(channels, widths[0], 5, 2, 2, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -81,14 +83,11 @@ class SlimResNet(nn.Module):
                 stages.append(ResidualBlock(inside, width, stride))
                 inside = width
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(2 * inside, dimensions)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) -> (B, D)."""
+        """(B, channels, H, W) -> (B, 2C): the mean and the maximum over the picture."""
         y = self.stages(self.stem(x))  # (B, C, H / 16, W / 16)
-        pooled = torch.cat([y.mean((2, 3)), y.amax((2, 3))], dim=1)  # (B, 2C)
-        out: Tensor = self.head(pooled)
-        return out
+        return torch.cat([y.mean((2, 3)), y.amax((2, 3))], dim=1)
 
 
 class Projector(nn.Module):

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from core.progress import Progress
-from core.representation.encoder import register_encoder
+from core.representation.encoder import register_encoder, sampled_rows
 from core.representation.scaling import PixelScaling, resized
 from core.survey import Survey
 
@@ -40,10 +40,7 @@ class PCAEncoder:
         from sklearn.decomposition import PCA
 
         self.scaling = PixelScaling.of(survey.manifest)
-        rows = np.flatnonzero(survey.has_image)
-        rng = np.random.default_rng(self.seed)
-        if len(rows) > FIT_ROWS:
-            rows = np.sort(rng.choice(rows, FIT_ROWS, replace=False))
+        rows = sampled_rows(survey, FIT_ROWS, self.seed)
         progress(0.0, f"fitting principal components on {len(rows)} pictures")
         pixels = np.concatenate(
             [
@@ -70,9 +67,10 @@ class PCAEncoder:
 
     def save(self, folder: Path) -> dict[str, Any]:
         assert self.scaling is not None
-        save_file(
-            {"mean": self.mean, "components": self.components}, folder / "weights.safetensors"
-        )
+        # safetensors writes the memory as it lies: an array in Fortran order would come back
+        # scrambled.
+        parts = {"mean": self.mean, "components": np.ascontiguousarray(self.components)}
+        save_file(parts, folder / "weights.safetensors")
         return {"seed": self.seed, "scaling": self.scaling.as_dict()}
 
     @classmethod

@@ -68,7 +68,7 @@ def pretrain(
     torch.manual_seed(config.seed)
     device = best_device()
     network = SlimResNet(channels)
-    projector = Projector(network.settings["dimensions"])
+    projector = Projector(network.dimensions)
     both = torch.nn.ModuleDict({"network": network, "projector": projector})
     both.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(
@@ -175,9 +175,11 @@ def _restore(
     if meta["config"] != config.as_dict():
         return 0
     tensors = load_file(path)
-    both.load_state_dict(
-        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    )
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    shapes = {k: v.shape for k, v in weights.items()}
+    if shapes != {k: v.shape for k, v in both.state_dict().items()}:
+        return 0  # left by another version of the network
+    both.load_state_dict(weights)
     for parameter in (p for group in optimiser.param_groups for p in group["params"]):
         optimiser.state[parameter] = {}
     for name, state, key in _optimiser_tensors(optimiser):

@@ -15,22 +15,29 @@ from torch import Tensor
 from core.errors import Damaged
 from core.progress import Progress
 from core.representation.device import autocast, best_device
-from core.representation.encoder import register_encoder
+from core.representation.encoder import register_encoder, sampled_rows
 from core.representation.looks import LOOKS, two_looks
 from core.representation.network import SlimResNet
 from core.representation.scaling import PixelScaling
+from core.representation.whitening import Whitening
 from core.survey import Survey
 
 SHIPPED = Path(__file__).parent / "weights"
 """vicreg.safetensors, vicreg.json and the README with the command that made them."""
 
 
+COMPONENTS = 64
+FIT_ROWS = 5000
+
+
 @register_encoder("vicreg")
 class VICRegEncoder:
-    """(B, band, y, x) -> (B, 256): 128 numbers of the whole picture, 128 of its central half.
+    """(B, band, y, x) -> (B, 64): whitened components of what the network makes of both looks.
 
-    Each is the mean over the eight orientations: the sky has no up, so what differs between the
-    orientations of one picture is noise.
+    The network's 256 numbers a look are averaged over the eight orientations (the sky has no up,
+    so what differs between them is noise) and nine tenths of their variance lie in some ten
+    directions; the 64 leading principal components, fitted on at most 5,000 objects drawn with a
+    fixed seed, keep nearly all of it in an eighth of the space, ordered by variance.
 
     Parameters
     ----------
@@ -43,13 +50,24 @@ class VICRegEncoder:
     def __init__(self, weights: Path | None = None) -> None:
         self.network, self.origin = load_network(weights or SHIPPED)
         self.scaling: PixelScaling | None = None
+        self.whitening: Whitening | None = None
 
     def fit(self, survey: Survey, progress: Progress) -> None:
-        """Take the survey's pixel limits; the network itself is pretrained elsewhere."""
-        progress(0.0, "taking the survey's pixel limits")
+        """Take the survey's pixel limits and the principal components of what the network sees."""
         self.scaling = PixelScaling.of(survey.manifest)
+        rows = sampled_rows(survey, FIT_ROWS)
+        codes = []
+        for start in range(0, len(rows), 256):
+            codes.append(self._codes(survey.images(rows[start : start + 256])))
+            progress(0.0, f"fitting components: {start + len(codes[-1]):,} of {len(rows):,}")
+        self.whitening = Whitening.fit(np.concatenate(codes), COMPONENTS)
 
     def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        assert self.whitening is not None
+        return self.whitening(self._codes(images))
+
+    def _codes(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """(B, band, y, x) -> (B, LOOKS * 2C) of the network."""
         assert self.scaling is not None
         with torch.inference_mode(), autocast():
             looks = two_looks(self.scaling(images)).to(best_device())
@@ -58,7 +76,7 @@ class VICRegEncoder:
         return out
 
     def _mean_over_orientations(self, x: Tensor) -> Tensor:
-        total = torch.zeros(len(x), self.network.settings["dimensions"])
+        total = torch.zeros(len(x), self.network.dimensions)
         for turns in range(4):
             for view in (x, x.flip(3)):
                 turned = torch.rot90(view, turns, (2, 3))
@@ -68,13 +86,16 @@ class VICRegEncoder:
 
     def save(self, folder: Path) -> dict[str, Any]:
         assert self.scaling is not None
+        assert self.whitening is not None
         save_network(self.network, folder, self.origin)
+        self.whitening.save(folder / "vicreg-whitening.safetensors")
         return {"scaling": self.scaling.as_dict(), "weights": self.origin}
 
     @classmethod
     def load(cls, folder: Path, settings: dict[str, Any]) -> VICRegEncoder:
         encoder = cls(folder)
         encoder.scaling = PixelScaling.from_dict(settings["scaling"])
+        encoder.whitening = Whitening.load(folder / "vicreg-whitening.safetensors")
         return encoder
 
 
@@ -92,10 +113,7 @@ def load_network(folder: Path) -> tuple[SlimResNet, dict[str, Any]]:
         described = json.loads((folder / "vicreg.json").read_text())
         settings = described["network"]
         network = SlimResNet(
-            settings["channels"],
-            tuple(settings["widths"]),
-            tuple(settings["blocks"]),
-            settings["dimensions"],
+            settings["channels"], tuple(settings["widths"]), tuple(settings["blocks"])
         )
         network.load_state_dict(load_file(folder / "vicreg.safetensors"))
     except (OSError, KeyError, ValueError, RuntimeError) as error:

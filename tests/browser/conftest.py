@@ -128,8 +128,9 @@ class Server:
             return {name: one.class_name for name, one in db.current_labels(task).items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser a module: while it lives, Playwright's event loop runs in the main thread."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.fail("These tests need Chromium; install it (apt-get install chromium).")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from tests.browser.conftest import (
     CLASSES,
     all_saved,
@@ -134,6 +136,9 @@ def test_a_save_that_fails_for_good_is_unmistakable_and_comes_back(page, server,
     page.locator(".alert", has_text="The disk said no.").wait_for()
     eventually(lambda: on_screen(page) == shown)
     page.unroute("**/api/events")
+    page.keyboard.press("3")  # was on its way, meant for the object that was there before
+    page.locator(".notice", has_text="just come back").wait_for()
+    page.wait_for_timeout(800)
     page.keyboard.press("2")
     all_saved(page)
     assert server.labels(task) == {shown: CLASSES[1]}
@@ -160,6 +165,22 @@ def test_a_picture_of_another_object_is_refused(page, server, task):
     page.goto(f"{server.origin}/?task={task}")
     page.locator(".message", has_text="the picture of another instead").wait_for(timeout=30_000)
     assert page.locator(".square img").count() == 0
+
+
+@pytest.mark.parametrize("size", [(1280, 700), (1280, 1200), (1920, 1080), (760, 1400)])
+def test_the_whole_picture_is_on_screen_undistorted(page, server, task, size):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    open_task(page, server, task)
+    picture = page.locator(".square img").bounding_box()
+    frame = page.locator(".frame").bounding_box()
+    assert picture
+    assert frame
+    assert picture["width"] == pytest.approx(picture["height"], abs=1)
+    assert picture["width"] >= 200
+    for start, length in (("x", "width"), ("y", "height")):
+        assert picture[start] >= frame[start] - 1
+        assert picture[start] + picture[length] <= frame[start] + frame[length] + 1
+    assert frame["y"] + frame["height"] <= size[1]
 
 
 def test_narrow_screen_has_everything_without_sideways_scrolling(page, server, task):

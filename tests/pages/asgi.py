@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
@@ -49,7 +51,7 @@ class Browser:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        asyncio.run(self.app(self._scope("http", method, url, headers), receive, send))
+        _run(self.app(self._scope("http", method, url, headers), receive, send))
         start = next(m for m in sent if m["type"] == "http.response.start")
         answered = {k.decode().lower(): v.decode() for k, v in start["headers"]}
         if "set-cookie" in answered:
@@ -68,7 +70,7 @@ class Browser:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        asyncio.run(self.app(self._scope("websocket", "GET", url, headers), receive, send))
+        _run(self.app(self._scope("websocket", "GET", url, headers), receive, send))
         return sent
 
     def _scope(self, kind: str, method: str, url: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -89,3 +91,12 @@ class Browser:
             "client": ("127.0.0.1", 5),
             "http_version": "1.1",
         }
+
+
+def _run(call: Awaitable[None]) -> None:
+    async def whole() -> None:
+        await call
+
+    # In a thread of its own: another test's event loop may be running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, whole()).result()

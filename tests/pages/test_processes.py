@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,11 +39,13 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 def mine() -> list[psutil.Process]:
-    return [
-        p
-        for p in psutil.Process().children()
-        if p.status() != psutil.STATUS_ZOMBIE and sys.executable in p.cmdline()
-    ]
+    """The living processes that were started as `core.run`."""
+    found = []
+    for one in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it may end while we look
+            if one.status() != psutil.STATUS_ZOMBIE and "core.run" in one.cmdline():
+                found.append(one)
+    return found
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -31,7 +31,7 @@ def test_same_seed_same_weights_and_network_is_as_slim_as_promised(pictures):
     assert all(torch.equal(v, weights(second)[k]) for k, v in weights(first).items())
     parameters = sum(p.numel() for p in first.network.parameters())
     assert 0.5e6 <= parameters <= 1.5e6
-    assert first.network(pictures[:2]).shape == (2, 128)
+    assert first.network(pictures[:2]).shape == (2, 256)
 
 
 def test_an_interrupted_run_resumes_to_the_weights_of_an_unbroken_one(

@@ -16,6 +16,8 @@ const EMPTY_POLL_MS = 1000;
 const NEIGHBOURS = 10;
 const NEIGHBOURS_DELAY_MS = 150;
 const MAX_EXCLUDED = 60;
+const GUARD_MS = 700; // a press on its way when an object comes back unasked was meant for another
+const PICTURE_SIZES = [512, 768, 1024];
 
 class Labeller {
   constructor(outbox) {
@@ -25,7 +27,7 @@ class Labeller {
       flag: () => this.flag(), note: () => this.openNote(), help: () => this.help(),
       copyLink: () => this.copyLink(),
     });
-    this.pictures = new Pictures((objectId, size) => this.pictureAddress(objectId, size));
+    this.pictures = new Pictures((objectId) => this.pictureAddress(objectId, this._pictureSize()));
     this.base = "";
     this.taskName = null;
     this.opened = null;
@@ -56,6 +58,7 @@ class Labeller {
     this.fetching = false;
     this.fetchAgain = null;
     this.undoing = false;
+    this.guardedUntil = 0;
     this.emptyTimer = null;
     this.pictures.clear();
   }
@@ -122,6 +125,12 @@ class Labeller {
       object_id: objectId, size,
     });
     return `${this.base}/api/image?${query}`;
+  }
+
+  /** The size to ask for: that of the frame in device pixels, in steps that the server keeps. */
+  _pictureSize() {
+    const side = this.view.frame.clientHeight * (window.devicePixelRatio || 1) * 0.85;
+    return PICTURE_SIZES.find((size) => size >= side) ?? PICTURE_SIZES.at(-1);
   }
 
   // The task's state
@@ -320,7 +329,7 @@ class Labeller {
     try {
       item = await this._get("object", { object_id: objectId });
     } catch (error) {
-      if (epoch === this.epoch) this._fail("opening it", objectId, error.message);
+      if (epoch === this.epoch) this._fail(`Not opened: ${objectId}`, objectId, error.message);
       return;
     }
     if (epoch === this.epoch) this._bringBack(item);
@@ -363,6 +372,10 @@ class Labeller {
       this._say("Waiting for the undo");
       return false;
     }
+    if (performance.now() < this.guardedUntil) {
+      this._say("Not taken: this object has just come back");
+      return false;
+    }
     if (needsPicture && this.visible !== this.current.object_id) {
       this._say("Not taken: the picture is not on screen yet");
       return false;
@@ -382,7 +395,8 @@ class Labeller {
     this._say(action === "label" ? `${item.object_id}: ${more.class_name}` : `${item.object_id} skipped`);
     this._post("events", body).catch((error) => {
       this.answered.delete(item.object_id);
-      this._fail(what, item.object_id, error.message);
+      this.guardedUntil = performance.now() + GUARD_MS;
+      this._fail(`Not saved: ${what} for ${item.object_id}`, item.object_id, error.message);
       this._bringBack(item);
     });
   }
@@ -395,7 +409,7 @@ class Labeller {
       answer = await this.outbox.add(`${this.base}/api/${path}`, body);
     } catch (error) {
       if (epoch === this.epoch) throw error;
-      this._fail("an answer of another task", body.object_id ?? "", error.message);
+      this._fail(`Not saved in the task ${body.task}: ${body.object_id ?? "an undo"}`, null, error.message);
       return new Promise(() => {});
     }
     if (epoch !== this.epoch) return new Promise(() => {});
@@ -435,7 +449,7 @@ class Labeller {
       () => this._say(`${item.object_id} flagged`),
       (error) => {
         item.flagged = false;
-        this._fail("the flag", item.object_id, error.message);
+        this._fail(`Not saved: the flag for ${item.object_id}`, item.object_id, error.message);
         this._describe();
       });
   }
@@ -464,7 +478,8 @@ class Labeller {
     this._describe();
     this._post("events", body).then(
       () => this._say("Note saved"),
-      (error) => this._fail(`the note “${note}”`, item.object_id, error.message));
+      (error) => this._fail(
+        `Not saved: the note “${note}” for ${item.object_id}`, item.object_id, error.message));
   }
 
   help() {
@@ -492,8 +507,9 @@ class Labeller {
     this.sayTimer = setTimeout(() => { this.view.notice.textContent = ""; }, 4000);
   }
 
-  _fail(what, objectId, message) {
-    this.failed.push({ what, objectId, message });
+  /** Put a line into the banner, which stays until the object is answered or it is dismissed. */
+  _fail(title, objectId, message) {
+    this.failed.push({ title, objectId, message });
     this._showFailures();
   }
 

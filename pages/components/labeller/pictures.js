@@ -9,10 +9,9 @@ const PICTURES_KEPT = 48;
 const PICTURE_ATTEMPTS = 4;
 
 class Pictures {
-  /** @param {(objectId: string, size: number) => string} address */
+  /** @param {(objectId: string) => string} address */
   constructor(address) {
     this.address = address;
-    this.size = 512;
     /** @type {Map<string, {state: string, img: HTMLImageElement|null, error: string, done: Promise<void>}>} */
     this.kept = new Map();
   }
@@ -69,7 +68,7 @@ class Pictures {
   async _fetch(objectId) {
     let response;
     try {
-      response = await fetch(this.address(objectId, this.size), { credentials: "same-origin" });
+      response = await fetch(this.address(objectId), { credentials: "same-origin" });
     } catch {
       throw new ApiError(0, "The server is not answering.");
     }

@@ -269,7 +269,7 @@ class View {
     this.alert.hidden = !list.length;
     this.alert.replaceChildren(
       ...list.map((one) => el("p", {}, [
-        el("b", { text: `Not saved: ${one.what} for ${one.objectId}. ` }), one.message,
+        el("b", { text: `${one.title}. ` }), one.message,
       ])),
       ...(list.length ? [el("button", { type: "button", class: "tool", text: "Dismiss", onclick: dismiss })] : []),
     );

@@ -1,0 +1,73 @@
+"""What stands out in a picture, measured without any training: the baseline beside any network.
+
+Network features of a few minutes' pretraining tell the common kinds of galaxies apart and lose
+what only a few of them have; the extremes of the residual pictures are just these.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from core.progress import Progress
+from core.representation.encoder import register_encoder
+from core.representation.looks import CHANNELS, LOOKS, two_looks
+from core.representation.scaling import PixelScaling
+from core.survey import Survey
+
+SCALES_PX = (1, 3, 7)
+"""Sides of the squares over which a look is averaged first: noise is loud at 1, arcs at 7."""
+STATISTICS = ("maximum", "minimum", "root mean square")
+DIMENSIONS = LOOKS * len(SCALES_PX) * len(STATISTICS) * CHANNELS
+
+
+@register_encoder("structure")
+class StructureEncoder:
+    """(B, band, y, x) -> (B, 126): extremes and strength of bands, asymmetry and sharpness.
+
+    The maximum, the minimum and the root mean square of every channel of both looks
+    (`core.representation.looks`), after smoothing over 1, 3 and 7 px.
+    """
+
+    name: str
+
+    def __init__(self) -> None:
+        self.scaling: PixelScaling | None = None
+
+    def fit(self, survey: Survey, progress: Progress) -> None:
+        """Take the survey's pixel limits."""
+        progress(0.0, "taking the survey's pixel limits")
+        self.scaling = PixelScaling.of(survey.manifest)
+
+    def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        assert self.scaling is not None
+        with torch.inference_mode():
+            looks = two_looks(self.scaling(images))
+            out: NDArray[np.float32] = structure(looks).numpy()
+        return out
+
+    def save(self, _folder: Path) -> dict[str, Any]:
+        assert self.scaling is not None
+        return {"scaling": self.scaling.as_dict()}
+
+    @classmethod
+    def load(cls, _folder: Path, settings: dict[str, Any]) -> StructureEncoder:
+        encoder = cls()
+        encoder.scaling = PixelScaling.from_dict(settings["scaling"])
+        return encoder
+
+
+def structure(looks: Tensor) -> Tensor:
+    """(B, LOOKS, CHANNELS, y, x) -> (B, DIMENSIONS)."""
+    flat = looks.flatten(0, 1)
+    numbers = []
+    for side in SCALES_PX:
+        x = functional.avg_pool2d(flat, side, 1, side // 2) if side > 1 else flat
+        numbers += [x.amax((2, 3)), x.amin((2, 3)), x.square().mean((2, 3)).sqrt()]
+    return torch.cat(numbers, dim=1).reshape(len(looks), DIMENSIONS)

@@ -1,0 +1,60 @@
+"""Principal components of unit variance, kept with an encoder to treat new data alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+FLOOR = 1e-3
+"""Directions with less than this share of the first one's deviation are rounding, left out."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """(B, P) numbers -> (B, D) components, each with mean 0 and deviation 1 where it was fitted.
+
+    Attributes
+    ----------
+    mean
+        (P,) of the columns.
+    matrix
+        (P, D): standardises the columns, turns to the components, scales them to unit variance.
+    """
+
+    mean: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float32], components: int) -> Whitening:
+        """Fit on (N, P) values; at most `components` directions, largest variance first."""
+        x: NDArray[np.float64] = values.astype(np.float64)
+        mean, deviation = x.mean(0), x.std(0)
+        varies = deviation > 1e-9 * (np.abs(mean) + 1e-9)
+        scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+        standard = (x - mean) * scale
+        variance, directions = np.linalg.eigh(standard.T @ standard / max(1, len(x)))
+        order = np.argsort(-variance)[: min(components, max(1, len(x) - 1))]
+        variance, directions = variance[order], directions[:, order]
+        kept = np.sqrt(np.maximum(variance, 0)) > FLOOR * np.sqrt(max(variance[0], 1e-300))
+        kept[0] = True  # a constant input keeps one column of zeros
+        # The sign of an eigenvector is arbitrary: fix it, so that a run repeats.
+        largest = np.abs(directions).argmax(0)
+        directions = directions * np.sign(directions[largest, np.arange(directions.shape[1])])
+        spread = np.sqrt(np.maximum(variance[kept], 1e-12))
+        matrix = scale[:, None] * directions[:, kept] / spread
+        return cls(mean.astype(np.float32), matrix.astype(np.float32))
+
+    def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray((values - self.mean) @ self.matrix, dtype=np.float32)
+
+    def save(self, path: Path) -> None:
+        save_file({"mean": self.mean, "matrix": np.ascontiguousarray(self.matrix)}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Whitening:
+        tensors = load_file(path)
+        return cls(tensors["mean"], tensors["matrix"])

@@ -1,0 +1,156 @@
+"""Each encoder through the whole path: fit, encode, save, load, and the embedding of a survey."""
+
+import numpy as np
+import pytest
+
+from core.errors import BadInput, Damaged, NotReady
+from core.representation import ENCODERS, WITH_NETWORK, embed, encoder_name, load_embedding
+from core.representation.encoder import register_encoder
+from core.representation.looks import two_looks
+from core.representation.structure import DIMENSIONS, structure
+from core.representation.vicreg import load_network
+from core.representation.whitening import Whitening
+from core.survey import Batch, RunFolder, Survey, SurveyWriter, finished_runs
+from core.vocabulary import JobKind
+from core.workspace import open_workspace
+
+COUNT = 24
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory) -> Survey:
+    """Galaxies in g, r, i with noise; every fourth has a second nucleus; one has no picture."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:40, :40] - 19.5
+    images = []
+    for number in range(COUNT):
+        light = np.exp(-np.hypot(x, y * rng.uniform(1, 1.6)) / rng.uniform(2, 5))
+        if number % 4 == 0:
+            light = light + 0.7 * np.exp(-((x - 7) ** 2 + (y - 2) ** 2) / 5)
+        bands = np.stack([light * c for c in (0.5, 1.0, 1.4)]) + rng.normal(0, 0.02, (3, 40, 40))
+        images.append(bands.astype(np.float32))
+    images[5] = None
+    writer = SurveyWriter(
+        open_workspace(tmp_path_factory.mktemp("encoders") / "ws"),
+        "galaxies",
+        bands=("g", "r", "i"),
+        cutout_size_px=40,
+        dtype="float32",
+        origin="test",
+        licence="none",
+    )
+    with writer:
+        ids = [f"G{number}" for number in range(COUNT)]
+        writer.append(Batch(ids, images, [{} for _ in ids]))
+        return writer.commit()
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_an_embedding_has_a_row_an_object_and_a_mask(survey, name):
+    embedding = embed(survey, name)
+    assert embedding.encoder == name
+    assert embedding.values.shape[0] == COUNT
+    assert embedding.values.dtype == np.float32
+    assert np.flatnonzero(~embedding.mask).tolist() == [5]
+    assert np.isnan(embedding.values[5]).all()
+    assert np.isfinite(embedding.values[embedding.mask]).all()
+    with pytest.raises(ValueError, match="read-only"):
+        embedding.values[0] = 0
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_a_loaded_encoder_encodes_as_the_saved_one_and_a_run_repeats(survey, name):
+    first, second = embed(survey, name), embed(survey, name)
+    assert first.run_id != second.run_id
+    assert np.array_equal(first.values, second.values, equal_nan=True)
+    assert load_embedding(survey, name).run_id == second.run_id
+    run = next(r for r in finished_runs(survey, JobKind.EMBED) if r.run_id == second.run_id)
+    again = ENCODERS[name].load(run.path, run.record["result"])
+    codes = again.encode(survey.images(np.arange(4)))
+    assert codes == pytest.approx(np.asarray(second.values[:4]), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["structure", "fusion", "vicreg"])
+def test_a_turned_picture_is_the_same_object(survey, name):
+    encoder = ENCODERS[name]()
+    encoder.fit(survey, lambda *_: None)
+    pictures = survey.images(np.array([0, 1, 2, 3]))
+    turned = np.ascontiguousarray(np.rot90(pictures, 1, (2, 3)))
+    before, after = encoder.encode(pictures), encoder.encode(turned)
+    spread = np.abs(before - before.mean(0)).mean()
+    assert np.abs(before - after).mean() < 0.05 * spread  # bf16 rounds where it is native
+
+
+def test_structure_sees_the_second_nucleus(survey):
+    """The asymmetry of a double stands far above that of every single galaxy."""
+    encoder = ENCODERS["structure"]()
+    encoder.fit(survey, lambda *_: None)
+    numbers = encoder.encode(survey.images(np.arange(COUNT)))
+    # Look 1 (the centre), scale 3 px, maximum, asymmetry of the middle band.
+    column = DIMENSIONS // 2 + (1 * 3 + 0) * 7 + 4
+    doubles = np.arange(COUNT) % 4 == 0
+    singles = ~doubles & (np.arange(COUNT) != 5)
+    assert numbers[doubles, column].min() > numbers[singles, column].max()
+
+
+def test_structure_is_what_its_docstring_says():
+    import torch
+
+    looks = two_looks(torch.rand(2, 3, 64, 64))
+    numbers = structure(looks)
+    assert numbers.shape == (2, DIMENSIONS)
+    first = looks[1, 0]  # object 1, the whole picture, unsmoothed
+    expected = [first.amax((1, 2)), first.amin((1, 2)), first.square().mean((1, 2)).sqrt()]
+    assert torch.allclose(numbers[1, :21], torch.cat(expected))
+
+
+def test_whitening_gives_uncorrelated_unit_columns_and_leaves_out_what_is_flat(tmp_path):
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 8)) + 3
+    values = np.column_stack([mixed, np.full(500, 7.0)]).astype(np.float32)
+    whitening = Whitening.fit(values, 20)
+    out = whitening(values)
+    assert out.shape == (500, 6)  # the rank
+    assert np.cov(out.T, bias=True) == pytest.approx(np.eye(6), abs=1e-3)
+    whitening.save(tmp_path / "w.safetensors")
+    assert np.array_equal(Whitening.load(tmp_path / "w.safetensors")(values), out)
+    assert Whitening.fit(np.ones((4, 3), np.float32), 2)(np.ones((4, 3), np.float32)).max() == 0
+
+
+def test_names_and_registration():
+    assert encoder_name("default") == "fusion"
+    assert set(WITH_NETWORK) < set(ENCODERS)
+    with pytest.raises(BadInput, match="psychic"):
+        encoder_name("psychic")
+    with pytest.raises(ValueError, match="registered already"):
+        register_encoder("pca")(type("Other", (), {}))
+
+
+def test_what_is_not_there_or_does_not_fit_is_told(survey, tmp_path):
+    fresh = Survey.open(open_workspace(survey.folder.parents[1]), survey.name)
+    embed(fresh, "pca")
+    with RunFolder(fresh, JobKind.EMBED, {"encoder": "pca"}) as run:
+        np.save(run.path / "embedding.npy", np.zeros((3, 2), np.float32))
+        np.save(run.path / "mask.npy", np.ones(3, bool))
+    with pytest.raises(Damaged, match="3 rows"):
+        load_embedding(fresh, "pca")
+    with pytest.raises(Damaged, match=r"vicreg\.safetensors"):
+        load_network(tmp_path)
+
+
+def test_a_survey_without_an_embedding(tmp_path):
+    with SurveyWriter(
+        open_workspace(tmp_path / "ws"),
+        "bare",
+        bands=("R", "G", "B"),
+        cutout_size_px=16,
+        dtype="uint8",
+        origin="test",
+        licence="none",
+    ) as writer:
+        writer.append(Batch(["a", "b"], [None, None], [{}, {}]))
+        bare = writer.commit()
+    with pytest.raises(NotReady, match="no fusion embedding yet"):
+        load_embedding(bare)
+    with pytest.raises(NotReady, match="has a picture"):
+        embed(bare, "structure")
