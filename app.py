@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from core.errors import BadInput, InUse, SkysiftError
-from core.vocabulary import checked_name
 from core.workspace import Workspace, hold_workspace, open_workspace, storage_errors
 
 if TYPE_CHECKING:
@@ -75,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument(
-        "--demo", metavar="NAME", help="first make the embedded survey NAME (hubble, simulated)"
+        "--demo",
+        metavar="NAME",
+        help="make the embedded survey NAME (hubble, simulated) if there is none",
     )
     parser.add_argument(
         "--address", default="127.0.0.1", help="address to listen on (default: this machine only)"
@@ -112,6 +113,7 @@ def _serve(options: argparse.Namespace) -> None:
                 file=sys.stderr,
             )
         with LabelsDB(workspace.labels) as database:  # refuses a damaged or newer file now
+            database.check()
             database.clean_orphans()
         if options.demo:
             _make_demo(workspace, options.demo)
@@ -134,15 +136,16 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _make_demo(workspace: Workspace, name: str) -> None:
-    """Build an embedded survey with its task unless it is there; its job says how far it is.
+    """Build an embedded survey with its task if there is no survey yet.
 
     In a process of its own, since a job lowers its priority for good. Embedding it is left to
     the running server, so that the page is there at once and shows the progress.
     """
     from core.survey import list_surveys
 
-    if checked_name(name, "survey") in list_surveys(workspace):
+    if list_surveys(workspace):
         return
+    print(f"Making the survey {name} (once, some ten seconds)", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "core.run", "demo", name, "--workspace", str(workspace.root)],
         cwd=Path(__file__).parent,

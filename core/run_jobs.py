@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
 import uuid
@@ -80,7 +79,6 @@ def recorded_job(
     config: dict[str, Any],
     *,
     quiet: bool = False,
-    niceness: int = 5,
 ) -> Iterator[tuple[str, Progress, dict[str, Any]]]:
     """Run the body as a recorded run: (run_id, progress, result to fill in).
 
@@ -90,8 +88,6 @@ def recorded_job(
     run_id = f"{kind}-{subject}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-"
     run_id += uuid.uuid4().hex[:6]
     terminal = Terminal(f"{kind} {subject}", quiet)
-    with contextlib.suppress(OSError):
-        os.nice(niceness)
     with LabelsDB(workspace.labels) as db:
         db.start_run(run_id, kind, subject, config)
         began = last = time.monotonic()
@@ -219,7 +215,7 @@ def run_map(
     config = {"projection": "umap", "encoder": embedding.encoder, "seed": seed}
     config["embedding_run"] = embedding.run_id
     with (
-        recorded_job(workspace, JobKind.MAP, name, config, quiet=quiet, niceness=10) as (
+        recorded_job(workspace, JobKind.MAP, name, config, quiet=quiet) as (
             run_id,
             progress,
             _,

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from core.representation import DEFAULT_ENCODER
 from core.survey import RunFolder, Survey, import_folder
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
@@ -58,7 +59,7 @@ def write_runs(survey: Survey) -> None:
     pixels = survey.images(slice(0, len(survey))).reshape(len(survey), -1).astype(np.float32)
     left, sizes, _ = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
     values = (left * sizes)[:, :12].astype(np.float32)
-    config = {"encoder": "vicreg", "survey_version": survey.version}
+    config = {"encoder": DEFAULT_ENCODER, "survey_version": survey.version}
     with RunFolder(survey, JobKind.EMBED, config) as run:
         np.save(run.path / "embedding.npy", values)
         np.save(run.path / "mask.npy", np.ones(len(survey), bool))
@@ -102,6 +103,7 @@ class Server:
             seen.append(line)
             if line.startswith("Open http"):
                 return
+        self.kill()
         pytest.fail(f"The server did not start: {''.join(seen)}")
 
     def kill(self) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 
+from core.representation import DEFAULT_ENCODER
 from core.survey import Batch, RunFolder, Survey, SurveyWriter
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
@@ -43,7 +44,7 @@ def make_survey(workspace: Workspace, seed: int = 0) -> Survey:
         return writer.commit()
 
 
-def embed(survey: Survey, name: str = "vicreg") -> None:
+def embed(survey: Survey, name: str = DEFAULT_ENCODER) -> None:
     """Write a finished embedding run."""
     with RunFolder(
         survey, JobKind.EMBED, {"encoder": name, "survey_version": survey.version}

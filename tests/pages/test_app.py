@@ -67,12 +67,6 @@ def test_a_broken_label_database(tmp_path):
     assert workspace.labels.read_bytes() == b"x" * 5000
 
 
-def test_a_demo_that_there_is_not(tmp_path):
-    line = refused("--workspace", str(tmp_path / "ws"), "--port", "8999", "--demo", "andromeda")
-    assert "andromeda" in line
-    assert "hubble" in line
-
-
 @pytest.mark.parametrize("path", ["a b", "/x?y", "/../x\n", "<x>"])
 def test_base_paths_that_cannot_be(path):
     with pytest.raises(BadInput):

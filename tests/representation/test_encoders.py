@@ -29,7 +29,7 @@ def survey(tmp_path_factory) -> Survey:
             light = light + 0.7 * np.exp(-((x - 7) ** 2 + (y - 2) ** 2) / 5)
         bands = np.stack([light * c for c in (0.5, 1.0, 1.4)]) + rng.normal(0, 0.02, (3, 40, 40))
         images.append(bands.astype(np.float32))
-    images[5] = None
+    images[5] = None  # type: ignore[call-overload]
     writer = SurveyWriter(
         open_workspace(tmp_path_factory.mktemp("encoders") / "ws"),
         "galaxies",
