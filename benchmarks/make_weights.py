@@ -12,7 +12,7 @@ from core.survey import build_demo, list_surveys
 from core.workspace import open_workspace
 
 SURVEYS = ("simulated", "hubble")
-CONFIG = PretrainConfig(steps=2000, batch_size=256, seed=0)
+CONFIG = PretrainConfig(steps=1000, batch_size=192, seed=0)
 
 
 def main() -> None:

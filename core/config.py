@@ -71,7 +71,7 @@ class PretrainConfig:
         0 = rotations and flips only, 1 = as shipped.
     """
 
-    steps: int = 2000
+    steps: int = 1000
     batch_size: int = 192
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4

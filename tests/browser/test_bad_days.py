@@ -38,7 +38,10 @@ def test_killed_between_labels_nothing_is_lost_and_the_page_goes_on(page, server
         all_saved(page)
         acknowledged = list(answered)
         server.kill()
-        # Pictures already decoded are there to be answered while nobody listens.
+        # Pictures already decoded are there to be answered while nobody listens, also after
+        # Streamlit noticed, whose dialog must not be in the way.
+        page.locator(".saving", has_text="The server is not answering").wait_for()
+        page.wait_for_timeout(3000)
         answered += [press(page, "2")]
         page.locator(".saving", has_text="1 unsaved answer, kept here").wait_for()
         assert set(acknowledged) <= set(server.labels(task))

@@ -33,7 +33,7 @@ class Labeller {
     this.opened = null;
     this.epoch = 0; // raised when the task changes: what was asked before then is dropped
     this._reset();
-    outbox.onchange = () => this.view.unsaved(outbox);
+    outbox.onchange = () => this.view.unsaved(outbox, this.unreachable);
     document.addEventListener("keydown", (event) => this._key(event), true);
     document.addEventListener("visibilitychange", () => document.hidden || this._poll());
     this.view.note.addEventListener("keydown", (event) => this._noteKey(event));
@@ -59,6 +59,8 @@ class Labeller {
     this.fetchAgain = null;
     this.undoing = false;
     this.guardedUntil = 0;
+    /** Why the last poll failed, null while the server answers. */
+    this.unreachable = null;
     this.emptyTimer = null;
     this.pictures.clear();
   }
@@ -86,7 +88,7 @@ class Labeller {
   async _start(objectId) {
     const epoch = this.epoch;
     this.view.message("Loading", "", null, true);
-    this.view.unsaved(this.outbox);
+    this._reached(null);
     this.view.failures([], null);
     for (;;) {
       try {
@@ -144,10 +146,17 @@ class Labeller {
 
   _tick() {
     if (!this.task || !this.view.root.isConnected) return;
+    this._blocked();
     const model = this.task.model;
     const age = model?.age_s === null || !model ? null
       : model.age_s + (performance.now() - this.taskAt) / 1000;
     this.view.modelLine(model, age);
+  }
+
+  /** Note whether the server answers, and say so: the page goes on without it for a while. */
+  _reached(error) {
+    this.unreachable = error;
+    this.view.unsaved(this.outbox, error);
   }
 
   async _poll() {
@@ -156,10 +165,12 @@ class Labeller {
     let task;
     try {
       task = await this._get("task");
-    } catch {
-      return; // the outbox and the queue say so where it matters
+    } catch (error) {
+      if (epoch === this.epoch) this._reached(error);
+      return;
     }
     if (epoch !== this.epoch) return;
+    this._reached(null);
     if (task.survey_hash !== this.task.survey_hash) {
       this.epoch += 1;
       this._reset();
@@ -526,7 +537,7 @@ class Labeller {
     if (!this.view.root.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.isComposing || typing(event.composedPath()[0])) return;
     // Another dialog of the page (a new task, say) is in front.
-    if (document.querySelector('[role="dialog"]')) return;
+    if (this._blocked()) return;
     const act = this._meaning(event);
     if (act === null) return;
     event.preventDefault();
@@ -535,6 +546,19 @@ class Labeller {
     if (this.view.sheet.open && act !== "help") return;
     if (typeof act === "number") this.label(act);
     else this[act]();
+  }
+
+  /**
+   * True if a dialog is in front. Streamlit's own "Connection error" is put away: answers are
+   * taken and kept while the server is gone, and this page says so itself.
+   */
+  _blocked() {
+    const dialogs = [...document.querySelectorAll('[role="dialog"]')];
+    return dialogs.some((dialog) => {
+      const lost = dialog.querySelector("h2")?.textContent === "Connection error";
+      if (lost) dialog.querySelector('button[aria-label="Close"]')?.click();
+      return !lost;
+    });
   }
 
   _meaning(event) {

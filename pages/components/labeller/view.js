@@ -249,19 +249,23 @@ class View {
       : "No ranking yet";
   }
 
-  /** How many answers are not yet acknowledged, and why. */
-  unsaved(outbox) {
+  /**
+   * How many answers are not yet acknowledged, and why.
+   * @param {ApiError|null} unreachable why the server could not even be asked
+   */
+  unsaved(outbox, unreachable) {
     const n = outbox.size;
-    const answers = `${n} unsaved ${n === 1 ? "answer" : "answers"}`;
+    const trouble = outbox.trouble ?? unreachable;
+    const answers = n ? `${n} unsaved ${n === 1 ? "answer" : "answers"}` : "All answers saved";
     this.saving.dataset.unsaved = n;
-    this.saving.className = "saving" + (outbox.trouble ? " trouble" : n ? " busy" : "");
-    if (!n) this.saving.textContent = "All answers saved";
-    else if (!outbox.trouble) this.saving.textContent = answers;
-    else if (outbox.trouble.status === 401) {
+    this.saving.className = "saving" + (trouble ? " trouble" : n ? " busy" : "");
+    if (!trouble) this.saving.textContent = answers;
+    else if (trouble.status === 401) {
       this.saving.textContent =
-        `${answers}. This browser is signed out: open the link that the server printed in another tab; `
-        + "then they are sent from here.";
-    } else this.saving.textContent = `${answers}, kept here and sent again. ${outbox.trouble.message}`;
+        `${answers}. This browser is signed out: open the link that the server printed in another `
+        + "tab; answers wait here until then.";
+    } else if (n) this.saving.textContent = `${answers}, kept here and sent again. ${trouble.message}`;
+    else this.saving.textContent = `${answers}. ${trouble.message} New ones are kept here.`;
   }
 
   /** The unmistakable banner: answers that cannot be saved. */
