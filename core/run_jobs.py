@@ -85,7 +85,8 @@ def recorded_job(
     The run is in the registry from start to end with its progress, and is cancelled from there;
     an error ends it as failed with its sentence.
     """
-    run_id = f"{kind}-{subject}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-"
+    # Cut to what a run's name may have: a task's or survey's own may be as long as that.
+    run_id = f"{kind}-{subject[:24]}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-"
     run_id += uuid.uuid4().hex[:6]
     terminal = Terminal(f"{kind} {subject}", quiet)
     with LabelsDB(workspace.labels) as db:

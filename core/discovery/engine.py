@@ -261,5 +261,5 @@ class Engine:
         if len(set(cycle)) > 1:
             shown += ", in turn"
         if self.config.control_share:
-            shown += f", with {self.config.control_share:.3g} of all at random as control"
+            shown += f", and {100 * self.config.control_share:.3g} % at random as control"
         return f"{reason}: showing {shown}."

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from core.progress import Progress
 from core.representation.encoder import register_encoder, sampled_rows
-from core.representation.structure import StructureEncoder
+from core.representation.looks import two_looks
+from core.representation.structure import StructureEncoder, structure
 from core.representation.vicreg import VICRegEncoder
 from core.survey import Survey
 
@@ -54,8 +56,11 @@ class FusionEncoder:
         self.network.fit(survey, progress)
 
     def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        numbers = (self.structure.encode(images) - self.mean) / self.deviation
-        codes = self.network.encode(images)[:, :NETWORK_COMPONENTS]
+        assert self.structure.scaling is not None
+        with torch.inference_mode():
+            looks = two_looks(self.structure.scaling(images))
+            numbers = (structure(looks).numpy() - self.mean) / self.deviation
+        codes = self.network.encode_looks(looks)[:, :NETWORK_COMPONENTS]
         out: NDArray[np.float32] = np.concatenate([numbers, codes], axis=1).astype(np.float32)
         return out
 

@@ -31,22 +31,40 @@ ASYMMETRY_GAIN = 2.0
 
 def two_looks(scaled: Tensor) -> Tensor:
     """(B, any bands, y, x) scaled pixels -> (B, LOOKS, CHANNELS, INPUT_PX, INPUT_PX)."""
-    x = resized(to_bands(scaled, BANDS), 2 * INPUT_PX)
-    asymmetry = ASYMMETRY_GAIN * (x - torch.rot90(x, 2, (2, 3)))
-    light = x.mean(1, keepdim=True)
-    sharp = SHARP_GAIN * (light - _blurred(light, UNSHARP_SIGMA * 2 * INPUT_PX))
-    x = torch.cat([x, asymmetry, sharp], dim=1)
-    edge = INPUT_PX // 2
-    centre = x[:, :, edge : edge + INPUT_PX, edge : edge + INPUT_PX]
-    return torch.stack([functional.avg_pool2d(x, 2), centre], dim=1)
+    fine = resized(to_bands(scaled, BANDS), 2 * INPUT_PX)
+    whole = functional.avg_pool2d(fine, 2)
+    # The centre is blurred with what lies round it, the whole picture with its reflection.
+    fine_sigma = UNSHARP_SIGMA * 2 * INPUT_PX
+    edge, margin = INPUT_PX // 2, _radius(fine_sigma)
+    surround = slice(edge - margin, edge + INPUT_PX + margin)
+    centre = fine[:, :, edge : edge + INPUT_PX, edge : edge + INPUT_PX]
+    padding = [_radius(fine_sigma / 2)] * 4
+    out = scaled.new_empty(len(fine), LOOKS, CHANNELS, INPUT_PX, INPUT_PX)
+    for look, (x, around, sigma_px) in enumerate(
+        (
+            (whole, functional.pad(_light(whole), padding, mode="reflect"), fine_sigma / 2),
+            (centre, _light(fine[:, :, surround, surround]), fine_sigma),
+        )
+    ):
+        out[:, look, :BANDS] = x
+        out[:, look, BANDS : 2 * BANDS] = ASYMMETRY_GAIN * (x - torch.rot90(x, 2, (2, 3)))
+        out[:, look, 2 * BANDS :] = SHARP_GAIN * (_light(x) - _blurred(around, sigma_px))
+    return out
+
+
+def _light(x: Tensor) -> Tensor:
+    return x.mean(1, keepdim=True)
+
+
+def _radius(sigma_px: float) -> int:
+    return round(3 * sigma_px)
 
 
 def _blurred(x: Tensor, sigma_px: float) -> Tensor:
-    """(B, 1, y, x) convolved with a round Gaussian; the edge is reflected."""
-    radius = round(3 * sigma_px)
+    """(B, 1, y, x) convolved with a round Gaussian, less its radius on every side."""
+    radius = _radius(sigma_px)
     offset = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
     kernel = torch.exp(-0.5 * (offset / sigma_px) ** 2)
     kernel = kernel / kernel.sum()
-    x = functional.pad(x, (radius, radius, radius, radius), mode="reflect")
     x = functional.conv2d(x, kernel.view(1, 1, 1, -1))
     return functional.conv2d(x, kernel.view(1, 1, -1, 1))

@@ -111,6 +111,7 @@ def resized(x: Tensor, size_px: int) -> Tensor:
     """(B, C, y, x) -> (B, C, size_px, size_px)."""
     if x.shape[2:] == (size_px, size_px):
         return x
+    shrinks = min(x.shape[2:]) > size_px
     return functional.interpolate(
-        x, size=(size_px, size_px), mode="bilinear", antialias=True, align_corners=False
+        x, size=(size_px, size_px), mode="bilinear", antialias=shrinks, align_corners=False
     )

@@ -68,6 +68,23 @@ def structure(looks: Tensor) -> Tensor:
     flat = looks.flatten(0, 1)
     numbers = []
     for side in SCALES_PX:
-        x = functional.avg_pool2d(flat, side, 1, side // 2) if side > 1 else flat
+        x = _smoothed(flat, side) if side > 1 else flat
         numbers += [x.amax((2, 3)), x.amin((2, 3)), x.square().mean((2, 3)).sqrt()]
     return torch.cat(numbers, dim=1).reshape(len(looks), DIMENSIONS)
+
+
+def _smoothed(x: Tensor, side_px: int) -> Tensor:
+    """Each pixel the mean of the square round it, zero beyond the edge.
+
+    At every position, since a mean over squares that skip positions would depend on how the
+    picture is turned. Sums of shifted copies take half the time of torch's average pooling.
+    """
+    edge, size = side_px // 2, x.shape[-1]
+    padded = functional.pad(x, (edge, edge, edge, edge))
+    across = padded[..., :size].clone()
+    for step in range(1, side_px):
+        across += padded[..., step : step + size]
+    both = across[..., :size, :].clone()
+    for step in range(1, side_px):
+        both += across[..., step : step + size, :]
+    return both.div_(side_px**2)

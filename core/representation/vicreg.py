@@ -28,6 +28,7 @@ SHIPPED = Path(__file__).parent / "weights"
 
 
 COMPONENTS = 64
+QUARTER_TURNS = (0, 1, 2, 3)
 FIT_ROWS = 5000
 
 
@@ -68,13 +69,22 @@ class VICRegEncoder:
         assert self.whitening is not None
         return self.whitening(self._codes(images))
 
+    def encode_looks(self, looks: Tensor) -> NDArray[np.float32]:
+        """(B, LOOKS, CHANNELS, y, x) -> (B, D), as `encode`, for who has the looks already."""
+        assert self.whitening is not None
+        return self.whitening(self._codes_of(looks, QUARTER_TURNS))
+
     def _codes(
-        self, images: NDArray[Any], turns: Sequence[int] = (0, 1, 2, 3)
+        self, images: NDArray[Any], turns: Sequence[int] = QUARTER_TURNS
     ) -> NDArray[np.float32]:
         """(B, band, y, x) -> (B, LOOKS * 2C) of the network, the mean over the quarter turns."""
         assert self.scaling is not None
+        with torch.inference_mode():
+            return self._codes_of(two_looks(self.scaling(images)), turns)
+
+    def _codes_of(self, looks: Tensor, turns: Sequence[int]) -> NDArray[np.float32]:
+        looks = looks.to(best_device())
         with torch.inference_mode(), autocast():
-            looks = two_looks(self.scaling(images)).to(best_device())
             codes = [self._mean(looks[:, look], turns) for look in range(LOOKS)]
         out: NDArray[np.float32] = torch.cat(codes, dim=1).numpy()
         return out

@@ -102,6 +102,8 @@ def test_structure_is_what_its_docstring_says():
     first = looks[1, 0]  # object 1, the whole picture, unsmoothed
     expected = [first.amax((1, 2)), first.amin((1, 2)), first.square().mean((1, 2)).sqrt()]
     assert torch.allclose(numbers[1, :21], torch.cat(expected))
+    smooth = torch.nn.functional.avg_pool2d(first, 7, 1, 3)
+    assert torch.allclose(numbers[1, 42:49], smooth.amax((1, 2)), atol=1e-5)
 
 
 def test_whitening_gives_uncorrelated_unit_columns_and_leaves_out_what_is_flat(tmp_path):

@@ -45,7 +45,7 @@ def test_the_second_look_is_the_central_half_enlarged_twice():
 
 def test_sharp_structure_is_the_unsharp_mask_of_scipy():
     picture = galaxy(second=0.5, size=128)  # of the size at which the residuals are made
-    sharp = two_looks(picture)[0, 1, 2 * BANDS].numpy()
+    sharp = two_looks(picture)[0, 1, 2 * BANDS].numpy()  # the centre, where no edge is near
     light = picture[0].mean(0).numpy().astype(np.float64)
     expected = light - gaussian_filter(light, 0.04 * 128, mode="mirror", radius=15)
     assert sharp == pytest.approx(SHARP_GAIN * expected[32:96, 32:96], abs=2e-4)
