@@ -65,8 +65,8 @@ def test_cold_start_deals_its_samplers_in_turn():
     assert ranking.learner is None
     assert (ranking.scores == engine().detector_scores("isolation_forest")).all()
     assert ranking.state == (
-        "No answers yet: showing those that differ most from one another (farthest first) and"
-        " the oddest first (isolation forest), in turn."
+        "No answers yet: showing the oddest first (isolation forest) and those that differ most"
+        " from one another (farthest first), in turn."
     )
 
 
