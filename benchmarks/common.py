@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.run import prepare_demo
+from core.errors import NotReady
+from core.representation import Embedding, load_embedding
+from core.run import embed_survey, prepare_demo
+from core.survey import Survey
 from core.workspace import Workspace, open_workspace
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,6 +37,15 @@ def demo_workspace(path: str, *names: str) -> Workspace:
     for name in names:
         prepare_demo(workspace, name)
     return workspace
+
+
+def embedding_of(workspace: Workspace, name: str, encoder: str) -> Embedding:
+    """The survey's embedding by `encoder`, made if it is not there."""
+    try:
+        return load_embedding(Survey.open(workspace, name), encoder)
+    except NotReady:
+        embed_survey(workspace, name, encoder)
+        return load_embedding(Survey.open(workspace, name), encoder)
 
 
 def report(

@@ -1,19 +1,22 @@
 """Dual nuclei found on `simulated` by every sampler beside random, with an oracle answering.
 
+Every sampler on the embedding that the app uses; the default sampler on the other encoders.
+
 python -m benchmarks.finds [--seeds 5] [--budget 200]
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import arguments, demo_workspace, report
+from benchmarks.common import arguments, demo_workspace, embedding_of, report
 from core.config import LoopConfig
 from core.discovery import SAMPLERS, Engine, read_truth, simulate
-from core.representation import load_embedding
+from core.representation import DEFAULT_ENCODER
 from core.survey import Survey
 from core.vocabulary import DEFAULT
 
@@ -28,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--encoders", nargs="+", default=["vicreg"])
+    parser.add_argument("--others", nargs="*", default=["vicreg", "structure", "pca"])
     a = parser.parse_args()
     workspace = demo_workspace(a.workspace, "simulated")
     survey = Survey.open(workspace, "simulated")
@@ -39,11 +42,13 @@ def main() -> None:
     classes = (TARGET, *sorted(set(truth.values()) - {TARGET}))
     targets = np.array([truth.get(row) == TARGET for row in range(len(survey))])
     bins = list(pairwise(SEPARATION_BINS))
-    rows = []
-    for encoder in a.encoders:
-        embedding = load_embedding(survey, encoder)
+    rows: list[list[Any]] = []
+    plan = {DEFAULT_ENCODER: (DEFAULT, *sorted(SAMPLERS))}
+    plan |= dict.fromkeys(a.others, (DEFAULT,))
+    for encoder, samplers in plan.items():
+        embedding = embedding_of(workspace, "simulated", encoder)
         values = np.asarray(embedding.values)
-        for sampler in (DEFAULT, *sorted(set(SAMPLERS) - {DEFAULT})):
+        for sampler in samplers:
             finds, recall = [], []
             for seed in range(a.seeds):
                 config = LoopConfig(sampler=sampler, queue_length=100, seed=seed)
@@ -60,19 +65,19 @@ def main() -> None:
                     ]
                 )
             mean = np.mean(finds, axis=0)
-            spread = [f[-1] for f in finds]
+            spread = np.array(finds)[:, -1].astype(int)
             rows.append(
                 [
                     encoder,
                     sampler,
                     *map(float, mean),
-                    f"{min(spread)} to {max(spread)}",
+                    f"{spread.min()} to {spread.max()}",
                     *(f"{value:.2f}" for value in np.mean(recall, axis=0)),
                 ]
             )
-    random = next(row[4] for row in rows if row[1] == "random")
+    at_random = next(float(row[4]) for row in rows if row[1] == "random")
     for row in rows:
-        row.insert(6, f"{row[4] / max(random, 1e-9):.1f}")
+        row.insert(6, f"{float(row[4]) / max(at_random, 1e-9):.1f}")
     columns = ["encoder", "sampler", *(f"finds at {n}" for n in SHOWN), "range at 200"]
     columns += ["x random", *(f"recall {low:g}-{high:g} FWHM" for low, high in bins)]
     settings = {"target": TARGET, "n_targets": int(targets.sum()), "n_objects": len(survey)}

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.common import arguments, demo_workspace, report
+from benchmarks.common import arguments, demo_workspace, embedding_of, report
 from core.discovery import read_truth
-from core.errors import NotReady
 from core.metrics import average_precision_interval, linear_probe_scores
-from core.representation import load_embedding
-from core.run import embed_survey
 from core.survey import Survey
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--encoders", nargs="+", default=["vicreg", "pca"])
+    parser.add_argument("--encoders", nargs="+", default=["vicreg", "pca", "structure", "fusion"])
     parser.add_argument("--targets", nargs="+", default=["dual_nucleus", "lens", "artefact"])
     parser.add_argument("--seed", type=int, default=0)
     a = parser.parse_args()
@@ -29,11 +26,7 @@ def main() -> None:
     for target in a.targets:
         y = np.array([truth[row] == target for row in range(len(survey))])
         for encoder in a.encoders:
-            try:
-                embedding = load_embedding(survey, encoder)
-            except NotReady:
-                embed_survey(workspace, "simulated", encoder)
-                embedding = load_embedding(survey, encoder)
+            embedding = embedding_of(workspace, "simulated", encoder)
             scores = linear_probe_scores(np.asarray(embedding.values), y, seed=a.seed)
             found = average_precision_interval(y, scores, seed=a.seed)
             top = int(y[np.argsort(-scores)[:200]].sum())
