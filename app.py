@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Turned into SystemExit, so that the processes are stopped and the workspace is let go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        _serve(options)
+        with storage_errors(Path(options.workspace)):
+            _serve(options)
     except SkysiftError as error:
         print(f"skysift: {error}", file=sys.stderr)
         return 2

@@ -84,6 +84,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         _require(self.steps >= 1, "steps", "at least 1", self.steps)
         _require(self.batch_size >= 4, "batch_size", "at least 4", self.batch_size)
+        _require(self.seed >= 0, "seed", "zero or more", self.seed)
         _require(0 < self.learning_rate < 1, "learning_rate", "in (0, 1)", self.learning_rate)
         _require(
             0 <= self.augmentation_strength <= 2,

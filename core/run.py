@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+import tempfile
+import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +25,8 @@ time without this."""
 
 NICENESS = 5
 """A job gives way to the server, so that the label page stays quick beside it."""
+
+MAX_BATCH = 10_000
 
 NEXT_STEP = "open it with `python app.py --workspace {workspace}`"
 
@@ -40,9 +46,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("skysift: stopped; what was finished before is kept.", file=sys.stderr)
         return 130
+    except Exception as error:
+        where = _log_traceback(Path(arguments.workspace))
+        print(
+            f"skysift: an unforeseen error ended the job ({type(error).__name__}: {error}); what"
+            f" was finished before is kept, the details are in {where}.",
+            file=sys.stderr,
+        )
+        return 1
     if sentence:
         print(sentence)
     return 0
+
+
+def _log_traceback(workspace: Path) -> Path:
+    """Append the traceback in hand to a log of the workspace, or of the temporary folder."""
+    text = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + traceback.format_exc()
+    for path in (workspace / "logs" / "errors.log", Path(tempfile.gettempdir()) / "skysift.log"):
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            with open(path, "a", encoding="utf-8") as handle:
+                handle.write(text)
+            return path
+    return Path(os.devnull)
 
 
 def prepare_demo(workspace: Workspace, name: str) -> None:
@@ -74,8 +100,9 @@ def pretrain_network(
 
 
 def _demo(a: argparse.Namespace) -> str:
-    from core.run_jobs import run_demo
+    from core.run_jobs import checked_demo, run_demo
 
+    checked_demo(a.name)
     workspace = open_workspace(a.workspace)
     survey = run_demo(workspace, a.name)
     return (
@@ -131,6 +158,8 @@ def _pretrain(a: argparse.Namespace) -> str:
         raise BadInput(f"--minutes must be above 0, but is {a.minutes}; give a longer time.")
     workspace = open_workspace(a.workspace, create=False)
     out = Path(a.out) if a.out else None
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)  # refused now rather than after hours
     folder = run_pretrain(workspace, a.surveys, config, a.minutes, out)
     where = a.out or folder.name
     return (
@@ -165,6 +194,10 @@ def _simulate(a: argparse.Namespace) -> str:
     for name in ("budget", "batch"):
         if getattr(a, name) < 1:
             raise BadInput(f"--{name} must be at least 1, but is {getattr(a, name)}; raise it.")
+    if a.batch > MAX_BATCH:
+        raise BadInput(f"--batch may be up to {MAX_BATCH:,}, but is {a.batch}; lower it.")
+    if a.json not in (None, "-") and (Path(a.json).is_dir() or not Path(a.json).parent.is_dir()):
+        raise BadInput(f"--json names a file in a folder that is there, but came {a.json}.")
     config = LoopConfig(
         sampler=a.sampler,
         learner=a.learner,
@@ -188,10 +221,7 @@ def _simulate(a: argparse.Namespace) -> str:
     if a.json == "-":
         return text
     if a.json:
-        path = Path(a.json)
-        if not path.parent.is_dir():
-            raise BadInput(f"--json names a file in a folder that is there, but came {a.json}.")
-        path.write_text(text + "\n")
+        Path(a.json).write_text(text + "\n")
     finds = found["finds"][-1] if found["finds"] else 0
     asked = found["labels"][-1] if found["labels"] else 0
     return (

@@ -17,7 +17,14 @@ import numpy as np
 from core.config import LoopConfig, PretrainConfig
 from core.errors import AlreadyExists, BadInput, Cancelled, NotFound, NotReady, SkysiftError
 from core.progress import Progress
-from core.survey import RunFolder, Survey, build_demo, finished_runs, import_folder
+from core.survey import (
+    RunFolder,
+    Survey,
+    build_demo,
+    finished_runs,
+    import_folder,
+    list_surveys,
+)
 from core.vocabulary import JobKind, checked_classes, checked_name
 from core.workspace import Workspace
 from labels_db import LabelsDB, TaskSpec
@@ -158,13 +165,24 @@ def create_task(
         db.create_task(spec)
 
 
+def checked_demo(name: str) -> str:
+    """Return the name of an embedded survey, else raise `BadInput`."""
+    if name not in DEMO_TASKS:
+        raise BadInput(
+            f"The embedded surveys are {' and '.join(DEMO_TASKS)}, but {name!r} was asked for;"
+            " name one of them."
+        )
+    return name
+
+
 def run_demo(workspace: Workspace, name: str, *, quiet: bool = False) -> Survey:
     """Build an embedded survey and its ready-made task."""
+    if checked_demo(name) in list_surveys(workspace):
+        ensure_task(workspace, DEMO_TASKS[name])  # an interrupted start may have left it out
     with recorded_job(workspace, JobKind.DEMO, name, {}, quiet=quiet) as (_, progress, result):
         survey = build_demo(workspace, name, progress=progress)
         result.update(objects=len(survey), rejects=survey.manifest.n_rejects)
-    if name in DEMO_TASKS:
-        ensure_task(workspace, DEMO_TASKS[name])
+    ensure_task(workspace, DEMO_TASKS[name])
     return survey
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -30,7 +31,6 @@ POLL_S = 0.05
 HEARTBEAT_S = 2.0
 QUIET_S = 1.5
 """After this long without a new answer the model takes in what is there."""
-LOW_QUEUE = 20
 KEPT_SCORES = 3
 
 
@@ -54,7 +54,7 @@ def work(
     with LabelsDB(workspace.labels) as db:
         task = db.task(task_name)
         with recorded_job(workspace, JobKind.WORKER, task.name, {}, quiet=True) as (_, tell, out):
-            worker = _Worker(workspace, db, task, tell)
+            worker = _Worker(workspace, db, task, tell, patient=not until_ranked)
             while not stop.is_set():
                 ranked = worker.turn()
                 if until_ranked and ranked:
@@ -72,7 +72,9 @@ class _Worker:
         db: LabelsDB,
         task: Task,
         tell: Callable[[float, str], None],
+        patient: bool,
     ) -> None:
+        self.patient = patient
         self.workspace = workspace
         self.db = db
         self.task = task
@@ -103,7 +105,9 @@ class _Worker:
             seq = self.db.last_seq(self.task.name)
             if seq != self.seen_seq:
                 self.seen_seq, self.last_change = seq, now
-        new = self.seen_seq - self.ranked_seq
+        new = 0
+        if self.seen_seq != self.ranked_seq:  # numbers run over all tasks: count this one's
+            new = sum(1 for _ in self.db.events(self.task.name, after_seq=self.ranked_seq))
         paused = now - self.last_change > QUIET_S
         enough = new >= self.engine.config.retrain_every or (new > 0 and paused)
         if self.ranked_seq < 0 or enough:
@@ -120,6 +124,8 @@ class _Worker:
         try:
             embedding = load_embedding(self.survey)
         except NotReady as error:
+            if not self.patient:
+                raise
             self.tell(0.0, str(error))
             return False
         if embedding.run_id == self.embedding_run:
@@ -197,13 +203,16 @@ def _keep_newest(folder: Path, count: int) -> None:
 
 
 def serve(workspace: Workspace, task_name: str) -> None:
-    """Work until standard input closes (the server is gone), SIGTERM or a request to stop."""
+    """Work until the pipe on standard input closes (the server is gone), SIGTERM or a cancel."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
     def watch() -> None:
+        # Only a pipe says that a server holds the other end; by hand it is a terminal or nothing.
         with contextlib.suppress(OSError, ValueError):
+            if not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+                return
             # The raw descriptor: a buffered reader would hold a lock at interpreter exit.
             while os.read(sys.stdin.fileno(), 1024):
                 pass

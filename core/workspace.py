@@ -65,7 +65,11 @@ def open_workspace(root: str | os.PathLike[str], *, create: bool = True) -> Work
     BadInput
         The path is a file, cannot be written, or is a folder with other things in it.
     """
-    path = Path(root).expanduser().resolve()
+    with storage_errors(Path(root)):
+        return _opened(Path(root).expanduser().resolve(), create)
+
+
+def _opened(path: Path, create: bool) -> Workspace:
     workspace = Workspace(path)
     if path.exists() and not path.is_dir():
         raise BadInput(f"A workspace is a folder, but {path} is a file; name another path.")
@@ -82,11 +86,10 @@ def open_workspace(root: str | os.PathLike[str], *, create: bool = True) -> Work
             f"A new workspace needs an empty or absent folder, but {path} holds other files;"
             " name another path."
         )
-    with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        partial = workspace.marker.with_suffix(".partial")
-        partial.write_text(f"format = {WORKSPACE_FORMAT}\n")
-        partial.replace(workspace.marker)
+    path.mkdir(parents=True, exist_ok=True)
+    partial = workspace.marker.with_suffix(".partial")
+    partial.write_text(f"format = {WORKSPACE_FORMAT}\n")
+    partial.replace(workspace.marker)
     return workspace
 
 
@@ -105,6 +108,12 @@ def _check_format(marker: Path) -> None:
         )
 
 
+_UNFIT = (
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ENAMETOOLONG, errno.ELOOP),
+)
+
+
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's storage errors into sentences."""
@@ -115,6 +124,11 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageFull(
                 f"The disk that holds {path} is full ({_free(path)} free); make room and try"
                 " again. What was there before is untouched."
+            ) from None
+        if error.errno in _UNFIT:
+            raise BadInput(
+                f"{error.filename or path} cannot be used here ({os.strerror(error.errno)});"
+                " name another path."
             ) from None
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise BadInput(
@@ -150,7 +164,8 @@ def hold_workspace(workspace: Workspace, what: str) -> Iterator[None]:
                 f"The workspace {workspace.root} is already open in {holder}; use that one, stop"
                 " it, or name another workspace."
             ) from None
-        handle.truncate(0)
-        handle.write(what)
-        handle.flush()
+        with contextlib.suppress(OSError):  # a full disk: who holds it is a nicety
+            handle.truncate(0)
+            handle.write(what)
+            handle.flush()
         yield

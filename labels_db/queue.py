@@ -118,9 +118,11 @@ class Queue(Tasks):
         found = self._models(task, "ORDER BY version DESC LIMIT 1")
         return found[0] if found else None
 
-    def models(self, task: str) -> list[ModelRecord]:
-        """Return all models of the task, oldest first."""
-        return self._models(task, "ORDER BY version")
+    def models(self, task: str, last: int | None = None) -> list[ModelRecord]:
+        """Return the models of the task, oldest first: all, or the `last` few."""
+        if last is None:
+            return self._models(task, "ORDER BY version")
+        return self._models(task, f"ORDER BY version DESC LIMIT {int(last)}")[::-1]
 
     def _models(self, task: str, order: str) -> list[ModelRecord]:
         sql = f"SELECT {_MODEL_COLUMNS} FROM models WHERE task_id = ? {order}"

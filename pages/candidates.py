@@ -16,7 +16,7 @@ from core.export import (
 )
 from core.survey import Survey
 from core.vocabulary import ScoreKind
-from labels_db import Task
+from labels_db import CurrentLabel, Task
 from pages._server.services import Scores, services
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
@@ -160,17 +160,31 @@ def candidate_lines(
     )
     extra = [str(name) for name in survey.catalogue.columns if str(name) not in CANDIDATE_COLUMNS]
     rows = survey.catalogue.iloc[[one["row"] for one in candidates]].to_dict("records")
+    database = services().db()
+    labels, flagged = database.current_labels(task.name), database.flagged(task.name)
     joined = [
-        {**{str(name): row[name] for name in row}, **one}
+        {
+            **{str(name): row[name] for name in row},
+            **one,
+            **_answered(labels.get(one["object_id"])),
+            "flagged": one["object_id"] in flagged,
+        }
         for one, row in zip(candidates, rows, strict=True)
     ]
     return list(candidates_csv(joined, provenance, extra))
+
+
+def _answered(label: CurrentLabel | None) -> dict[str, str | None]:
+    if label is None:
+        return {}
+    return {"annotator": label.annotator, "answered_at": label.answered_at or label.recorded_at}
 
 
 def label_lines(task: Task) -> list[str]:
     """The current labels as CSV lines, in the order in which they were given."""
     database = services().db()
     standing = {label.event_id for label in database.current_labels(task.name).values()}
+    flagged = database.flagged(task.name)
     return list(
         labels_csv(
             {
@@ -186,6 +200,10 @@ def label_lines(task: Task) -> list[str]:
                 "task": task.name,
                 "survey": task.survey,
                 "survey_version": event.survey_version,
+                "flagged": event.object_id in flagged,
+                "notes": " | ".join(
+                    one.note or "" for one in database.notes(task.name, event.object_id)
+                ),
                 "event_id": event.event_id,
             }
             for event in database.events(task.name)

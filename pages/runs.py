@@ -57,7 +57,9 @@ def _running(run: RunRow) -> None:
                 words += f", about {_duration(run.eta_s)} left"
             st.progress(run.fraction or 0.0, words)
     with right:
-        if run.cancel_requested:
+        if run.kind == JobKind.WORKER:
+            st.caption("Ends by itself")  # stopped, it would start again with the next answer
+        elif run.cancel_requested:
             st.caption("Stopping")
         elif st.button("Cancel", key=f"cancel {run.run_id}", width="stretch"):
             services().db().request_cancel(run.run_id)

@@ -34,7 +34,10 @@ LABEL_COLUMNS = (
     "task",
     "survey",
     "survey_version",
+    "flagged",
+    "notes",
     "event_id",
+    "skysift_version",
 )
 """Of a label table; times are ISO 8601 UTC."""
 
@@ -44,6 +47,9 @@ CANDIDATE_COLUMNS = (
     "score",
     "score_kind",
     "label",
+    "annotator",
+    "answered_at",
+    "flagged",
     "task",
     "target",
     "model_version",
@@ -56,6 +62,9 @@ CANDIDATE_COLUMNS = (
     "skysift_version",
 )
 """Of a candidate list; the survey's own columns may follow."""
+
+_OWN = ("object_id", "score", "label", "annotator", "answered_at", "flagged")
+"""What each candidate says of itself; annotator and time are those of its label."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +162,10 @@ def candidates_csv(
 def labels_csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The lines of a label table, header first, each with its line end.
 
-    rows: mappings with the `LABEL_COLUMNS` as keys (others are ignored, absent ones empty).
+    rows: mappings with the `LABEL_COLUMNS` as keys (others are ignored, absent ones empty, the
+    version of Skysift is this one's unless given).
     """
-    return _lines(LABEL_COLUMNS, rows)
+    return _lines(LABEL_COLUMNS, ({"skysift_version": versions()["skysift"], **r} for r in rows))
 
 
 def write_csv(lines: Iterable[str], path: str | os.PathLike[str]) -> int:
@@ -175,8 +185,7 @@ def write_csv(lines: Iterable[str], path: str | os.PathLike[str]) -> int:
 
 
 def _own(candidate: Mapping[str, Any], rank: int) -> dict[str, Any]:
-    own = {name: candidate.get(name) for name in ("object_id", "score", "label")}
-    return {"rank": rank, **own}
+    return {"rank": rank, **{name: candidate.get(name) for name in _OWN}}
 
 
 def _lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

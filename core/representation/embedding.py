@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,12 @@ def embed(
 
 
 def _create(folder: Path, count: int, dimensions: int) -> Any:
-    values = open_memmap(folder / "embedding.npy", "w+", np.float32, (count, dimensions))
+    path = folder / "embedding.npy"
+    values = open_memmap(path, "w+", np.float32, (count, dimensions))
+    if hasattr(os, "posix_fallocate"):
+        # A sparse file met by a full disk ends the process by SIGBUS; this is an error instead.
+        with open(path, "r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
     values[:] = np.nan
     return values
 
@@ -106,7 +112,8 @@ def load_embedding(survey: Survey, encoder: str = DEFAULT) -> Embedding:
         if record.config.get("encoder") != name:
             continue
         about = record.record["survey"] or {}
-        if about.get("version") != survey.version:
+        # The hash, not the version alone: a survey made anew under an old name has other objects.
+        if about.get("content_hash") != survey.manifest.content_hash:
             continue
         values = np.load(record.path / "embedding.npy", mmap_mode="r")
         mask = np.load(record.path / "mask.npy")

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from core.progress import Progress
 from core.representation.encoder import register_encoder, sampled_rows
 from core.representation.looks import two_looks
 from core.representation.structure import StructureEncoder, structure
 from core.representation.vicreg import VICRegEncoder
+from core.representation.weightfiles import write_arrays
 from core.survey import Survey
 
 NETWORK_COMPONENTS = 16
@@ -66,7 +67,7 @@ class FusionEncoder:
 
     def save(self, folder: Path) -> dict[str, Any]:
         parts = {"mean": self.mean, "deviation": self.deviation}
-        save_file(parts, folder / "structure.safetensors")
+        write_arrays(parts, folder / "structure.safetensors")
         return self.structure.save(folder) | self.network.save(folder)
 
     @classmethod

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from torch import Tensor
 
 from core.progress import Progress
 from core.representation.encoder import register_encoder, sampled_rows
 from core.representation.scaling import PixelScaling, resized
+from core.representation.weightfiles import write_arrays
 from core.survey import Survey
 
 PCA_INPUT_PX = 32
@@ -67,10 +68,8 @@ class PCAEncoder:
 
     def save(self, folder: Path) -> dict[str, Any]:
         assert self.scaling is not None
-        # safetensors writes the memory as it lies: an array in Fortran order would come back
-        # scrambled.
-        parts = {"mean": self.mean, "components": np.ascontiguousarray(self.components)}
-        save_file(parts, folder / "weights.safetensors")
+        parts = {"mean": self.mean, "components": self.components}
+        write_arrays(parts, folder / "weights.safetensors")
         return {"seed": self.seed, "scaling": self.scaling.as_dict()}
 
     @classmethod

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from core.config import PretrainConfig
@@ -22,6 +22,7 @@ from core.representation.device import autocast, best_device
 from core.representation.looks import CHANNELS
 from core.representation.network import Projector, SlimResNet
 from core.representation.vicreg_loss import vicreg_loss
+from core.representation.weightfiles import write_tensors
 
 CHECKPOINT_EVERY = 100
 WARM_UP = 0.05
@@ -153,7 +154,7 @@ def _save(
     folder.mkdir(parents=True, exist_ok=True)
     meta = json.dumps({"step": step, "config": config.as_dict(), "history": history})
     partial = folder / "checkpoint.safetensors.partial"
-    save_file(tensors, partial, metadata={"state": meta})
+    write_tensors(tensors, partial, metadata={"state": meta})
     partial.replace(folder / "checkpoint.safetensors")
 
 

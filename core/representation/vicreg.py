@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from core.errors import Damaged
@@ -20,6 +20,7 @@ from core.representation.encoder import register_encoder, sampled_rows
 from core.representation.looks import LOOKS, two_looks
 from core.representation.network import SlimResNet
 from core.representation.scaling import PixelScaling
+from core.representation.weightfiles import write_tensors
 from core.representation.whitening import Whitening
 from core.survey import Survey
 
@@ -114,8 +115,7 @@ class VICRegEncoder:
 
 def save_network(network: SlimResNet, folder: Path, origin: dict[str, Any]) -> None:
     """Write the network's weights and settings into `folder`."""
-    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    save_file(state, folder / "vicreg.safetensors")
+    write_tensors(network.state_dict(), folder / "vicreg.safetensors")
     text = json.dumps({"network": network.settings, "origin": origin}, indent=1)
     (folder / "vicreg.json").write_text(text + "\n")
 

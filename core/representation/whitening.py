@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+
+from core.representation.weightfiles import write_arrays
 
 FLOOR = 1e-3
 """Directions with less than this share of the first one's deviation are rounding, left out."""
@@ -52,7 +54,7 @@ class Whitening:
         return np.asarray((values - self.mean) @ self.matrix, dtype=np.float32)
 
     def save(self, path: Path) -> None:
-        save_file({"mean": self.mean, "matrix": np.ascontiguousarray(self.matrix)}, path)
+        write_arrays({"mean": self.mean, "matrix": self.matrix}, path)
 
     @classmethod
     def load(cls, path: Path) -> Whitening:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,9 @@ from core.vocabulary import JobKind
 from core.workspace import Workspace, storage_errors
 
 __all__ = ["Children", "WorkerState", "WorkerStatus"]
+
+SENTENCE = "skysift: "
+"""What `core.run` writes before its one sentence for a person."""
 
 APP_ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 4.0
@@ -55,6 +59,7 @@ class WorkerStatus:
 class _Child:
     process: subprocess.Popen[bytes]
     log: Path
+    log_start: int = 0
     started: float = field(default_factory=time.monotonic)
 
 
@@ -114,7 +119,7 @@ class Children:
         wait = min(FIRST_RETRY_SECONDS * 2**worker.failures, LAST_RETRY_SECONDS)
         worker.failures += 1
         worker.retry_at = now + wait
-        worker.message = _last_line(worker.child.log) or f"The worker ended with code {code}."
+        worker.message = _last_words(worker.child) or f"The worker ended with code {code}."
         _close_input(worker.child.process)
         worker.child = None
 
@@ -140,7 +145,7 @@ class Children:
             job = self._jobs.get((kind, subject))
             if job is None or job.process.poll() in (None, 0):
                 return None
-            return _last_line(job.log) or f"It ended with code {job.process.returncode}."
+            return _last_words(job) or f"It ended with code {job.process.returncode}."
 
     def _start(self, arguments: Sequence[str], name: str, stdin: int) -> _Child:
         logs = self._workspace.logs
@@ -150,6 +155,7 @@ class Children:
             if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
                 log.replace(log.with_suffix(".log.1"))
             handle: IO[bytes] = open(log, "ab")  # noqa: SIM115 (closed below)
+            log_start = log.stat().st_size
         with handle:
             process = subprocess.Popen(
                 [
@@ -168,7 +174,7 @@ class Children:
                 # Ctrl-C in the terminal goes to the server, which stops its children in order.
                 start_new_session=True,
             )
-        return _Child(process, log)
+        return _Child(process, log, log_start)
 
     def close(self) -> None:
         """Stop every worker and job, by force after a few seconds."""
@@ -194,13 +200,19 @@ def _close_input(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _last_line(log: Path) -> str:
-    """The last line a process wrote: `core.run` ends with one sentence for a person."""
+def _last_words(child: _Child) -> str:
+    """Why a process ended, in one sentence: what it said, or the signal that killed it."""
+    code = child.process.returncode
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        why = " (often because memory ran out)" if -code == signal.SIGKILL else ""
+        return f"It was killed by {name}{why}; what was finished before is kept. Start it again."
     try:
-        with open(log, "rb") as handle:
-            handle.seek(max(0, log.stat().st_size - 4096))
+        with open(child.log, "rb") as handle:
+            # What it wrote itself: the log goes on from earlier processes of the same name.
+            handle.seek(max(child.log_start, child.log.stat().st_size - 4096))
             lines = handle.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return last.removeprefix("skysift: ")
+    said = [line.strip() for line in lines if line.strip().startswith(SENTENCE)]
+    return said[-1].removeprefix(SENTENCE) if said else ""

@@ -272,7 +272,7 @@ class Services:
     def scores(self, task: Task) -> Scores | None:
         """The scores of the task's newest model, or None before the first ranking."""
         survey = self.survey(task.survey)
-        for model in reversed(self.db().models(task.name)[-3:]):
+        for model in reversed(self.db().models(task.name, last=3)):
             if not model.scores_file or model.survey_version != survey.version:
                 continue
             path = self.workspace.task_scores(task.name) / os.path.basename(model.scores_file)

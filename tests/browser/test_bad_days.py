@@ -18,6 +18,8 @@ from tests.browser.conftest import (
     press,
 )
 
+KILLS = 10
+
 
 @pytest.fixture
 def server(workspace: Workspace, tmp_path: Path) -> Iterator[Server]:
@@ -33,15 +35,17 @@ def test_killed_between_labels_nothing_is_lost_and_the_page_goes_on(page, server
     open_task(page, server, task)
     page.wait_for_timeout(800)
     answered = []
-    for _round in range(2):
+    for number in range(KILLS):
         answered += [press(page, "1"), press(page, "2")]
         all_saved(page)
+        on_screen(page)
+        page.wait_for_timeout(500)  # the next pictures are decoded ahead
         acknowledged = list(answered)
         server.kill()
         # Pictures already decoded are there to be answered while nobody listens, also after
         # Streamlit noticed, whose dialog must not be in the way.
         page.locator(".saving", has_text="The server is not answering").wait_for()
-        page.wait_for_timeout(3000)
+        page.wait_for_timeout(3000 if number == 0 else 100)
         answered += [press(page, "2")]
         page.locator(".saving", has_text="1 unsaved answer, kept here").wait_for()
         assert set(acknowledged) <= set(server.labels(task))
@@ -54,4 +58,4 @@ def test_killed_between_labels_nothing_is_lost_and_the_page_goes_on(page, server
     all_saved(page)
     assert server.labels(task)[shown] == CLASSES[2]
     # The worker is back as well: a model that knows the last answers.
-    page.locator(".model", has_text="trained on 7 answers").wait_for(timeout=30_000)
+    page.locator(".model", has_text=f"trained on {3 * KILLS + 1} answers").wait_for(timeout=30_000)

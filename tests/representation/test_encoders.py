@@ -5,6 +5,7 @@ import pytest
 
 from core.errors import BadInput, Damaged, NotReady
 from core.representation import ENCODERS, WITH_NETWORK, embed, encoder_name, load_embedding
+from core.representation.device import autocast
 from core.representation.encoder import register_encoder
 from core.representation.looks import two_looks
 from core.representation.structure import DIMENSIONS, structure
@@ -156,3 +157,16 @@ def test_a_survey_without_an_embedding(tmp_path):
         load_embedding(bare)
     with pytest.raises(NotReady, match="has a picture"):
         embed(bare, "structure")
+
+
+def test_bf16_moves_the_embedding_by_little(survey, monkeypatch):
+    """What a processor with bf16 embeds may be compared with what another one embeds."""
+    encoder = ENCODERS["vicreg"]()
+    encoder.fit(survey, lambda *_: None)
+    pictures = survey.images(np.array([0, 1, 2, 3, 4, 6, 7, 8]))
+    codes = {}
+    for use in (False, True):
+        monkeypatch.setattr("core.representation.vicreg.autocast", lambda use=use: autocast(use))
+        codes[use] = encoder._codes(pictures)
+    drift = np.abs(codes[True] - codes[False]).mean()
+    assert 0 < drift < 0.03 * codes[False].std(0).mean()

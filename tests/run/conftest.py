@@ -1,4 +1,4 @@
-"""A workspace with a small imported survey and a PCA embedding."""
+"""A workspace with a small imported survey and a structure embedding."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def workspace(tmp_path):
     assert (
         main(["import", str(tmp_path / "pictures"), "--name", "spots", "--workspace", path]) == 0
     )
-    assert main(["embed", "spots", "--encoder", "pca", "--workspace", path]) == 0
+    assert main(["embed", "spots", "--encoder", "structure", "--workspace", path]) == 0
     return path, truth

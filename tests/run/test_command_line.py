@@ -26,7 +26,7 @@ def test_simulate_writes_what_was_found_and_repeats(workspace, tmp_path, capsys)
     path, truth = workspace
     out = tmp_path / "found.json"
     argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--target", "double"]
-    argv += ["--encoder", "pca", "--budget", "20", "--batch", "5", "--seed", "3"]
+    argv += ["--encoder", "structure", "--budget", "20", "--batch", "5", "--seed", "3"]
     assert main([*argv, "--json", str(out)]) == 0
     found = json.loads(out.read_text())
     assert found["labels"] == [5, 10, 15, 20]
@@ -47,7 +47,7 @@ def test_runs_are_in_the_registry_with_their_settings(workspace):
     assert runs["import"].state == "done"
     assert runs["import"].result is not None
     assert runs["import"].result["objects"] == 40
-    assert runs["embed"].config["encoder"] == "pca"
+    assert runs["embed"].config["encoder"] == "structure"
 
 
 def test_a_failed_job_is_told_in_the_registry(workspace, capsys):
@@ -92,7 +92,16 @@ def test_bad_arguments_get_one_sentence(workspace, capsys, argv, wanted):
 
 def test_simulate_without_a_target_in_the_truth(workspace, capsys):
     path, truth = workspace
-    argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--encoder", "pca"]
+    argv = [
+        "simulate",
+        "spots",
+        "--workspace",
+        path,
+        "--truth",
+        str(truth),
+        "--encoder",
+        "structure",
+    ]
     assert "unicorn" in refused(capsys, *argv, "--target", "unicorn")
     missing = ["--truth", str(truth) + ".gone", "--target", "double"]
     assert "gone" in refused(capsys, "simulate", "spots", "--workspace", path, *missing)

@@ -17,13 +17,13 @@ from labels_db import LabelsDB, NewEvent
 
 @pytest.fixture
 def task(workspace, monkeypatch):
-    """(workspace, survey) of a task on an embedding by PCA."""
+    """(workspace, survey) of a task on an embedding."""
     path, _ = workspace
     argv = ["task", "doubles", "--survey", "spots", "--target", "double"]
     argv += ["--class", "double", "--class", "single", "--workspace", path]
     assert main(argv) == 0
-    # The small test survey is embedded by PCA alone; let it stand for the default.
-    monkeypatch.setattr("core.representation.encoder.DEFAULT_ENCODER", "pca")
+    # The small test survey is embedded by structure alone; let it stand for the default.
+    monkeypatch.setattr("core.representation.encoder.DEFAULT_ENCODER", "structure")
     opened = open_workspace(path)
     return opened, Survey.open(opened, "spots")
 

@@ -306,9 +306,21 @@ class Labeller {
       this.view.message(`No picture of ${item.object_id}`,
         `${picture.error} It cannot be answered unseen; skip it (S), flag it (F) or leave a note (N).`);
       this.view.enable(false);
+      if (picture.passing) this._tryAgain(item);
     }
     this._describe();
     this._neighbours(item);
+  }
+
+  /** The server was away: show the picture as soon as it is back. */
+  _tryAgain(item) {
+    clearTimeout(this.pictureTimer);
+    this.pictureTimer = setTimeout(async () => {
+      if (this.current !== item || this.visible === item.object_id) return;
+      const picture = this.pictures.get(item.object_id);
+      await picture.done;
+      if (this.current === item && this.visible !== item.object_id) this._reveal(item, picture);
+    }, EMPTY_POLL_MS);
   }
 
   _describe() {

@@ -19,10 +19,11 @@ class Pictures {
   /** The picture of an object: {state: "loading" | "ready" | "failed", img, error, done}. */
   get(objectId) {
     let picture = this.kept.get(objectId);
-    if (picture) {
+    // What failed because the server was away is fetched anew.
+    if (picture && !(picture.state === "failed" && picture.passing)) {
       this.kept.delete(objectId); // put at the end: most recently wanted
     } else {
-      picture = { state: "loading", img: null, error: "", done: null };
+      picture = { state: "loading", img: null, error: "", passing: false, done: null };
       picture.done = this._load(objectId, picture);
     }
     this.kept.set(objectId, picture);
@@ -57,6 +58,7 @@ class Pictures {
         const passing = error instanceof ApiError ? error.passing : false;
         if (!passing || attempt + 1 >= PICTURE_ATTEMPTS) {
           picture.error = error.message || "The picture cannot be decoded.";
+          picture.passing = passing;
           picture.state = "failed";
           return;
         }

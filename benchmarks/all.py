@@ -1,0 +1,25 @@
+"""Every benchmark in turn, on one workspace.
+
+python -m benchmarks.all
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from benchmarks.common import arguments
+
+EACH = ("finds", "probe", "rerank", "label_speed", "start")
+
+
+def main() -> None:
+    a = arguments(__doc__).parse_args()
+    for name in EACH:
+        print(f"\n{name}\n", flush=True)
+        sys.argv = [name, "--workspace", a.workspace]
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
