@@ -1,9 +1,13 @@
 """Each encoder through the whole path: fit, encode, save, load, and the embedding of a survey."""
 
+import os
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 
-from core.errors import BadInput, Damaged, NotReady
+from core.errors import BadInput, Damaged, NotReady, StorageFull
 from core.representation import ENCODERS, WITH_NETWORK, embed, encoder_name, load_embedding
 from core.representation.device import autocast
 from core.representation.encoder import register_encoder
@@ -170,3 +174,50 @@ def test_bf16_moves_the_embedding_by_little(survey, monkeypatch):
         codes[use] = encoder._codes(pictures)
     drift = np.abs(codes[True] - codes[False]).mean()
     assert 0 < drift < 0.03 * codes[False].std(0).mean()
+
+
+def test_the_embedding_of_another_survey_of_the_same_name_is_not_used(tmp_path):
+    def made(value):
+        with SurveyWriter(
+            open_workspace(tmp_path / "ws"),
+            "twice",
+            bands=("R", "G", "B"),
+            cutout_size_px=16,
+            dtype="uint8",
+            origin="test",
+            licence="none",
+        ) as writer:
+            pictures = np.random.default_rng(value).integers(0, 255, (6, 3, 16, 16), np.uint8)
+            writer.append(Batch([f"{value}-{i}" for i in range(6)], pictures, [{}] * 6))
+            return writer.commit()
+
+    first = made(1)
+    embed(first, "structure")
+    shutil.rmtree(first.path)
+    second = made(2)
+    assert second.version == first.version
+    with pytest.raises(NotReady, match="no structure embedding yet"):
+        load_embedding(second, "structure")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_that_fills_up_while_embedding_is_told_and_leaves_nothing(survey, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        shutil.copytree(survey.folder.parents[1], disk / "ws", ignore=lambda *_: ["runs"])
+        small = Survey.open(open_workspace(disk / "ws"), "galaxies")
+        (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 6_000))
+        with pytest.raises(StorageFull, match="is full"):
+            embed(small, "structure")
+        assert list((small.folder / "runs").glob("*")) == []
+        small.verify()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -147,3 +147,50 @@ def test_pretrain_then_embed_with_the_new_weights(tmp_path, capsys):
     assert "encoder is pca" in refused(
         capsys, "embed", "s", "--encoder", "pca", "--weights", str(out), "--workspace", path
     )
+
+
+def test_what_would_be_lost_at_the_end_is_refused_at_the_start(workspace, tmp_path, capsys):
+    path, truth = workspace
+    argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--target", "double"]
+    assert "--json" in refused(capsys, *argv, "--json", str(tmp_path))
+    assert "--json" in refused(capsys, *argv, "--json", str(tmp_path / "no" / "a.json"))
+    assert "--batch" in refused(capsys, *argv, "--batch", "20000")
+    taken = tmp_path / "taken"
+    taken.write_text("x")
+    argv = ["pretrain", "spots", "--steps", "1", "--workspace", path]
+    assert "taken" in refused(capsys, *argv, "--out", str(taken))
+    assert "seed" in refused(capsys, *argv, "--seed", "-3")
+    assert taken.read_text() == "x"
+
+
+def test_a_refused_demo_leaves_nothing_behind(tmp_path, capsys):
+    assert "andromeda" in refused(capsys, "demo", "andromeda", "--workspace", str(tmp_path / "ws"))
+    assert not (tmp_path / "ws").exists()
+
+
+def test_a_worker_without_an_embedding_says_so(tmp_path, capsys):
+    paint(tmp_path / "pictures", count=6)
+    path = str(tmp_path / "ws")
+    assert main(["import", str(tmp_path / "pictures"), "--name", "s", "--workspace", path]) == 0
+    argv = ["task", "t", "--survey", "s", "--class", "a", "--class", "b", "--target", "a"]
+    assert main([*argv, "--workspace", path]) == 0
+    assert "no fusion embedding yet" in refused(
+        capsys, "worker", "t", "--once", "--workspace", path
+    )
+
+
+def test_an_unforeseen_error_is_a_sentence_and_its_traceback_a_log(workspace, capsys, monkeypatch):
+    path, _ = workspace
+
+    def breaks(*_args, **_kwargs):
+        raise RuntimeError("cosmic ray")
+
+    monkeypatch.setattr("core.run_jobs.run_map", breaks)
+    capsys.readouterr()
+    assert main(["map", "spots", "--workspace", path]) == 1
+    err = capsys.readouterr().err
+    assert "cosmic ray" in err
+    assert "Traceback" not in err
+    log = open_workspace(path).logs / "errors.log"
+    assert "Traceback" in log.read_text()
+    assert str(log) in err
