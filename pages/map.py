@@ -17,6 +17,7 @@ from labels_db import Task
 from pages._server.services import MapView, Scores, services
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
+from pages._shared.times import ago, moment
 
 __all__ = ["draw"]
 
@@ -124,10 +125,10 @@ def _columns(survey: Survey) -> list[str]:
 def _about(view: MapView, scores: Scores | None, sampled: bool, shown: int, total: int) -> str:
     parts = [f"{view.projection} of the embedding {view.embedding_run}", view.note]
     if scores is not None:
-        age = datetime.now(UTC) - _moment(scores.model.created_at)
+        age = datetime.now(UTC) - moment(scores.model.created_at)
         parts.append(
             f"{scores.kind.value} by model {scores.model.version}, trained on"
-            f" {scores.model.n_labels} answers {_ago(age.total_seconds())}"
+            f" {scores.model.n_labels} answers {ago(age.total_seconds())}"
         )
     if sampled:
         parts.append(f"A random sample of {shown:,} of {total:,} objects and all labelled ones")
@@ -268,14 +269,3 @@ def _score(scores: Scores, survey: Survey, name: str) -> float:
 def _safe(text: str) -> str:
     """Plotly reads a little HTML in names."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _ago(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 0):.0f} s ago"
-    return f"{seconds / 60:.0f} min ago" if seconds < 5400 else f"{seconds / 3600:.0f} h ago"

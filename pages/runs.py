@@ -10,6 +10,7 @@ import streamlit as st
 from core.vocabulary import JobKind, RunState
 from labels_db import RunRow
 from pages._server.services import services
+from pages._shared.times import duration, moment
 
 __all__ = ["draw"]
 
@@ -54,7 +55,7 @@ def _running(run: RunRow) -> None:
         else:
             words = f"**{run.kind}** of {run.subject}: {run.message or 'starting'}"
             if run.eta_s:
-                words += f", about {_duration(run.eta_s)} left"
+                words += f", about {duration(run.eta_s)} left"
             st.progress(run.fraction or 0.0, words)
     with right:
         if run.kind == JobKind.WORKER:
@@ -67,7 +68,7 @@ def _running(run: RunRow) -> None:
 
 
 def _row(run: RunRow) -> dict[str, object]:
-    end = datetime.now(UTC) if run.finished_at is None else _moment(run.finished_at)
+    end = datetime.now(UTC) if run.finished_at is None else moment(run.finished_at)
     is_job = run.kind != JobKind.WORKER
     return {
         "Job": run.kind,
@@ -75,20 +76,7 @@ def _row(run: RunRow) -> dict[str, object]:
         "State": run.state.value,
         "Progress": run.fraction if is_job else None,
         "What it says": run.error or run.message,
-        "Started": _moment(run.started_at),
-        "Took": _duration((end - _moment(run.started_at)).total_seconds()),
+        "Started": moment(run.started_at),
+        "Took": duration((end - moment(run.started_at)).total_seconds()),
         "Run": run.run_id,
     }
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -162,6 +162,16 @@ def shared_server(workspace: Workspace) -> Iterator[Server]:
 
 
 @pytest.fixture
+def own_server(workspace: Workspace, tmp_path: Path) -> Iterator[Server]:
+    """A server of this test's own, with workers."""
+    shutil.copytree(workspace.root, tmp_path / "ws", ignore=shutil.ignore_patterns("labels*"))
+    running = Server(open_workspace(tmp_path / "ws"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
 def server(shared_server: Server) -> Server:
     """The server that `page` is signed in to; a test module may have one of its own."""
     return shared_server

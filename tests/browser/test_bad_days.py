@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from core.workspace import Workspace, open_workspace
 from tests.browser.conftest import (
     CLASSES,
     Server,
@@ -22,13 +17,8 @@ KILLS = 10
 
 
 @pytest.fixture
-def server(workspace: Workspace, tmp_path: Path) -> Iterator[Server]:
-    """A server of this test's own, with workers."""
-    shutil.copytree(workspace.root, tmp_path / "ws", ignore=shutil.ignore_patterns("labels*"))
-    running = Server(open_workspace(tmp_path / "ws"))
-    running.start()
-    yield running
-    running.stop()
+def server(own_server: Server) -> Server:
+    return own_server
 
 
 def test_killed_between_labels_nothing_is_lost_and_the_page_goes_on(page, server, task):

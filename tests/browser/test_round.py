@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from core.workspace import Workspace, open_workspace
 from tests.browser.conftest import (
     CLASSES,
     N_OBJECTS,
@@ -26,13 +23,8 @@ from tests.browser.conftest import (
 
 
 @pytest.fixture
-def server(workspace: Workspace, tmp_path: Path) -> Iterator[Server]:
-    """A server of this test's own, with workers."""
-    shutil.copytree(workspace.root, tmp_path / "ws", ignore=shutil.ignore_patterns("labels*"))
-    running = Server(open_workspace(tmp_path / "ws"))
-    running.start()
-    yield running
-    running.stop()
+def server(own_server: Server) -> Server:
+    return own_server
 
 
 def test_twenty_labels_one_undone_reload_map_export(page, server, task):
