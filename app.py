@@ -100,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> None:
     base_path = _checked_base_path(options.base_path)
     annotator = _annotator()
+    _refuse_port_in_use(options.address, options.port)  # before anything is made
     workspace = open_workspace(options.workspace)
-    _refuse_port_in_use(options.address, options.port)
     url = f"http://{_shown_host(options.address)}:{options.port}{base_path}/"
     with hold_workspace(workspace, f"the server at {url} (process {os.getpid()})"):
         from labels_db import LabelsDB, network_filesystem
