@@ -18,7 +18,11 @@ from core.errors import BadInput, SkysiftError
 from core.vocabulary import DEFAULT, checked_classes, checked_name
 from core.workspace import Workspace, open_workspace, storage_errors
 
-KIND_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "THP_MEM_ALLOC_ENABLE": "1"}
+THREAD_SETTINGS = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
 """Set before torch loads. Threads that spin while they wait for each other stand still as soon as
 another process wants the core: embedding beside one busy process took three times the processor
 time without this."""
@@ -34,7 +38,7 @@ NEXT_STEP = "open it with `python app.py --workspace {workspace}`"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one job; 0 when it is done, 2 after a sentence on standard error."""
     arguments = _parser().parse_args(argv)
-    for name, value in KIND_THREADS.items():
+    for name, value in THREAD_SETTINGS.items():
         os.environ.setdefault(name, value)
     run: Callable[[argparse.Namespace], str] = arguments.run
     try:

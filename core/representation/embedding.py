@@ -60,7 +60,8 @@ def embed(
     """
     name = encoder_name(encoder)
     model = ENCODERS[name](weights) if name in WITH_NETWORK else ENCODERS[name]()
-    with RunFolder(survey, JobKind.EMBED, {"encoder": name}, run_id=run_id) as run:
+    config = {"encoder": name, "weights": str(weights) if weights else None}
+    with RunFolder(survey, JobKind.EMBED, config, run_id=run_id) as run:
         model.fit(survey, progress)
         mask = survey.has_image
         total = len(survey)

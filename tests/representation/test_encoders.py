@@ -145,16 +145,21 @@ def test_what_is_not_there_or_does_not_fit_is_told(survey, tmp_path):
         load_network(tmp_path)
 
 
-def test_a_survey_without_an_embedding(tmp_path):
-    with SurveyWriter(
+def writer_of(tmp_path, name):
+    """A writer of a survey of 16 px colour pictures."""
+    return SurveyWriter(
         open_workspace(tmp_path / "ws"),
-        "bare",
+        name,
         bands=("R", "G", "B"),
         cutout_size_px=16,
         dtype="uint8",
         origin="test",
         licence="none",
-    ) as writer:
+    )
+
+
+def test_a_survey_without_an_embedding(tmp_path):
+    with writer_of(tmp_path, "bare") as writer:
         writer.append(Batch(["a", "b"], [None, None], [{}, {}]))
         bare = writer.commit()
     with pytest.raises(NotReady, match="no fusion embedding yet"):
@@ -178,15 +183,7 @@ def test_bf16_moves_the_embedding_by_little(survey, monkeypatch):
 
 def test_the_embedding_of_another_survey_of_the_same_name_is_not_used(tmp_path):
     def made(value):
-        with SurveyWriter(
-            open_workspace(tmp_path / "ws"),
-            "twice",
-            bands=("R", "G", "B"),
-            cutout_size_px=16,
-            dtype="uint8",
-            origin="test",
-            licence="none",
-        ) as writer:
+        with writer_of(tmp_path, "twice") as writer:
             pictures = np.random.default_rng(value).integers(0, 255, (6, 3, 16, 16), np.uint8)
             writer.append(Batch([f"{value}-{i}" for i in range(6)], pictures, [{}] * 6))
             return writer.commit()
