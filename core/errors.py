@@ -31,6 +31,10 @@ class InUse(SkysiftError):
     """Another process holds it: a workspace, a port, a job of the same kind."""
 
 
+class Forbidden(SkysiftError):
+    """Who asks may not do this: the role does not allow it, or access was taken away."""
+
+
 class TooNew(SkysiftError):
     """Written by a newer Skysift than this one."""
 

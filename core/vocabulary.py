@@ -14,9 +14,31 @@ class Action(StrEnum):
 
     LABEL = "label"
     SKIP = "skip"
+    UNSURE = "unsure"
     FLAG = "flag"
     NOTE = "note"
+    MARK = "mark"
     UNDO = "undo"
+    ADJUDICATE = "adjudicate"
+
+
+class Role(StrEnum):
+    """What a person may do: everything; label and look; look."""
+
+    OWNER = "owner"
+    ANNOTATOR = "annotator"
+    VIEWER = "viewer"
+
+
+class Settled(StrEnum):
+    """How an object came to its current label."""
+
+    LATEST = "latest"
+    """The newest label by anyone; for tasks that ask for one answer an object."""
+    PLURALITY = "plurality"
+    """The class that more annotators gave than any other."""
+    ADJUDICATED = "adjudicated"
+    """Somebody settled it on the Review page."""
 
 
 class RunState(StrEnum):
@@ -51,11 +73,19 @@ class ScoreKind(StrEnum):
 CONTROL_SAMPLER = "control"
 """Recorded as the sampler of every object drawn from the task's fixed random permutation."""
 
+GOLD_SAMPLER = "gold"
+"""Recorded as the sampler of objects with a known answer that were slipped in."""
+
 DEFAULT = "default"
 """Names the encoder or sampler that the app itself uses."""
 
 MAX_CLASSES = 9
 """Classes sit on the keys 1 to 9."""
+
+MAX_LEAVES = 60
+"""Classes of a decision tree, which are reached by questions and need no key."""
+
+MAX_ANSWERS_PER_OBJECT = 99
 
 MAX_ID_LENGTH = 512
 MAX_NOTE_LENGTH = 4096
@@ -88,12 +118,14 @@ def checked_object_id(object_id: str) -> str:
     return object_id
 
 
-def checked_classes(classes: Sequence[str], target: str) -> tuple[str, ...]:
+def checked_classes(
+    classes: Sequence[str], target: str, most: int = MAX_CLASSES
+) -> tuple[str, ...]:
     """Return the classes of a task, stripped, after checking them and the target among them."""
     names = tuple(str(name).strip() for name in classes)
-    if not 2 <= len(names) <= MAX_CLASSES:
+    if not 2 <= len(names) <= most:
         raise BadInput(
-            f"A task needs 2 to {MAX_CLASSES} classes, one a key, but got {len(names)}"
+            f"A task needs 2 to {most} classes, but got {len(names)}"
             f" ({', '.join(names) or 'none'}); a search for one thing has the thing and 'other'."
         )
     for name in names:

@@ -1,29 +1,56 @@
-"""Label events, the head of the queue and the registry of runs, in one SQLite file."""
+"""Label events, tasks, people, queues and the registry of runs, in one SQLite file."""
 
 from labels_db.database import LabelsDB
+from labels_db.incoming import ImportReport
 from labels_db.network import network_filesystem
+from labels_db.outgoing import EVENT_COLUMNS, LABEL_COLUMNS
+from labels_db.people import Invitation, Person
 from labels_db.records import (
     Ack,
+    Answer,
+    ClassDetail,
     CurrentLabel,
     Event,
+    GoldResult,
+    Handout,
+    HandoutState,
+    LeasedItem,
     ModelRecord,
     NewEvent,
+    ObjectState,
     QueueItem,
     RunRow,
     Task,
     TaskSpec,
+    TaskVersion,
 )
+from labels_db.tasks import class_keys, document
 
 __all__ = [
+    "EVENT_COLUMNS",
+    "LABEL_COLUMNS",
     "Ack",
+    "Answer",
+    "ClassDetail",
     "CurrentLabel",
     "Event",
+    "GoldResult",
+    "Handout",
+    "HandoutState",
+    "ImportReport",
+    "Invitation",
     "LabelsDB",
+    "LeasedItem",
     "ModelRecord",
     "NewEvent",
+    "ObjectState",
+    "Person",
     "QueueItem",
     "RunRow",
     "Task",
     "TaskSpec",
+    "TaskVersion",
+    "class_keys",
+    "document",
     "network_filesystem",
 ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import operator
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from core.errors import BadInput
 from core.vocabulary import (
@@ -18,6 +21,7 @@ from core.vocabulary import (
 from labels_db.records import NewEvent, QueueItem
 
 MAX_TIME_LENGTH = 40
+MAX_PAYLOAD_BYTES = 16 * 1024
 _ROUNDING = 1e-6
 _INTEGER_LIMIT = 2**63
 
@@ -49,20 +53,68 @@ def checked_event(event: NewEvent) -> NewEvent:
             if event.model_version is None
             else checked_whole(event.model_version, "model_version", at_least=1)
         ),
+        confidence=_share(event.confidence, "confidence"),
+        payload=None if event.payload is None else checked_payload(event.payload),
+        lease=_optional_text(event.lease, "lease"),
+        prediction_visible=_optional_truth(event.prediction_visible, "prediction_visible"),
+        redoes=None if event.redoes is None else checked_uuid(event.redoes, "redoes"),
+        source=_optional_text(event.source, "source"),
     )
-    for field, value, owner in (
-        ("class_name", checked.class_name, Action.LABEL),
-        ("undoes", checked.undoes, Action.UNDO),
+    for field, value, owners, needed in (
+        ("class_name", checked.class_name, (Action.LABEL, Action.ADJUDICATE), (Action.LABEL,)),
+        ("undoes", checked.undoes, (Action.UNDO,), (Action.UNDO,)),
     ):
-        if (value is not None) != (action is owner):
+        if action in needed if value is None else action not in owners:
             came = "none" if value is None else repr(value[:80])
             raise BadInput(
-                f"{field} belongs to the action '{owner}' and to no other, but the action is"
+                f"{field} belongs to the action '{owners[0]}' and to no other, but the action is"
                 f" '{action}' and {field} is {came}; send the two together."
             )
     if action is Action.NOTE and checked.note is None:
         raise BadInput("The action 'note' needs a note, but none came; send its text.")
+    if action is Action.MARK and not checked.payload:
+        raise BadInput("The action 'mark' needs a payload with its positions, but none came.")
     return checked
+
+
+def checked_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `payload` as plain JSON of at most `MAX_PAYLOAD_BYTES`, or raise `BadInput`."""
+    try:
+        if not isinstance(payload, Mapping):
+            raise TypeError(f"it is {type(payload).__name__}")
+        text = json.dumps(dict(payload), allow_nan=False)
+        # Half a character passes as an escape, but no reader could write it as UTF-8 again.
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(
+            f"A payload is a JSON object of finite numbers, text and lists, but {error}; correct"
+            " it."
+        ) from None
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise BadInput(
+            f"A payload has up to {MAX_PAYLOAD_BYTES:,} bytes of JSON, but this one has"
+            f" {len(text):,}; shorten it."
+        )
+    plain: dict[str, Any] = json.loads(text)
+    tags = plain.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise BadInput(f"The tags of a payload are a list of words, but are {str(tags)[:80]}.")
+    if not isinstance(plain.get("gold", False), bool):
+        raise BadInput(f"gold is true or false, but is {str(plain['gold'])[:40]}; correct it.")
+    return plain
+
+
+def _share(value: float | None, what: str) -> float | None:
+    number = finite_or_none(value, what)
+    if number is not None and not 0 <= number <= 1:
+        raise BadInput(f"{what} must be in 0 to 1, but is {number!r}; correct it.")
+    return number
+
+
+def _optional_truth(value: bool | None, what: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise BadInput(f"{what} is true, false or none, but is {str(value)[:40]!r}; correct it.")
+    return value
 
 
 def checked_item(item: QueueItem) -> QueueItem:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import sqlite_utils
 from core.errors import BadInput, TooNew
 from labels_db import schema
 from labels_db.faults import damaged, database_errors
+from labels_db.standing import wrong_states
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -47,7 +48,10 @@ class Connection:
         self._check_place()
         with database_errors(self.path):
             self._conn = sqlite3.connect(
-                self.path, timeout=busy_timeout_ms / 1000, isolation_level=None
+                self.path,
+                timeout=busy_timeout_ms / 1000,
+                isolation_level=None,
+                cached_statements=512,
             )
         try:
             with database_errors(self.path):
@@ -85,16 +89,18 @@ class Connection:
     def check(self, *, thorough: bool = False) -> None:
         """Raise `Damaged` if the file is not sound; takes about a second per 300 MB.
 
-        `thorough` also holds the indices against the tables and the counts against the events.
+        `thorough` also holds the indices against the tables, and labels and counts against the
+        events.
         """
         with database_errors(self.path):
             pragma = "integrity_check(1)" if thorough else "quick_check(1)"
             found = self._value(f"PRAGMA {pragma}")
             if found != "ok":
                 raise damaged(self.path, str(found).splitlines()[0][:200])
-            wrong = self._rows(_WRONG_COUNTS) if thorough else []
-            if wrong:
-                raise damaged(self.path, f"the counts of {len(wrong)} classes are wrong")
+            for task_id, name in self._rows("SELECT id, name FROM tasks") if thorough else []:
+                if wrong := wrong_states(self._conn, task_id):
+                    what = f"{wrong} labels or counts of the task {name!r} differ from its events"
+                    raise damaged(self.path, what)
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -115,7 +121,9 @@ class Connection:
                     conn.execute("ROLLBACK")
                 raise
 
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
         """Return all rows at once: a cursor left open would hold its snapshot, and then the
         next write on this connection fails if another process wrote meanwhile."""
         with database_errors(self.path):
@@ -199,12 +207,3 @@ class Connection:
                 # Another process may have been first while this one waited for the lock.
                 if self._refuse_foreign() < migration.version:
                     schema.migrate_one(self._tables, migration)
-
-
-_WRONG_COUNTS = """
-SELECT c.class_name FROM class_counts AS c
-LEFT JOIN (
-    SELECT task_id, class_name, count(*) AS n FROM current_labels GROUP BY task_id, class_name
-) AS v USING (task_id, class_name)
-WHERE c.n_objects <> coalesce(v.n, 0)
-"""

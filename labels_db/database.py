@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from labels_db.events import Events
+from labels_db.gold import Gold
+from labels_db.incoming import Incoming
+from labels_db.outgoing import Outgoing
+from labels_db.people import People
 from labels_db.queue import Queue
 from labels_db.runs import Runs
 
 
-class LabelsDB(Events, Queue, Runs):
-    """Tasks, label events, queues and runs of one workspace, in one SQLite file.
+class LabelsDB(Gold, Incoming, Outgoing, Queue, People, Runs):
+    """Tasks, label events, queues, people and runs of one workspace, in one SQLite file.
 
     Use it as a context manager, one object a thread and process: it opens in about a
     millisecond. A method that writes returns only after its commit is on the disk; one that

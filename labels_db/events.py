@@ -1,56 +1,68 @@
-"""Label events: appended, never changed; labels, skips, flags and notes follow from them."""
+"""Label events: appended, never changed; all else follows from them."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import fields
-from typing import Any
+import time
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from core.errors import BadInput, NotFound
-from core.vocabulary import Action
+from core.vocabulary import Action, Settled
 from labels_db.checks import checked_event, checked_time, checked_uuid
-from labels_db.records import Ack, CurrentLabel, Event, NewEvent
+from labels_db.readings import Readings
+from labels_db.records import Ack, Event, NewEvent
+from labels_db.rows import BY_EVENT_ID, GIVEN, INSERT, STORED, as_event, as_values
 from labels_db.schema import utc_now
-from labels_db.tasks import Tasks
+from labels_db.standing import Happened, follow
+from labels_db.trees import checked_path
 
-_PAGE = 1000
+ANSWERS = (Action.LABEL, Action.UNSURE, Action.SKIP)
+"""What ends a look at an object: it takes the lease with it."""
 
-_GIVEN = [field.name for field in fields(NewEvent) if field.name != "task"]
-_STORED = ", ".join([*_GIVEN, "seq", "recorded_at"])
-_INSERT = (
-    f"INSERT INTO events (task_id, recorded_at, {', '.join(_GIVEN)})"
-    f" VALUES (?, ?, {', '.join('?' * len(_GIVEN))})"
-)
-_BY_EVENT_ID = f"SELECT task_id, {_STORED} FROM events WHERE event_id = ?"
-# The names of the indices are spelled out where SQLite, without statistics, would choose by
-# chance between two that fit.
+# The name of the index is spelled out where SQLite, without statistics, would choose by chance
+# between two that fit.
 _LATEST_ANSWER = (
-    f"SELECT {_STORED} FROM events AS e INDEXED BY idx_events_task_id_annotator"
-    " WHERE e.task_id = ? AND e.annotator = ? AND e.action IN ('label', 'skip')"
+    f"SELECT {STORED} FROM events AS e INDEXED BY idx_events_task_id_annotator"
+    " WHERE e.task_id = ? AND e.annotator = ? AND e.action IN ('label', 'unsure', 'skip')"
+    " AND e.source IS NULL"
     " AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.event_id)"
     " ORDER BY e.seq DESC LIMIT 1"
 )
-_COUNTS = (
-    "SELECT c.name, n.n_objects FROM task_classes AS c JOIN class_counts AS n"
-    " ON n.task_id = c.task_id AND n.class_name = c.name WHERE c.task_id = ?"
-    " ORDER BY c.position"
+_STEPS_BACK = (
+    "SELECT e.event_id, e.action, e.undoes, e.redoes FROM events AS e"
+    " INDEXED BY idx_events_task_id_annotator WHERE e.task_id = ? AND e.annotator = ?"
+    " AND e.action IN ('label', 'unsure', 'skip', 'undo') AND e.source IS NULL"
+    " ORDER BY e.seq DESC"
 )
 
 
-class Events(Tasks):
-    """The part of `LabelsDB` that holds label events."""
+class TaskRow(NamedTuple):
+    """What an event needs to know of its task."""
 
-    def record(self, event: NewEvent) -> Ack:
+    id: int
+    answers_per_object: int
+    tree: str | None
+
+
+class Events(Readings):
+    """The part of `LabelsDB` that takes in label events."""
+
+    def record(self, event: NewEvent, *, renew_lease: bool = False) -> Ack:
         """Append one event; when this returns, it is on the disk.
 
-        The same `event_id` sent again counts once and is acknowledged as a duplicate.
+        The same `event_id` sent again counts once and is acknowledged as a duplicate. An
+        answer under a lease that has run out is kept as late: it counts only once somebody
+        adjudicates the object. With `renew_lease` an answer counts as a sign of life: it is
+        late only if somebody else took or answered the object meanwhile.
 
         Raises
         ------
         BadInput
-            A field cannot be used, the class is none of the task's, the undone event is
-            another annotator's or was undone before, or the `event_id` stands for another event.
+            A field cannot be used, the class is none of the task's, the lease is another
+            annotator's, the undone event is another annotator's or was undone before, or the
+            `event_id` stands for another event.
         NotFound
             There is no such task, or no event to undo.
         StorageFull, InUse
@@ -58,18 +70,23 @@ class Events(Tasks):
         """
         checked = checked_event(event)
         with self._write() as conn:
-            task_id = self._task_id(checked.task)
-            before = conn.execute(_BY_EVENT_ID, (checked.event_id,)).fetchone()
+            task = self._task_row(conn, checked.task)
+            before = conn.execute(BY_EVENT_ID, (checked.event_id,)).fetchone()
             if before is not None:
-                return self._duplicate(conn, checked, task_id, before)
+                return self._duplicate(conn, checked, task.id, before)
+            undone = None
             if checked.action is Action.UNDO:
-                self._check_undo(conn, checked, task_id)
-            return self._append(conn, checked, task_id)
+                undone = self._check_undo(conn, checked, task.id)
+            self._check_content(task, checked)
+            late = False
+            if checked.lease is not None:
+                checked, late = self._under_lease(conn, task, checked, renew_lease)
+            return self._append(conn, checked, task, late=late, undone=undone)
 
     def record_undo(
         self, task: str, annotator: str, event_id: str, answered_at: str | None = None
     ) -> tuple[Ack, Event]:
-        """Undo the annotator's latest label or skip that stands; return it beside the receipt.
+        """Undo the annotator's latest answer that stands; return it beside the receipt.
 
         `event_id` is the undo's own; sent again, it undoes nothing more. `NotFound` if there
         is nothing left to undo.
@@ -77,23 +94,21 @@ class Events(Tasks):
         own_id = checked_uuid(event_id, "event_id")
         checked_time(answered_at, "answered_at")
         with self._write() as conn:
-            task_id = self._task_id(task)
-            before = conn.execute(_BY_EVENT_ID, (own_id,)).fetchone()
+            row = self._task_row(conn, task)
+            before = self._sent_before(conn, task, annotator, row.id, own_id)
             if before is not None:
-                undo = _as_event(task, before[1:])
-                if before[0] != task_id or undo.annotator != annotator or undo.undoes is None:
+                if before.undoes is None:
                     raise _another_event(own_id)
-                undone = conn.execute(_BY_EVENT_ID, (undo.undoes,)).fetchone()
-                ack = self._ack(conn, task_id, own_id, undo.seq, duplicate=True)
-                return ack, _as_event(task, undone[1:])
-            latest = conn.execute(_LATEST_ANSWER, (task_id, annotator)).fetchone()
+                ack = self._ack(conn, row.id, before, duplicate=True)
+                return ack, self._event(conn, task, before.undoes)
+            latest = conn.execute(_LATEST_ANSWER, (row.id, annotator)).fetchone()
             if latest is None:
                 raise NotFound(
-                    f"There is nothing left to undo: no label or skip by {annotator!r} stands in"
-                    f" the task {task!r}."
+                    f"There is nothing left to undo: no answer by {annotator!r} stands in the"
+                    f" task {task!r}."
                 )
-            target = _as_event(task, latest)
-            undo_event = NewEvent(
+            target = as_event(task, latest)
+            undo = NewEvent(
                 event_id=own_id,
                 task=task,
                 object_id=target.object_id,
@@ -103,120 +118,247 @@ class Events(Tasks):
                 undoes=target.event_id,
                 answered_at=answered_at,
             )
-            return self._append(conn, undo_event, task_id), target
+            return self._append(conn, undo, row, undone=target.action), target
 
-    def events(self, task: str, after_seq: int = 0, limit: int | None = None) -> Iterator[Event]:
-        """Yield the task's events after `after_seq` in the order of their commits, at most
-        `limit`. They are read in pages, so that a slow reader holds up nobody."""
-        return self._pages(task, self._task_id(task), after_seq, limit)
+    def record_redo(
+        self, task: str, annotator: str, event_id: str, answered_at: str | None = None
+    ) -> tuple[Ack, Event]:
+        """Give the annotator's last undone answer again, as a new event; return that answer.
 
-    def history(self, task: str, object_id: str) -> list[Event]:
-        """Return all events of one object in order, undone ones and undos too."""
-        sql = (
-            f"SELECT {_STORED} FROM events INDEXED BY idx_events_task_id_object_id_action"
-            " WHERE task_id = ? AND object_id = ? ORDER BY seq"
-        )
-        rows = self._rows(sql, (self._task_id(task), _bindable(object_id)))
-        return [_as_event(task, row) for row in rows]
+        An answer given after an undo ends what can be redone, as in any editor. `event_id` is
+        the new event's own; sent again, it redoes nothing more. `NotFound` if there is nothing
+        to redo.
+        """
+        own_id = checked_uuid(event_id, "event_id")
+        checked_time(answered_at, "answered_at")
+        with self._write() as conn:
+            row = self._task_row(conn, task)
+            before = self._sent_before(conn, task, annotator, row.id, own_id)
+            if before is not None:
+                if before.redoes is None:
+                    raise _another_event(own_id)
+                return self._ack(conn, row.id, before, duplicate=True), before
+            undo_id, answer_id = self._step_forward(conn, row.id, annotator)
+            if undo_id is None or answer_id is None:
+                raise NotFound(
+                    f"There is nothing to redo: {annotator!r} has undone no answer since the last"
+                    f" one in the task {task!r}."
+                )
+            undone = self._event(conn, task, answer_id)
+            again = NewEvent(
+                **{name: getattr(undone, name) for name in ("task", *GIVEN)}
+                | {
+                    "event_id": own_id,
+                    "redoes": undo_id,
+                    "lease": None,
+                    "answered_at": answered_at or undone.answered_at,
+                }
+            )
+            self._check_content(row, again)
+            # What was late before is late still: an undo and a redo must not launder it.
+            ack = self._append(conn, again, row, late=undone.late)
+            return ack, self._event(conn, task, own_id)
 
-    def current_labels(self, task: str) -> dict[str, CurrentLabel]:
-        """Return the latest label of each labelled object that was not undone, by object_id."""
-        sql = (
-            "SELECT object_id, class_name, annotator, event_id, seq, survey_version, answered_at,"
-            " recorded_at FROM current_labels WHERE task_id = ?"
-        )
-        return {row[0]: CurrentLabel(*row) for row in self._rows(sql, (self._task_id(task),))}
+    def _step_forward(
+        self, conn: sqlite3.Connection, task_id: int, annotator: str
+    ) -> tuple[str | None, str | None]:
+        """The undo that a redo takes back, with the answer it had undone."""
+        redone = set()
+        rows = conn.execute(_STEPS_BACK, (task_id, annotator))
+        found: tuple[str | None, str | None] = (None, None)
+        for event_id, action, undoes, redoes in rows:
+            if action == Action.UNDO:
+                if event_id not in redone and self._is_answer(conn, undoes):
+                    found = (event_id, undoes)
+                    break
+            elif redoes is not None:
+                redone.add(redoes)
+            else:
+                break
+        rows.close()
+        return found
 
-    def current_label(self, task: str, object_id: str) -> CurrentLabel | None:
-        """Return the current label of one object; takes no longer with a million of them."""
-        sql = (
-            "SELECT object_id, class_name, annotator, event_id, seq, survey_version, answered_at,"
-            " recorded_at FROM standing_events WHERE task_id = ? AND object_id = ?"
-            " AND action = 'label' ORDER BY seq DESC LIMIT 1"
-        )
-        rows = self._rows(sql, (self._task_id(task), _bindable(object_id)))
-        return CurrentLabel(*rows[0]) if rows else None
+    @staticmethod
+    def _is_answer(conn: sqlite3.Connection, event_id: str) -> bool:
+        sql = "SELECT action FROM events WHERE event_id = ?"
+        return conn.execute(sql, (event_id,)).fetchone()[0] in ANSWERS
 
-    def skipped(self, task: str) -> set[str]:
-        """Return the objects with a skip that stands and no current label."""
-        sql = (
-            "SELECT DISTINCT s.object_id FROM standing_events AS s"
-            " WHERE s.task_id = ? AND s.action = 'skip' AND NOT EXISTS ("
-            " SELECT 1 FROM standing_events AS l WHERE l.task_id = s.task_id"
-            " AND l.object_id = s.object_id AND l.action = 'label')"
-        )
-        return {object_id for (object_id,) in self._rows(sql, (self._task_id(task),))}
+    def _task_row(self, conn: sqlite3.Connection, name: str) -> TaskRow:
+        found = None
+        if isinstance(name, str) and name.isprintable():
+            found = conn.execute(
+                "SELECT id, answers_per_object, tree FROM tasks WHERE name = ?", (name,)
+            ).fetchone()
+        return TaskRow(*found) if found else TaskRow(self._task_id(name), 1, None)
 
-    def flagged(self, task: str) -> set[str]:
-        """Return the objects with a flag that stands (each flag is undone on its own)."""
-        sql = (
-            "SELECT DISTINCT object_id FROM standing_events WHERE task_id = ? AND action = 'flag'"
-        )
-        return {object_id for (object_id,) in self._rows(sql, (self._task_id(task),))}
+    def _check_content(self, task: TaskRow, event: NewEvent) -> None:
+        """Refuse a retired class, tags that the task lacks and a path that leads elsewhere."""
+        if event.class_name is not None and event.action is Action.LABEL:
+            retired = self._value(
+                "SELECT retired FROM task_classes WHERE task_id = ? AND name = ?",
+                (task.id, event.class_name),
+            )
+            if retired:
+                raise BadInput(
+                    f"The class {event.class_name[:80]!r} of the task {event.task!r} was retired"
+                    " and is offered no more; reload the page and answer with another."
+                )
+        payload = event.payload or {}
+        if task.tree is not None and event.action is Action.LABEL:
+            assert event.class_name is not None
+            checked_path(json.loads(task.tree), payload.get("path"), event.class_name)
+        if payload.get("tags"):
+            rows = self._rows("SELECT name FROM task_tags WHERE task_id = ?", (task.id,))
+            known = {name for (name,) in rows}
+            for tag in payload["tags"]:
+                if tag not in known:
+                    there = ", ".join(sorted(known)) or "none"
+                    raise BadInput(
+                        f"The tags of the task {event.task!r} are {there}, but {tag[:80]!r} was"
+                        " given; use one of them or add it to the task."
+                    )
 
-    def notes(self, task: str, object_id: str) -> list[Event]:
-        """Return the notes on one object that stand, oldest first."""
-        sql = (
-            f"SELECT {_STORED} FROM standing_events WHERE task_id = ? AND object_id = ?"
-            " AND action = 'note' ORDER BY seq"
-        )
-        rows = self._rows(sql, (self._task_id(task), _bindable(object_id)))
-        return [_as_event(task, row) for row in rows]
+    def _under_lease(
+        self, conn: sqlite3.Connection, task: TaskRow, event: NewEvent, renew: bool
+    ) -> tuple[NewEvent, bool]:
+        """Return the event with why its object was shown, and whether it came late."""
+        lease = conn.execute(
+            "SELECT task_id, object_id, annotator, expires_at, sampler, score, probability,"
+            " model_version FROM leases WHERE lease = ?",
+            (event.lease,),
+        ).fetchone()
+        ends = event.action in ANSWERS
+        if lease is None:
+            # Answered before under this lease: a change of mind. Else it was given back.
+            before = self._answered_under(conn, task.id, event)
+            if before is not None:
+                return _shown_as(event, before), False
+            late = not (renew and self._has_room(conn, task, event.object_id, event.annotator))
+            return event, late and ends
+        if lease[2] != event.annotator:
+            raise BadInput(
+                f"The lease {event.lease} was given to somebody else, but {event.annotator!r}"
+                " sent an event under it; fetch an object of your own."
+            )
+        if lease[:2] != (task.id, event.object_id):
+            raise BadInput(
+                f"The lease {event.lease} is for another object than {event.object_id[:80]!r};"
+                " send the lease that came with the object."
+            )
+        event = _shown_as(event, lease[4:])
+        late = lease[3] <= time.time()
+        if late and renew:
+            late = not self._has_room(conn, task, event.object_id, event.annotator)
+        if ends:
+            conn.execute("DELETE FROM leases WHERE lease = ?", (event.lease,))
+        return event, late and ends
 
-    def counts(self, task: str) -> dict[str, int]:
-        """Return the number of objects whose current label is each class, zeros too."""
-        return dict(self._rows(_COUNTS, (self._task_id(task),)))
+    @staticmethod
+    def _answered_under(
+        conn: sqlite3.Connection, task_id: int, event: NewEvent
+    ) -> tuple[Any, ...] | None:
+        """Why the object was shown, of an answer under the same lease."""
+        found: tuple[Any, ...] | None = conn.execute(
+            "SELECT sampler, score, probability, model_version FROM events"
+            " INDEXED BY idx_events_task_id_object_id_action"
+            " WHERE task_id = ? AND object_id = ? AND action IN ('label', 'unsure', 'skip')"
+            " AND lease = ? AND annotator = ? AND late = 0 ORDER BY seq LIMIT 1",
+            (task_id, event.object_id, event.lease, event.annotator),
+        ).fetchone()
+        return found
 
-    def n_answers(self, task: str) -> int:
-        """Return the number of objects labelled, or skipped and not labelled."""
-        return self._n_answers(self._task_id(task))
+    @staticmethod
+    def _has_room(conn: sqlite3.Connection, task: TaskRow, object_id: str, annotator: str) -> bool:
+        """Whether the object still wants an answer of this annotator."""
+        state = conn.execute(
+            "SELECT how, is_gold FROM object_states WHERE task_id = ? AND object_id = ?",
+            (task.id, object_id),
+        ).fetchone()
+        if state is not None and state[0] == Settled.ADJUDICATED:
+            return bool(state[1])
+        others = conn.execute(
+            "SELECT count(*) FROM (SELECT annotator FROM answers WHERE task_id = :task"
+            " AND object_id = :object AND action <> 'skip' UNION SELECT annotator FROM leases"
+            " WHERE task_id = :task AND object_id = :object AND expires_at > :now)"
+            " WHERE annotator <> :annotator",
+            {"task": task.id, "object": object_id, "now": time.time(), "annotator": annotator},
+        ).fetchone()[0]
+        return bool(others < task.answers_per_object)
 
-    def last_seq(self, task: str) -> int:
-        """Return the number of the task's last event, 0 before the first."""
-        sql = "SELECT max(seq) FROM events INDEXED BY idx_events_task_id WHERE task_id = ?"
-        return self._value(sql, (self._task_id(task),)) or 0
-
-    def _append(self, conn: sqlite3.Connection, event: NewEvent, task_id: int) -> Ack:
-        values = [getattr(event, name) for name in _GIVEN]
+    def _append(
+        self,
+        conn: sqlite3.Connection,
+        event: NewEvent,
+        task: TaskRow,
+        *,
+        late: bool = False,
+        undone: Action | None = None,
+    ) -> Ack:
         try:
-            seq = conn.execute(_INSERT, [task_id, utc_now(), *values]).lastrowid
+            values = (task.id, utc_now(), int(late), *as_values(event))
+            seq = int(conn.execute(INSERT, values).lastrowid or 0)
         except sqlite3.IntegrityError:
-            classes = self._classes(task_id)
+            classes = self._classes(task.id)
             if event.class_name is None or event.class_name in classes:
                 raise
             raise BadInput(
                 f"The classes of the task {event.task!r} are {', '.join(classes)}, but the label"
                 f" is {event.class_name[:80]!r}; use one of them."
             ) from None
-        return self._ack(conn, task_id, event.event_id, int(seq or 0), duplicate=False)
+        happened = Happened(
+            event.object_id, event.annotator, event.action, event.class_name, seq, late
+        )
+        follow(conn, task.id, task.answers_per_object, happened, undone)
+        counts, n_answers = self._totals(conn, task.id)
+        return Ack(event.event_id, seq, False, counts, n_answers, late)
 
     def _ack(
-        self, conn: sqlite3.Connection, task_id: int, event_id: str, seq: int, *, duplicate: bool
+        self, conn: sqlite3.Connection, task_id: int, event: Event, *, duplicate: bool
     ) -> Ack:
-        counts = dict(conn.execute(_COUNTS, (task_id,)).fetchall())
-        return Ack(event_id, seq, duplicate, counts, self._n_answers(task_id))
+        counts, n_answers = self._totals(conn, task_id)
+        return Ack(event.event_id, event.seq, duplicate, counts, n_answers, event.late)
 
-    def _n_answers(self, task_id: int) -> int:
-        sql = "SELECT n_objects FROM answer_counts WHERE task_id = ?"
-        return int(self._value(sql, (task_id,)))
+    def _event(self, conn: sqlite3.Connection, task: str, event_id: str) -> Event:
+        return as_event(task, conn.execute(BY_EVENT_ID, (event_id,)).fetchone()[1:])
+
+    def _sent_before(
+        self,
+        conn: sqlite3.Connection,
+        task: str,
+        annotator: str,
+        task_id: int,
+        event_id: str,
+    ) -> Event | None:
+        before = conn.execute(BY_EVENT_ID, (event_id,)).fetchone()
+        if before is None:
+            return None
+        event = as_event(task, before[1:])
+        if before[0] != task_id or event.annotator != annotator:
+            raise _another_event(event_id)
+        return event
 
     def _duplicate(
         self, conn: sqlite3.Connection, event: NewEvent, task_id: int, before: tuple[Any, ...]
     ) -> Ack:
-        given = tuple(getattr(event, name) for name in _GIVEN)
-        if before[0] != task_id or before[1 : 1 + len(_GIVEN)] != given:
+        kept = list(before[1 : 1 + len(GIVEN)])
+        given = as_values(event)
+        if event.lease is not None:
+            # Why it was shown was filled in from the lease.
+            for name in ("sampler", "score", "probability", "model_version"):
+                given[GIVEN.index(name)] = kept[GIVEN.index(name)]
+        if before[0] != task_id or kept != given:
             raise _another_event(event.event_id)
-        seq = before[1 + len(_GIVEN)]
-        return self._ack(conn, task_id, event.event_id, seq, duplicate=True)
+        stored = as_event(event.task, before[1:])
+        return self._ack(conn, task_id, stored, duplicate=True)
 
-    def _check_undo(self, conn: sqlite3.Connection, event: NewEvent, task_id: int) -> None:
-        row = conn.execute(_BY_EVENT_ID, (event.undoes,)).fetchone()
+    def _check_undo(self, conn: sqlite3.Connection, event: NewEvent, task_id: int) -> Action:
+        row = conn.execute(BY_EVENT_ID, (event.undoes,)).fetchone()
         if row is None or row[0] != task_id:
             raise NotFound(
                 f"There is no event {event.undoes} in the task {event.task!r} to undo; read the"
                 " object's history and undo one of its events."
             )
-        undone = _as_event(event.task, row[1:])
+        undone = as_event(event.task, row[1:])
         if undone.annotator != event.annotator:
             raise BadInput(
                 f"Only {undone.annotator!r} may undo the event {undone.event_id}, but"
@@ -229,39 +371,26 @@ class Events(Tasks):
             )
         if undone.action is Action.UNDO:
             raise BadInput(
-                f"The event {undone.event_id} is an undo and cannot be undone itself; label the"
-                " object anew instead."
+                f"The event {undone.event_id} is an undo and cannot be undone itself; redo the"
+                " answer instead."
             )
         taken = conn.execute("SELECT 1 FROM events WHERE undoes = ?", (event.undoes,)).fetchone()
         if taken is not None:
             raise BadInput(
                 f"The event {undone.event_id} was undone before; undo another one, or nothing."
             )
-
-    def _pages(
-        self, task: str, task_id: int, after_seq: int, limit: int | None
-    ) -> Iterator[Event]:
-        sql = (
-            f"SELECT {_STORED} FROM events INDEXED BY idx_events_task_id"
-            " WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?"
-        )
-        left = limit
-        while left is None or left > 0:
-            size = _PAGE if left is None else min(_PAGE, left)
-            rows = self._rows(sql, (task_id, after_seq, size))
-            for row in rows:
-                event = _as_event(task, row)
-                after_seq = event.seq
-                yield event
-            if len(rows) < size:
-                return
-            left = None if left is None else left - size
+        return undone.action
 
 
-def _as_event(task: str, row: tuple[Any, ...]) -> Event:
-    values = dict(zip((*_GIVEN, "seq", "recorded_at"), row, strict=True))
-    values["action"] = Action(values["action"])
-    return Event(task=task, **values)
+def _shown_as(event: NewEvent, why: tuple[Any, ...]) -> NewEvent:
+    sampler, score, probability, model_version = why
+    return replace(
+        event,
+        sampler=sampler,
+        score=score,
+        probability=probability,
+        model_version=model_version,
+    )
 
 
 def _another_event(event_id: str) -> BadInput:
@@ -269,8 +398,3 @@ def _another_event(event_id: str) -> BadInput:
         f"The event_id {event_id} stands for another event already; make a new UUID for each"
         " event and send an event again only unchanged."
     )
-
-
-def _bindable(object_id: str) -> str:
-    """Return `object_id` as something SQLite can look up; what cannot be stored is not found."""
-    return object_id if isinstance(object_id, str) and object_id.isprintable() else ""

@@ -16,9 +16,9 @@ from labels_db.checks import (
     finite_or_none,
 )
 from labels_db.faults import database_errors
+from labels_db.leases import Leases, forget_old_leases
 from labels_db.records import ModelRecord, QueueItem
 from labels_db.schema import utc_now
-from labels_db.tasks import Tasks
 
 MAX_STATE_LENGTH = 4000
 
@@ -29,21 +29,22 @@ _MODEL_COLUMNS = (
 _NEXT = (
     "SELECT q.object_id, q.rank, q.sampler, q.score, q.probability, q.model_version"
     " FROM queue AS q WHERE q.task_id = ? AND NOT EXISTS ("
-    " SELECT 1 FROM standing_events AS s WHERE s.task_id = q.task_id"
-    " AND s.object_id = q.object_id AND s.action IN ('label', 'skip'))"
+    " SELECT 1 FROM object_states AS s WHERE s.task_id = q.task_id"
+    " AND s.object_id = q.object_id AND s.is_counted = 1)"
     " ORDER BY q.rank"
 )
 
 
-class Queue(Tasks):
+class Queue(Leases):
     """The part of `LabelsDB` that holds queues and the models behind them."""
 
     def replace_queue(self, task: str, items: Sequence[QueueItem], model: ModelRecord) -> int:
         """Put `items` in the place of the task's queue, with the record of their model.
 
-        Both happen in one transaction: a reader sees the old queue or the new one. Returns the
-        version given to the model. `BadInput` if an object or a rank comes twice, or the model
-        is another task's.
+        Both happen in one transaction: a reader sees the old queue or the new one. What is
+        leased stays with its annotator, with the reason for which it was handed out: leases
+        have rows of their own. Returns the version given to the model. `BadInput` if an object
+        or a rank comes twice, or the model is another task's.
         """
         checked = [checked_item(item) for item in items]
         _refuse_twice("object_id", [item.object_id for item in checked])
@@ -77,6 +78,7 @@ class Queue(Tasks):
                     utc_now(),
                 ),
             )
+            forget_old_leases(conn)
             conn.execute("DELETE FROM queue WHERE task_id = ?", (task_id,))
             conn.executemany(
                 "INSERT INTO queue (task_id, rank, object_id, sampler, score, probability,"
@@ -97,9 +99,9 @@ class Queue(Tasks):
         return version
 
     def next_items(self, task: str, n: int, exclude: Collection[str] = ()) -> list[QueueItem]:
-        """Return the first `n` items by rank that nobody answered and `exclude` does not name.
-
-        Fewer, or none, come when the queue runs out. Each carries its `model_version`.
+        """Return the first `n` items by rank that nobody answered and `exclude` does not name,
+        to look at: `lease_next` hands them out. Fewer, or none, come when the queue runs out.
+        Each carries its `model_version`.
         """
         left_out = set(exclude)
         items: list[QueueItem] = []

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import sqlite_utils
 
+from labels_db import many_hands
+
 APPLICATION_ID = 0x534B5946
 """Written into the file's header ("SKYF"): tells a label database from any other SQLite file."""
 
@@ -289,5 +291,8 @@ def _create_runs(db: sqlite_utils.Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "tasks, events, queue and runs", _first),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "tasks, events, queue and runs", _first),
+    Migration(2, "people, answers, leases", many_hands.create),
+)
 """In order; the last one's version is the newest that this Skysift reads."""

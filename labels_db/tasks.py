@@ -1,24 +1,57 @@
-"""Tasks: one question asked of a survey, with its classes."""
+"""Tasks: one question asked of a survey, with its classes.
+
+A task may change while people work on it. Each change is kept as a version with the last event
+before it, so that what an old event meant can always be told.
+"""
 
 from __future__ import annotations
 
-from core.errors import AlreadyExists, NotFound
-from core.vocabulary import checked_classes, checked_name
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.errors import AlreadyExists, BadInput, NotFound
+from core.vocabulary import (
+    MAX_ANSWERS_PER_OBJECT,
+    MAX_CLASSES,
+    MAX_ID_LENGTH,
+    MAX_LEAVES,
+    checked_classes,
+    checked_name,
+    checked_object_id,
+)
+from labels_db import many_hands
 from labels_db.checks import checked_prose, checked_text, checked_whole
 from labels_db.connection import Connection
-from labels_db.records import Task, TaskSpec
+from labels_db.records import ClassDetail, Task, TaskSpec, TaskVersion
 from labels_db.schema import utc_now
+from labels_db.trees import checked_tree
 
 MAX_QUESTION_LENGTH = 1000
 MAX_GUIDELINE_LENGTH = 200_000
+MAX_TAGS = 50
+MAX_EXAMPLES = 24
+MAX_GOLD_RATE = 0.5
+LEASE_SECONDS = (5, 24 * 3600)
+ACT_KEYS = frozenset("surfndmg")
+"""Letters that have a meaning on the label page already; no class may sit on them."""
 
-_SELECT = "SELECT id, name, survey, question, target, guideline, seed, created_at FROM tasks"
+_COLUMNS = (
+    "name, survey, question, target, guideline, seed, created_at, version, answers_per_object,"
+    " blind, tree, gold_rate, lease_seconds"
+)
+_SELECT = f"SELECT id, {_COLUMNS} FROM tasks"
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class Tasks(Connection):
     """The part of `LabelsDB` that holds tasks."""
 
-    def create_task(self, spec: TaskSpec) -> Task:
+    def create_task(self, spec: TaskSpec, by: str = "owner") -> Task:
         """Store a new task.
 
         Raises
@@ -26,35 +59,165 @@ class Tasks(Connection):
         AlreadyExists
             Its name is taken, by a task of whatever survey.
         BadInput
-            A name, a class or the target cannot be used.
+            A name, a class, the target, the tree or a setting cannot be used.
         """
-        name = checked_name(spec.name, "task")
-        classes = checked_classes(spec.classes, spec.target)
-        row = {
-            "name": name,
-            "survey": checked_name(spec.survey, "survey"),
-            "question": checked_text(spec.question, "The question", MAX_QUESTION_LENGTH),
-            "target": spec.target.strip(),
-            "guideline": checked_prose(spec.guideline, "The guideline", MAX_GUIDELINE_LENGTH),
-            "seed": checked_whole(spec.seed, "seed", at_least=0),
-            "created_at": utc_now(),
-        }
+        checked = checked_spec(spec)
         with self._write() as conn:
-            if conn.execute("SELECT 1 FROM tasks WHERE name = ?", (name,)).fetchone():
+            taken = conn.execute("SELECT 1 FROM tasks WHERE name = ?", (checked.name,)).fetchone()
+            if taken:
                 raise AlreadyExists(
-                    f"There is a task {name!r} already; choose another name, or go on with it."
+                    f"There is a task {checked.name!r} already; choose another name, or go on"
+                    " with it."
                 )
-            task_id = self._tables["tasks"].insert(row).last_pk
-            self._tables["task_classes"].insert_all(
-                {"task_id": task_id, "name": class_name, "position": position}
-                for position, class_name in enumerate(classes)
-            )
-            self._tables["class_counts"].insert_all(
-                {"task_id": task_id, "class_name": class_name, "n_objects": 0}
-                for class_name in classes
-            )
+            row = _as_row(checked) | {"created_at": utc_now(), "version": 1}
+            task_id = int(self._tables["tasks"].insert(row).last_pk)
+            for position, detail in enumerate(checked.details):
+                self._insert_class(task_id, detail, position)
+            for position, tag in enumerate(checked.tags):
+                self._insert_tag(task_id, tag, position)
             self._tables["answer_counts"].insert({"task_id": task_id, "n_objects": 0})
-        return self.task(name)
+            self._keep_version(conn, task_id, 1, by)
+        return self.task(checked.name)
+
+    def change_task(self, name: str, by: str, **changes: Any) -> Task:
+        """Change a task's question, target, guideline, answers_per_object, blind, gold_rate,
+        lease_seconds or tree; classes and tags have methods of their own.
+
+        What was answered keeps its meaning. Raises as `create_task` does.
+        """
+        allowed = (
+            *("question", "target", "guideline", "answers_per_object", "blind"),
+            *("gold_rate", "lease_seconds", "tree"),
+        )
+        for field in changes:
+            if field not in allowed:
+                raise BadInput(
+                    f"Of a task {', '.join(allowed)} can be changed, but {field[:40]!r} was"
+                    " given; make a new task for that."
+                )
+
+        def change(conn: sqlite3.Connection, task_id: int, task: Task) -> None:
+            if ("tree" in changes) and (changes["tree"] is None) != (task.tree is None):
+                raise BadInput(
+                    "A task with a decision tree keeps one and a task without stays without;"
+                    " make a new task for that."
+                )
+            active = tuple(one for one in task.details if not one.retired)
+            checked = checked_spec(replace(task, details=active, **changes))
+            row = _as_row(checked)
+            self._tables["tasks"].update(task_id, {field: row[field] for field in changes})
+            if checked.answers_per_object != task.answers_per_object:
+                many_hands.rebuild(conn, task_id)
+
+        return self._change(name, by, change)
+
+    def add_class(self, name: str, detail: ClassDetail, by: str) -> Task:
+        """Offer one class more from now on."""
+
+        def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
+            if any(_same(one.name, detail.name) for one in task.details):
+                raise AlreadyExists(
+                    f"The task {name!r} has a class {detail.name[:80]!r} already, perhaps a"
+                    " retired one; bring that back or choose another name."
+                )
+            active = [one for one in task.details if not one.retired]
+            checked = checked_spec(
+                replace(
+                    task,
+                    classes=(*task.classes, detail.name),
+                    details=(*active, replace(detail, retired=False)),
+                    tree=None,
+                ),
+                most=_most(task),
+            )
+            position = self._value(
+                "SELECT max(position) + 1 FROM task_classes WHERE task_id = ?", (task_id,)
+            )
+            self._insert_class(task_id, checked.details[-1], position)
+
+        return self._change(name, by, change)
+
+    def change_class(self, name: str, class_name: str, by: str, **changes: Any) -> Task:
+        """Change a class's key, colour, guideline or examples; its name stands for good."""
+        for field in changes:
+            if field not in ("key", "colour", "guideline", "examples"):
+                raise BadInput(
+                    "Of a class key, colour, guideline and examples can be changed, but"
+                    f" {field[:40]!r} was given; retire the class and add another."
+                )
+
+        def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
+            self._find_class(task, class_name)
+            details = tuple(
+                replace(one, **changes) if one.name == class_name else one for one in task.details
+            )
+            active = tuple(one for one in details if not one.retired)
+            checked_spec(replace(task, details=active, tree=None), most=_most(task))
+            changed = next(one for one in details if one.name == class_name)
+            self._tables["task_classes"].update(
+                (task_id, class_name), _class_row(_checked_detail(changed))
+            )
+
+        return self._change(name, by, change)
+
+    def retire_class(self, name: str, class_name: str, by: str) -> Task:
+        """Offer the class no more; what was labelled so stays so. `BadInput` for the target,
+        for an end of the tree, and if fewer than two classes would be left."""
+
+        def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
+            self._find_class(task, class_name)
+            if class_name == task.target:
+                raise BadInput(
+                    f"{class_name!r} is the target of the task {name!r} and cannot be retired;"
+                    " choose another target first."
+                )
+            left = tuple(one for one in task.classes if one != class_name)
+            if task.tree is not None:
+                checked_tree(task.tree, left)
+            checked_classes(left, task.target, most=_most(task))
+            self._tables["task_classes"].update((task_id, class_name), {"retired": 1})
+
+        return self._change(name, by, change)
+
+    def restore_class(self, name: str, class_name: str, by: str) -> Task:
+        """Offer a retired class again."""
+
+        def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
+            found = self._find_class(task, class_name)
+            if found.retired:
+                active = tuple(one for one in task.details if not one.retired)
+                checked_spec(
+                    replace(
+                        task,
+                        classes=(*task.classes, class_name),
+                        details=(*active, replace(found, retired=False)),
+                        tree=None,
+                    ),
+                    most=_most(task),
+                )
+            self._tables["task_classes"].update((task_id, class_name), {"retired": 0})
+
+        return self._change(name, by, change)
+
+    def set_tags(self, name: str, tags: Sequence[str], by: str) -> Task:
+        """Offer these tags, in this order, and no others; those given before stay given."""
+        checked = _checked_tags(tags)
+
+        def change(conn: sqlite3.Connection, task_id: int, _task: Task) -> None:
+            conn.execute("UPDATE task_tags SET retired = 1 WHERE task_id = ?", (task_id,))
+            for position, tag in enumerate(checked):
+                self._insert_tag(task_id, tag, position)
+
+        return self._change(name, by, change)
+
+    def task_versions(self, name: str) -> list[TaskVersion]:
+        """Return every definition the task has had, oldest first."""
+        rows = self._rows(
+            "SELECT version, from_seq, changed_at, changed_by, document FROM task_versions"
+            " WHERE task_id = ? ORDER BY version",
+            (self._task_id(name),),
+        )
+        return [TaskVersion(*(*row[:-1], json.loads(row[-1]))) for row in rows]
 
     def tasks(self, survey: str | None = None) -> list[Task]:
         """Return all tasks, or those of one survey, oldest first."""
@@ -69,20 +232,83 @@ class Tasks(Connection):
         rows = self._rows(f"{_SELECT} WHERE id = ?", (self._task_id(name),))
         return self._as_task(rows[0])
 
-    def _as_task(self, row: tuple) -> Task:
-        task_id, name, survey, question, target, guideline, seed, created_at = row
+    def _change(
+        self, name: str, by: str, change: Callable[[sqlite3.Connection, int, Task], None]
+    ) -> Task:
+        checked_text(by, "Who changes a task", MAX_ID_LENGTH)
+        with self._write() as conn:
+            task = self.task(name)
+            task_id = self._task_id(name)
+            change(conn, task_id, task)
+            version = task.version + 1
+            conn.execute("UPDATE tasks SET version = ? WHERE id = ?", (version, task_id))
+            self._keep_version(conn, task_id, version, by)
+        return self.task(name)
+
+    def _keep_version(self, conn: sqlite3.Connection, task_id: int, version: int, by: str) -> None:
+        row = self._rows(f"{_SELECT} WHERE id = ?", (task_id,))[0]
+        last = self._value("SELECT max(seq) FROM events") or 0
+        conn.execute(
+            "INSERT INTO task_versions VALUES (?, ?, ?, ?, ?, ?)",
+            (task_id, version, last, utc_now(), by, json.dumps(document(self._as_task(row)))),
+        )
+
+    def _insert_class(self, task_id: int, detail: ClassDetail, position: int) -> None:
+        place = {"task_id": task_id, "name": detail.name, "position": position}
+        self._tables["task_classes"].insert(place | _class_row(detail))
+        self._tables["class_counts"].insert(
+            {"task_id": task_id, "class_name": detail.name, "n_objects": 0}
+        )
+
+    def _insert_tag(self, task_id: int, tag: str, position: int) -> None:
+        self._tables["task_tags"].upsert(
+            {"task_id": task_id, "name": tag, "position": position, "retired": 0},
+            pk=("task_id", "name"),
+        )
+
+    @staticmethod
+    def _find_class(task: Task, class_name: str) -> ClassDetail:
+        for one in task.details:
+            if one.name == class_name:
+                return one
+        names = ", ".join(one.name for one in task.details)
+        raise NotFound(
+            f"The task {task.name!r} has no class {str(class_name)[:80]!r}; it has {names}."
+        )
+
+    def _as_task(self, row: tuple[Any, ...]) -> Task:
+        task_id, *values = row
+        fields = dict(zip(_COLUMNS.split(", "), values, strict=True))
+        fields["blind"] = bool(fields["blind"])
+        fields["tree"] = None if fields["tree"] is None else json.loads(fields["tree"])
+        details = self._details(task_id)
         return Task(
-            name=name,
-            survey=survey,
-            question=question,
-            classes=self._classes(task_id),
-            target=target,
-            guideline=guideline,
-            seed=seed,
-            created_at=created_at,
+            classes=tuple(one.name for one in details if not one.retired),
+            details=details,
+            tags=tuple(
+                tag
+                for (tag,) in self._rows(
+                    "SELECT name FROM task_tags WHERE task_id = ? AND retired = 0"
+                    " ORDER BY position",
+                    (task_id,),
+                )
+            ),
+            **fields,
+        )
+
+    def _details(self, task_id: int) -> tuple[ClassDetail, ...]:
+        rows = self._rows(
+            "SELECT name, key, colour, guideline, examples, retired FROM task_classes"
+            " WHERE task_id = ? ORDER BY position",
+            (task_id,),
+        )
+        return tuple(
+            ClassDetail(name, key, colour, guideline, tuple(json.loads(examples)), bool(retired))
+            for name, key, colour, guideline, examples, retired in rows
         )
 
     def _classes(self, task_id: int) -> tuple[str, ...]:
+        """Names of all classes, retired ones too, in order."""
         sql = "SELECT name FROM task_classes WHERE task_id = ? ORDER BY position"
         return tuple(name for (name,) in self._rows(sql, (task_id,)))
 
@@ -97,3 +323,181 @@ class Tasks(Connection):
                 f"There is no task {str(name)[:80]!r}; {there}. Name one of them or create it."
             )
         return int(row[0][0])
+
+
+def document(task: Task) -> dict[str, Any]:
+    """The definition of a task as JSON: what a version keeps and an export carries."""
+    return {
+        "name": task.name,
+        "survey": task.survey,
+        "question": task.question,
+        "target": task.target,
+        "guideline": task.guideline,
+        "classes": [
+            {
+                "name": one.name,
+                "key": one.key,
+                "colour": one.colour,
+                "guideline": one.guideline,
+                "examples": list(one.examples),
+                "retired": one.retired,
+            }
+            for one in task.details
+        ],
+        "tags": list(task.tags),
+        "answers_per_object": task.answers_per_object,
+        "blind": task.blind,
+        "tree": task.tree,
+        "gold_rate": task.gold_rate,
+        "lease_seconds": task.lease_seconds,
+        "version": task.version,
+    }
+
+
+def checked_spec(spec: TaskSpec, most: int | None = None) -> TaskSpec:
+    """Return the task as it will be stored, with a detail for each class; or `BadInput`."""
+    if most is None:
+        most = MAX_LEAVES if spec.tree is not None else MAX_CLASSES
+    classes = checked_classes(spec.classes, spec.target, most=most)
+    given = {one.name.strip(): one for one in spec.details}
+    unknown = [name for name in given if name not in classes]
+    if unknown:
+        raise BadInput(
+            f"Details belong to a class of the task ({', '.join(classes)}), but"
+            f" {unknown[0][:80]!r} is none; correct its name."
+        )
+    details = tuple(
+        _checked_detail(replace(given.get(name, ClassDetail(name)), name=name)) for name in classes
+    )
+    _refuse_same_keys(details)
+    share = spec.gold_rate
+    if isinstance(share, bool) or not isinstance(share, int | float) or math.isnan(share):
+        share = -1.0
+    if not 0 <= share <= MAX_GOLD_RATE:
+        raise BadInput(
+            f"gold_rate is a share from 0 to {MAX_GOLD_RATE}, but is"
+            f" {str(spec.gold_rate)[:40]!r}; correct it."
+        )
+    return replace(
+        spec,
+        name=checked_name(spec.name, "task"),
+        survey=checked_name(spec.survey, "survey"),
+        question=checked_text(spec.question, "The question", MAX_QUESTION_LENGTH),
+        classes=classes,
+        target=spec.target.strip(),
+        guideline=checked_prose(spec.guideline, "The guideline", MAX_GUIDELINE_LENGTH),
+        seed=checked_whole(spec.seed, "seed", at_least=0),
+        details=details,
+        tags=_checked_tags(spec.tags),
+        answers_per_object=_within(
+            spec.answers_per_object, "answers_per_object", 1, MAX_ANSWERS_PER_OBJECT
+        ),
+        blind=bool(spec.blind),
+        tree=None if spec.tree is None else checked_tree(spec.tree, classes),
+        gold_rate=float(share),
+        lease_seconds=_within(spec.lease_seconds, "lease_seconds", *LEASE_SECONDS),
+    )
+
+
+def _within(value: int, what: str, least: int, most: int) -> int:
+    whole = checked_whole(value, what, at_least=least)
+    if whole > most:
+        raise BadInput(f"{what} may be {least} to {most}, but is {whole}; lower it.")
+    return whole
+
+
+def _checked_detail(detail: ClassDetail) -> ClassDetail:
+    key = str(detail.key).strip().lower()
+    usable = len(key) == 1 and key.isascii() and key.isalnum() and key not in ACT_KEYS
+    if key and not usable:
+        raise BadInput(
+            f"The key of {detail.name!r} must be a digit or a letter other than"
+            f" {', '.join(sorted(ACT_KEYS)).upper()}, which the label page uses, but is"
+            f" {str(detail.key)[:20]!r}; choose another."
+        )
+    colour = str(detail.colour).strip()
+    if colour and not _COLOUR.fullmatch(colour):
+        raise BadInput(
+            f"The colour of {detail.name!r} must be like #6db3f2, but is {colour[:20]!r};"
+            " correct it."
+        )
+    examples = tuple(checked_object_id(one) for one in detail.examples)
+    if len(examples) > MAX_EXAMPLES:
+        raise BadInput(
+            f"A class shows up to {MAX_EXAMPLES} examples, but {detail.name!r} has"
+            f" {len(examples)}; choose the best."
+        )
+    return replace(
+        detail,
+        key=key,
+        colour=colour.lower(),
+        guideline=checked_prose(detail.guideline, "The guideline", MAX_GUIDELINE_LENGTH),
+        examples=tuple(dict.fromkeys(examples)),
+    )
+
+
+def class_keys(details: Iterable[ClassDetail]) -> dict[str, str]:
+    """The key of each active class, in order: its own, or the digit of its place."""
+    active = [one for one in details if not one.retired]
+    taken = {one.key for one in active if one.key}
+    keys = {}
+    for place, one in enumerate(active, start=1):
+        digits = (str(digit) for digit in (place, *range(1, MAX_CLASSES + 1)) if digit < 10)
+        keys[one.name] = one.key or next((key for key in digits if key not in taken), "")
+        taken.add(keys[one.name])
+    return keys
+
+
+def _refuse_same_keys(details: Sequence[ClassDetail]) -> None:
+    owners: dict[str, str] = {}
+    for one in details:
+        if one.key and one.key in owners:
+            raise BadInput(
+                f"Each class has its own key, but {owners[one.key]!r} and {one.name!r} are both"
+                f" on {one.key!r}; give one of them another."
+            )
+        owners[one.key] = one.name
+
+
+def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(checked_text(str(tag).strip(), "A tag", 64) for tag in tags)
+    if len(names) > MAX_TAGS or len({name.casefold() for name in names}) < len(names):
+        raise BadInput(
+            f"A task has up to {MAX_TAGS} tags that all differ, but got"
+            f" {', '.join(names)[:200]}; leave out what is double."
+        )
+    return names
+
+
+def _most(task: Task) -> int:
+    return MAX_LEAVES if task.tree is not None else MAX_CLASSES
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip().casefold() == str(other).strip().casefold()
+
+
+def _as_row(spec: TaskSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "survey": spec.survey,
+        "question": spec.question,
+        "target": spec.target,
+        "guideline": spec.guideline,
+        "seed": spec.seed,
+        "answers_per_object": spec.answers_per_object,
+        "blind": int(spec.blind),
+        "tree": None if spec.tree is None else json.dumps(spec.tree),
+        "gold_rate": spec.gold_rate,
+        "lease_seconds": spec.lease_seconds,
+    }
+
+
+def _class_row(detail: ClassDetail) -> dict[str, Any]:
+    return {
+        "key": detail.key,
+        "colour": detail.colour,
+        "guideline": detail.guideline,
+        "examples": json.dumps(list(detail.examples)),
+        "retired": int(detail.retired),
+    }

@@ -44,6 +44,7 @@ def test_a_label_is_kept_with_all_it_came_with(db: LabelsDB, make: Make, path: P
         kept = asdict(stored)
         assert kept.pop("seq") == ack.seq == again.last_seq("duals")
         assert kept.pop("recorded_at").endswith("+00:00")
+        assert kept.pop("late") is False
         assert kept == asdict(event)
         assert stored.action is Action.LABEL
         label = again.current_labels("duals")["obj-1"]
@@ -273,7 +274,7 @@ def test_clocks_that_run_backwards_are_kept(db: LabelsDB, make: Make) -> None:
 
 
 def test_events_are_read_from_anywhere(db: LabelsDB, make: Make, monkeypatch: Any) -> None:
-    monkeypatch.setattr("labels_db.events._PAGE", 3)
+    monkeypatch.setattr("labels_db.readings._PAGE", 3)
     sent = [make(f"obj-{number}", "dual") for number in range(8)]
     seqs = [db.record(event).seq for event in sent]
     assert [event.seq for event in db.events("duals")] == seqs

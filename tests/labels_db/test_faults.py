@@ -224,7 +224,7 @@ def test_counts_that_went_wrong_are_found(db: LabelsDB, make: Make) -> None:
     db.check(thorough=True)
     db.tables.execute("UPDATE class_counts SET n_objects = 5 WHERE class_name = 'star'")
     db.check()
-    with pytest.raises(Damaged, match="counts of 1 classes"):
+    with pytest.raises(Damaged, match="1 labels or counts of the task 'duals'"):
         db.check(thorough=True)
 
 
@@ -264,7 +264,7 @@ def test_opening_keeps_the_settings_that_durability_needs(db: LabelsDB, path: Pa
     ):
         assert db.tables.execute(f"PRAGMA {pragma}").fetchone()[0] == value
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-        db.tables.execute("INSERT INTO task_classes VALUES (99, 'x', 0)")
+        db.tables.execute("INSERT INTO class_counts VALUES (99, 'x', 0)")
     for (sql,) in db.tables.execute("SELECT sql FROM sqlite_master WHERE type = 'table'"):
         assert sql.rstrip("; \n").endswith("STRICT"), sql
     db.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import AlreadyExists, BadInput, NotFound
-from labels_db import LabelsDB, TaskSpec
+from labels_db import ClassDetail, LabelsDB, TaskSpec
 
 
 def test_a_task_comes_back_as_it_was_given(db: LabelsDB, path: Path, spec: TaskSpec) -> None:
@@ -22,7 +22,8 @@ def test_a_task_comes_back_as_it_was_given(db: LabelsDB, path: Path, spec: TaskS
     )
     made = db.create_task(other)
     assert made == db.task("lenses")
-    assert {name: getattr(made, name) for name in vars(other)} == vars(other)
+    given = vars(other) | {"details": tuple(map(ClassDetail, other.classes))}
+    assert {name: getattr(made, name) for name in given} == given
     assert made.created_at
     with LabelsDB(path) as again:
         assert [task.name for task in again.tasks()] == ["duals", "lenses"]

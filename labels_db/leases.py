@@ -1,0 +1,308 @@
+"""Leases: an object handed to one annotator for a while, so that two do not do the same work.
+
+A lease runs out after the task's `lease_seconds` without a sign of life. It goes with the answer,
+or is given back. With several answers wanted an object goes to as many different annotators.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.vocabulary import GOLD_SAMPLER, MAX_ID_LENGTH
+from labels_db.checks import checked_text, checked_whole
+from labels_db.records import Handout, HandoutState, LeasedItem
+from labels_db.tasks import Tasks
+
+REMEMBERED_S = 30 * 24 * 3600
+"""How long a lease that ran out is remembered, so that an answer under it is known as late."""
+
+MAX_HANDOUT = 200
+SECOND_LOOKS = 2000
+"""Of the objects that want more answers, how many of the newest are looked through for one
+annotator: it bounds the time of a hand-out, whatever the size of the task."""
+
+# What every object that is handed out must pass: this annotator has not answered or skipped it,
+# holds no lease on it, and fewer others have it in hand or answered it than answers are wanted.
+_FREE = (
+    " NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.task_id = :task"
+    "  AND a.object_id = {id} AND a.annotator = :who)"
+    " AND coalesce(s.how <> 'adjudicated', 1)"
+)
+_IN_HAND = (
+    "(SELECT count(*) FROM leases AS l WHERE l.task_id = :task AND l.object_id = {id}"
+    " AND l.expires_at > :now AND l.annotator <> :who AND NOT EXISTS (SELECT 1 FROM answers AS a"
+    "  WHERE a.task_id = l.task_id AND a.object_id = l.object_id AND a.annotator = l.annotator"
+    "  AND a.action <> 'skip'))"
+)
+_QUEUED = (
+    "SELECT q.object_id, q.sampler, q.score, q.probability, q.model_version,"
+    f" coalesce(s.n_answers, 0) AS n_answers, {_IN_HAND.format(id='q.object_id')} AS in_hand"
+    " FROM queue AS q LEFT JOIN object_states AS s"
+    "  ON s.task_id = q.task_id AND s.object_id = q.object_id"
+    f" WHERE q.task_id = :task AND {_FREE.format(id='q.object_id')} ORDER BY q.rank"
+)
+_BEGUN = (
+    "SELECT s.object_id, e.sampler, e.score, e.probability, e.model_version, s.n_answers,"
+    f" {_IN_HAND.format(id='s.object_id')} AS in_hand"
+    " FROM (SELECT * FROM object_states INDEXED BY idx_object_states_open"
+    "  WHERE task_id = :task AND is_open = 1 ORDER BY last_seq DESC"
+    f"  LIMIT {SECOND_LOOKS}) AS s"
+    " LEFT JOIN events AS e ON e.seq = (SELECT min(f.seq) FROM events AS f"
+    "  WHERE f.task_id = :task AND f.object_id = s.object_id AND f.sampler IS NOT NULL)"
+    f" WHERE {_FREE.format(id='s.object_id')} ORDER BY s.last_seq DESC"
+)
+_GOLD = (
+    "SELECT s.object_id FROM object_states AS s INDEXED BY idx_object_states_gold"
+    " WHERE s.task_id = :task AND s.is_gold = 1 AND NOT EXISTS (SELECT 1 FROM answers AS a"
+    "  WHERE a.task_id = :task AND a.object_id = s.object_id AND a.annotator = :who)"
+    " AND NOT EXISTS (SELECT 1 FROM leases AS l WHERE l.task_id = :task"
+    "  AND l.object_id = s.object_id AND l.annotator = :who)"
+    " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.seq = s.label_seq AND e.annotator = :who)"
+    " ORDER BY random() LIMIT 1"
+)
+_OWN = (
+    "SELECT lease, object_id, sampler, score, probability, model_version FROM leases"
+    " WHERE task_id = :task AND annotator = :who AND expires_at > :now ORDER BY place"
+)
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """A task's settings that a hand-out follows."""
+
+    task_id: int
+    wanted: int
+    seconds: float
+    gold_rate: float
+
+
+class Leases(Tasks):
+    """The part of `LabelsDB` that hands objects out."""
+
+    def lease_next(
+        self,
+        task: str,
+        annotator: str,
+        n: int,
+        *,
+        exclude: Collection[str] = (),
+        give_back: Iterable[str] = (),
+        chance: random.Random | None = None,
+    ) -> Handout:
+        """Hand the annotator up to `n` objects: those in their hands already, then objects
+        that others have begun and that want more answers, then the queue by rank.
+
+        In one transaction, so that no object goes to more annotators than it should.
+
+        Parameters
+        ----------
+        exclude
+            object_ids that are not wanted now; leases on them stay.
+        give_back
+            Leases of this annotator that end first.
+        chance
+            Decides where gold objects are slipped in (their share is the task's `gold_rate`);
+            None draws from the system, which no annotator can foresee.
+        """
+        who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
+        wanted = min(checked_whole(n, "n", at_least=1), MAX_HANDOUT)
+        chance = chance or random.SystemRandom()
+        with self._write() as conn:
+            terms = self._terms(task)
+            now = time.time()
+            given = {"task": terms.task_id, "who": who, "now": now}
+            self._give_back(conn, given, give_back)
+            out = set(exclude)
+            ends = now + terms.seconds
+            items = [
+                LeasedItem(*(*row, terms.seconds))
+                for row in conn.execute(_OWN, given)
+                if row[1] not in out
+            ][:wanted]
+            self._extend(conn, given, [item.lease for item in items], ends)
+            fresh, blocked = self._choose(conn, given, terms, out, items, wanted, chance)
+            items += self._lease(conn, given, fresh, ends, terms.seconds)
+            if items:
+                return Handout(tuple(items), HandoutState.READY)
+            return self._nothing(conn, given, blocked, bool(out))
+
+    def renew_leases(self, task: str, annotator: str, leases: Iterable[str]) -> list[str]:
+        """Give the annotator's leases their full time again; return those that still hold.
+
+        One that ran out is renewed too, unless its object went to somebody else or was
+        answered meanwhile.
+        """
+        with self._write() as conn:
+            terms = self._terms(task)
+            now = time.time()
+            given = {"task": terms.task_id, "who": annotator, "now": now}
+            held = []
+            for lease in _distinct(leases):
+                row = conn.execute(
+                    "SELECT object_id, expires_at FROM leases WHERE lease = ? AND task_id = ?"
+                    " AND annotator = ?",
+                    (lease, terms.task_id, annotator),
+                ).fetchone()
+                if row and (row[1] > now or self._is_free(conn, given, terms, row[0])):
+                    held.append(lease)
+            self._extend(conn, given, held, now + terms.seconds)
+            return held
+
+    def release_leases(self, task: str, annotator: str, leases: Iterable[str]) -> int:
+        """End leases of this annotator, so that others may have their objects; return how many."""
+        with self._write() as conn:
+            given = {"task": self._terms(task).task_id, "who": annotator}
+            return self._give_back(conn, given, leases)
+
+    def n_leased(self, task: str) -> dict[str, int]:
+        """Return how many objects each annotator has in hand now."""
+        return dict(
+            self._rows(
+                "SELECT annotator, count(*) FROM leases WHERE task_id = ? AND expires_at > ?"
+                " GROUP BY annotator ORDER BY annotator",
+                (self._task_id(task), time.time()),
+            )
+        )
+
+    def _terms(self, task: str) -> _Terms:
+        sql = "SELECT id, answers_per_object, lease_seconds, gold_rate FROM tasks WHERE id = ?"
+        return _Terms(*self._rows(sql, (self._task_id(task),))[0])
+
+    @staticmethod
+    def _give_back(conn: sqlite3.Connection, given: dict[str, Any], leases: Iterable[str]) -> int:
+        return sum(
+            conn.execute(
+                "DELETE FROM leases WHERE lease = ? AND task_id = ? AND annotator = ?",
+                (lease, given["task"], given["who"]),
+            ).rowcount
+            for lease in _distinct(leases)
+        )
+
+    @staticmethod
+    def _extend(
+        conn: sqlite3.Connection, given: dict[str, Any], leases: Sequence[str], ends: float
+    ) -> None:
+        conn.executemany(
+            "UPDATE leases SET expires_at = ? WHERE lease = ? AND annotator = ?",
+            [(ends, lease, given["who"]) for lease in leases],
+        )
+
+    @staticmethod
+    def _is_free(
+        conn: sqlite3.Connection, given: dict[str, Any], terms: _Terms, object_id: str
+    ) -> bool:
+        found = conn.execute(
+            f"SELECT coalesce(s.n_answers, 0) + {_IN_HAND.format(id=':object')}"
+            " FROM (SELECT 1) LEFT JOIN object_states AS s"
+            f" ON s.task_id = :task AND s.object_id = :object WHERE {_FREE.format(id=':object')}",
+            given | {"object": object_id},
+        ).fetchone()
+        return found is not None and found[0] < terms.wanted
+
+    def _choose(
+        self,
+        conn: sqlite3.Connection,
+        given: dict[str, Any],
+        terms: _Terms,
+        out: set[str],
+        items: Sequence[LeasedItem],
+        wanted: int,
+        chance: random.Random,
+    ) -> tuple[list[tuple[Any, ...]], bool]:
+        """The objects to be leased, as (object_id, sampler, score, probability, model_version),
+        and whether others hold some that would have fitted."""
+        chosen: list[tuple[Any, ...]] = []
+        taken = {item.object_id for item in items} | out
+        blocked = False
+        for sql in (_BEGUN, _QUEUED):
+            if len(items) + len(chosen) >= wanted:
+                break
+            rows = conn.execute(sql, given)
+            for row in rows:
+                if row[0] in taken:
+                    continue
+                if row[5] + row[6] >= terms.wanted:
+                    blocked = blocked or row[5] < terms.wanted
+                    continue
+                if len(items) + len(chosen) < wanted and chance.random() < terms.gold_rate:
+                    self._slip_in(conn, given, chosen, taken)
+                if len(items) + len(chosen) >= wanted:
+                    break
+                taken.add(row[0])
+                chosen.append((row[0], row[1] or "", *row[2:5]))
+            rows.close()
+        return chosen, blocked
+
+    @staticmethod
+    def _slip_in(
+        conn: sqlite3.Connection,
+        given: dict[str, Any],
+        chosen: list[tuple[Any, ...]],
+        taken: set[str],
+    ) -> None:
+        found = conn.execute(_GOLD, given).fetchone()
+        if found and found[0] not in taken:
+            taken.add(found[0])
+            chosen.append((found[0], GOLD_SAMPLER, None, None, None))
+
+    @staticmethod
+    def _lease(
+        conn: sqlite3.Connection,
+        given: dict[str, Any],
+        chosen: Sequence[tuple[Any, ...]],
+        ends: float,
+        seconds: float,
+    ) -> list[LeasedItem]:
+        first = conn.execute(
+            "SELECT coalesce(max(place), 0) + 1 FROM leases WHERE task_id = :task"
+            " AND annotator = :who",
+            given,
+        ).fetchone()[0]
+        items = [LeasedItem(*(str(uuid.uuid4()), *row, seconds)) for row in chosen]
+        # OR REPLACE: a lease of the same annotator that ran out makes room for the new one.
+        conn.executemany(
+            "INSERT OR REPLACE INTO leases (lease, task_id, object_id, annotator, place,"
+            " leased_at, expires_at, sampler, score, probability, model_version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(item.lease, given["task"], item.object_id, given["who"], first + place),
+                    *(given["now"], ends, item.sampler, item.score, item.probability),
+                    item.model_version,
+                )
+                for place, item in enumerate(items)
+            ],
+        )
+        return items
+
+    @staticmethod
+    def _nothing(
+        conn: sqlite3.Connection, given: dict[str, Any], blocked: bool, excluding: bool
+    ) -> Handout:
+        if blocked:
+            until = conn.execute(
+                "SELECT min(expires_at) FROM leases WHERE task_id = :task AND annotator <> :who"
+                " AND expires_at > :now",
+                given,
+            ).fetchone()[0]
+            wait = None if until is None else max(0.0, until - given["now"])
+            return Handout((), HandoutState.LEASED, wait)
+        sql = "SELECT 1 FROM queue WHERE task_id = :task LIMIT 1"
+        if conn.execute(sql, given).fetchone() is None and not excluding:
+            return Handout((), HandoutState.NO_QUEUE)
+        return Handout((), HandoutState.NOTHING_LEFT)
+
+
+def forget_old_leases(conn: sqlite3.Connection) -> None:
+    """Delete what ran out long ago; the caller holds the write transaction."""
+    conn.execute("DELETE FROM leases WHERE expires_at < ?", (time.time() - REMEMBERED_S,))
+
+
+def _distinct(leases: Iterable[str]) -> list[str]:
+    return [one for one in dict.fromkeys(leases) if isinstance(one, str) and one.isprintable()]
