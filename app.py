@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import getpass
+import ipaddress
 import logging
 import logging.handlers
 import os
@@ -26,7 +27,10 @@ from core.workspace import Workspace, hold_workspace, open_workspace, storage_er
 if TYPE_CHECKING:
     import streamlit as st
 
+    from pages._server.oidc import OpenID
+
 SCRIPT = Path(__file__).parent / "pages" / "_shared" / "shell.py"
+AUTH_FILE = Path(__file__).parent / ".streamlit" / "secrets.toml"
 SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 
 BASE_THEME = {"baseRadius": "8px", "baseFontSize": 15}
@@ -86,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         "--base-path", default="", help="path prefix behind a proxy, like /skysift"
     )
     parser.add_argument(
+        "--auth",
+        metavar="FILE",
+        help="sign people in through OpenID Connect as its section [auth] says; see"
+        " docs/group.md (default: .streamlit/secrets.toml beside app.py, if it is there)",
+    )
+    parser.add_argument(
         "--theme", choices=("dark", "light", "auto"), default="dark", help="auto: as the browser"
     )
     parser.add_argument(
@@ -100,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> None:
     base_path = _checked_base_path(options.base_path)
     annotator = _annotator()
+    openid = _openid(options.auth, options.port, base_path)
     _refuse_port_in_use(options.address, options.port)  # before anything is made
     workspace = open_workspace(options.workspace)
     url = f"http://{_shown_host(options.address)}:{options.port}{base_path}/"
@@ -116,6 +127,15 @@ def _serve(options: argparse.Namespace) -> None:
         with LabelsDB(workspace.labels) as database:  # refuses a damaged or newer file now
             database.check()
             database.clean_orphans()
+            # From now on nobody can be invited under this name.
+            annotator = database.ensure_owner(annotator).name
+        if not _is_loopback(options.address):
+            print(
+                f"skysift: Others can reach this server at {options.address}, and the connection"
+                " is not encrypted unless they come through a proxy with HTTPS; see"
+                " docs/group.md.",
+                file=sys.stderr,
+            )
         if options.demo:
             _make_demo(workspace, options.demo)
         _log_to(workspace)
@@ -126,12 +146,13 @@ def _serve(options: argparse.Namespace) -> None:
             token,
             options.port,
             base_path,
+            openid,
             start_processes=not options.no_workers,
         )
         opened = f"{url}?token={quote(token)}"
         app.state["announce"] = lambda: _announce(opened, open_browser=not options.no_browser)
         try:
-            app.run(config=_streamlit_config(options, base_path))
+            app.run(config=_streamlit_config(options, base_path, openid))
         finally:
             services.close()
 
@@ -163,6 +184,7 @@ def _compose(
     token: str,
     port: int,
     base_path: str,
+    openid: OpenID | None = None,
     *,
     start_processes: bool = True,
 ) -> tuple[st.App, Any]:
@@ -170,14 +192,23 @@ def _compose(
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from pages._server.identity import Identity, IdentityMiddleware
+    from core.vocabulary import Role
+    from pages._server.identity import (
+        OWNER,
+        Identity,
+        IdentityMiddleware,
+        Resolver,
+        install_resolver,
+    )
     from pages._server.routes import make_routes
     from pages._server.services import Services, install
     from pages._shared.faults import on_script_error
 
-    owner = Identity("owner", annotator)
+    owner = Identity(OWNER, annotator, Role.OWNER)
     services = Services(workspace, owner, base_path=base_path, start_processes=start_processes)
     install(services)
+    resolver = Resolver(token=token, identity=owner, port=port, people=services.db, openid=openid)
+    install_resolver(resolver)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
@@ -188,18 +219,16 @@ def _compose(
     app = st.App(
         SCRIPT,
         routes=make_routes(services),
-        middleware=[
-            Middleware(
-                IdentityMiddleware, token=token, identity=owner, port=port, base_path=base_path
-            )
-        ],
+        middleware=[Middleware(IdentityMiddleware, resolver=resolver, base_path=base_path)],
         lifespan=lifespan,
         on_script_error=on_script_error,
     )
     return app, services
 
 
-def _streamlit_config(options: argparse.Namespace, base_path: str) -> dict[str, Any]:
+def _streamlit_config(
+    options: argparse.Namespace, base_path: str, openid: OpenID | None = None
+) -> dict[str, Any]:
     theme: dict[str, Any] = dict(BASE_THEME)
     if options.theme == "auto":
         theme |= {f"dark.{name}": value for name, value in DARK.items()}
@@ -216,6 +245,8 @@ def _streamlit_config(options: argparse.Namespace, base_path: str) -> dict[str, 
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "logger.hideWelcomeMessage": True,
+        # None but ours: another app's in the home folder would sign its users in here.
+        "secrets.files": [str(openid.file)] if openid else [],
         **{f"theme.{name}": value for name, value in theme.items()},
     }
 
@@ -252,6 +283,26 @@ def _annotator() -> str:
             " another name."
         )
     return name
+
+
+def _openid(file: str | None, port: int, base_path: str) -> OpenID | None:
+    """How people sign in besides by links; None where that is not set up."""
+    if file is None and not AUTH_FILE.exists():
+        return None
+    from pages._server.oidc import read_openid
+
+    path = Path(file).expanduser().absolute() if file else AUTH_FILE
+    # The cookies hold what the provider told: with a long list of groups they pass the 8 kB at
+    # which a WebSocket is refused, and the page would stay empty. Read when Streamlit loads.
+    os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
+    return read_openid(path, port=port, base_path=base_path)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _refuse_port_in_use(address: str, port: int) -> None:

@@ -95,3 +95,28 @@ class PretrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class CareConfig:
+    """How often the label database is backed up by itself, and how many copies stay.
+
+    Attributes
+    ----------
+    keep
+        Automatic backups kept; those made for another reason stay beside them.
+    every_hours
+        Hours after which the server looks whether the labels changed, and backs them up.
+    """
+
+    keep: int = 7
+    every_hours: float = 6.0
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.keep <= 10_000, "keep", "1 to 10,000", self.keep)
+        _require(
+            0 < self.every_hours <= 8760, "every_hours", "above 0, up to 8760", self.every_hours
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

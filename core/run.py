@@ -181,10 +181,92 @@ def _task(a: argparse.Namespace) -> str:
     return f"The task {a.name} is ready; {NEXT_STEP.format(workspace=a.workspace)}."
 
 
+def _export(a: argparse.Namespace) -> str:
+    from core.exchange import SUFFIXES, Format
+    from core.run_labels import export_table
+    from labels_db import LabelsDB
+
+    workspace = open_workspace(a.workspace, create=False)
+    out = Path(a.out or f"{a.task}-{a.table}{SUFFIXES[Format(a.format)]}").expanduser()
+    with LabelsDB(workspace.labels) as db:
+        n = export_table(db, a.task, a.table, a.format, out, overwrite=a.overwrite)
+    return f"{n:,} {a.table} of the task {a.task} are in {out}."
+
+
+def _import_labels(a: argparse.Namespace) -> str:
+    from core.run_labels import import_labels
+    from core.survey import Survey
+    from labels_db import LabelsDB
+
+    rename = {}
+    for pair in a.rename:
+        old, equals, new = pair.partition("=")
+        if not equals:
+            raise BadInput(f"--rename is FILE_CLASS=TASK_CLASS, but is {pair!r}; correct it.")
+        rename[old] = new
+    workspace = open_workspace(a.workspace, create=False)
+    with LabelsDB(workspace.labels) as db:
+        survey = Survey.open(workspace, db.task(a.task).survey)
+        done = import_labels(
+            db,
+            survey,
+            a.task,
+            Path(a.file).expanduser(),
+            by=a.by,
+            rename=rename,
+            id_field=a.id_field,
+            zooniverse_task=a.zooniverse_task,
+            label_studio_control=a.label_studio_control,
+        )
+    return done.sentence
+
+
+def _agreement(a: argparse.Namespace) -> str:
+    from core.run_labels import agreement_lines
+    from labels_db import LabelsDB
+
+    workspace = open_workspace(a.workspace, create=False)
+    with LabelsDB(workspace.labels) as db:
+        return "\n".join(agreement_lines(db, a.task))
+
+
+def _person(a: argparse.Namespace) -> str:
+    from core.run_people import act_on_person
+
+    return act_on_person(open_workspace(a.workspace, create=False), a)
+
+
+def _backup(a: argparse.Namespace) -> str:
+    from core.run_care import run_backup
+
+    workspace = open_workspace(a.workspace, create=False)
+    return run_backup(workspace, Path(a.to) if a.to else None)
+
+
+def _backups(a: argparse.Namespace) -> str:
+    from core.run_care import run_backups
+
+    return run_backups(open_workspace(a.workspace, create=False))
+
+
+def _restore(a: argparse.Namespace) -> str:
+    from core.run_care import run_restore
+
+    return run_restore(open_workspace(a.workspace, create=False), Path(a.file))
+
+
+def _check(a: argparse.Namespace) -> str:
+    from core.run_care import run_check
+
+    return run_check(open_workspace(a.workspace, create=False), thorough=a.thorough)
+
+
 def _worker(a: argparse.Namespace) -> str:
+    from core.run_care import warn_of_network
     from core.run_worker import serve, work
 
     workspace = open_workspace(a.workspace, create=False)
+    warn_of_network(workspace)
     if a.once:
         work(workspace, a.task, until_ranked=True)
     else:
@@ -281,6 +363,46 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--question", default="Which class is this object?")
     sub.add_argument("--guideline", default="")
     sub.add_argument("--seed", type=int, default=0)
+
+    sub = job("export", _export, "write a task's label events or current labels as a table")
+    sub.add_argument("task")
+    sub.add_argument("--table", choices=("events", "labels"), default="labels")
+    sub.add_argument(
+        "--format", choices=("csv", "parquet", "votable", "fits", "jsonl"), default="csv"
+    )
+    sub.add_argument("--out", default=None, help="the file (default: TASK-TABLE in this folder)")
+    sub.add_argument("--overwrite", action="store_true")
+
+    sub = job("import-labels", _import_labels, "take the labels of a file into a task")
+    sub.add_argument("task")
+    sub.add_argument(
+        "file", help="a table written by export, a CSV, or an export of Label Studio or Zooniverse"
+    )
+    sub.add_argument("--by", default="owner", help="annotator of rows that name none")
+    sub.add_argument("--rename", action="append", default=[], metavar="FILE_CLASS=TASK_CLASS")
+    sub.add_argument("--id-field", default=None, help="field that names the object")
+    sub.add_argument("--zooniverse-task", default=None, help="task of the workflow, such as T0")
+    sub.add_argument("--label-studio-control", default=None, help="control that asks the class")
+
+    sub = job("agreement", _agreement, "how far the annotators of a task agree")
+    sub.add_argument("task")
+
+    sub = job("person", _person, "who may sign in: add, invite, disable, list")
+    sub.add_argument("act", choices=("list", "add", "invite", "role", "disable", "enable"))
+    sub.add_argument("name", nargs="?", default=None)
+    sub.add_argument("--role", choices=("owner", "annotator", "viewer"), default="annotator")
+    sub.add_argument("--email", default=None, help="signs in through OpenID Connect")
+    sub.add_argument("--by", default="owner", help="who does it, for the log")
+
+    sub = job("backup", _backup, "copy the label database while people label")
+    sub.add_argument(
+        "--to", metavar="FILE", help="a new file (default: in the workspace's folder backups)"
+    )
+    job("backups", _backups, "list the backups in the workspace and whether each is sound")
+    sub = job("restore", _restore, "bring a backup back; the present labels are kept as a backup")
+    sub.add_argument("file", help="a path, or the name of a file in the folder backups")
+    sub = job("check", _check, "check the label database and its backups")
+    sub.add_argument("--thorough", action="store_true", help="also hold labels against events")
 
     sub = job("worker", _worker, "keep a task's queue ranked (the app starts it by itself)")
     sub.add_argument("task")

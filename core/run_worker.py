@@ -102,12 +102,15 @@ class _Worker:
         version = self.db.data_version()
         if version != self.version:
             self.version = version
+            changed = self.db.task(self.task.name).version != self.task.version
+            if changed and not self._load_engine():
+                return False
             seq = self.db.last_seq(self.task.name)
             if seq != self.seen_seq:
                 self.seen_seq, self.last_change = seq, now
         new = 0
         if self.seen_seq != self.ranked_seq:  # numbers run over all tasks: count this one's
-            new = sum(1 for _ in self.db.events(self.task.name, after_seq=self.ranked_seq))
+            new = self.db.n_events(self.task.name, after_seq=self.ranked_seq)
         paused = now - self.last_change > QUIET_S
         enough = new >= self.engine.config.retrain_every or (new > 0 and paused)
         if self.ranked_seq < 0 or enough:
@@ -128,17 +131,22 @@ class _Worker:
                 raise
             self.tell(0.0, str(error))
             return False
-        if embedding.run_id == self.embedding_run:
+        task = self.db.task(self.task.name)
+        same = (task.every_class, task.target) == (self.task.every_class, self.task.target)
+        self.task = task
+        if embedding.run_id == self.embedding_run and same:
             return True
-        config = LoopConfig(seed=self.task.seed)
+        config = LoopConfig(seed=task.seed)
+        # Of retired classes too: what was labelled so still says what the target is not.
         self.engine = Engine(
-            embedding.values, embedding.mask, self.task.classes, self.task.target, config
+            embedding.values, embedding.mask, task.every_class, task.target, config
         )
         self.embedding_run = embedding.run_id
         self.seen_seq = self.db.last_seq(self.task.name)
         latest = self.db.latest_model(self.task.name)
         fresh = (
-            latest is not None
+            same
+            and latest is not None
             and latest.encoder_run == embedding.run_id
             and latest.label_seq == self.seen_seq
         )
@@ -150,10 +158,10 @@ class _Worker:
         began = time.monotonic()
         seq = self.db.last_seq(self.task.name)
         labels = {
-            self.survey.row(object_id): label.class_name
-            for object_id, label in self.db.current_labels(self.task.name).items()
+            self.survey.row(object_id): class_name
+            for object_id, class_name in self.db.current_classes(self.task.name).items()
         }
-        skipped = [self.survey.row(object_id) for object_id in self.db.skipped(self.task.name)]
+        skipped = [self.survey.row(object_id) for object_id in self.db.unlabelled(self.task.name)]
         ranking = self.engine.rerank(labels, skipped)
         items = [
             QueueItem(

@@ -15,6 +15,7 @@ import sqlite_utils
 from core.errors import BadInput, TooNew
 from labels_db import schema
 from labels_db.faults import damaged, database_errors
+from labels_db.retention import backup_before_migration
 from labels_db.standing import wrong_states
 
 BUSY_TIMEOUT_MS = 10_000
@@ -202,8 +203,12 @@ class Connection:
             return
 
     def _migrate(self) -> None:
+        saved = False
         for migration in schema.MIGRATIONS:
             with self._write():
                 # Another process may have been first while this one waited for the lock.
                 if self._refuse_foreign() < migration.version:
+                    if not saved:  # under the write lock: of several openers one makes it
+                        backup_before_migration(self.path, schema.MIGRATIONS[-1].version)
+                        saved = True
                     schema.migrate_one(self._tables, migration)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from core.errors import BadInput, NotFound
-from core.vocabulary import Action, Settled
-from labels_db.checks import checked_event, checked_time, checked_uuid
+from core.vocabulary import MAX_ID_LENGTH, Action, Settled
+from labels_db import clock
+from labels_db.checks import checked_event, checked_text, checked_time, checked_uuid
 from labels_db.readings import Readings
 from labels_db.records import Ack, Event, NewEvent
 from labels_db.rows import BY_EVENT_ID, GIVEN, INSERT, STORED, as_event, as_values
@@ -20,6 +20,13 @@ from labels_db.trees import checked_path
 
 ANSWERS = (Action.LABEL, Action.UNSURE, Action.SKIP)
 """What ends a look at an object: it takes the lease with it."""
+
+_BY_SERVER = (
+    *("sampler", "score", "probability", "model_version"),
+    *("survey_version", "prediction_visible"),
+)
+"""What the server adds to an event under a lease: it may have changed when a client that never
+heard an answer sends the event again."""
 
 # The name of the index is spelled out where SQLite, without statistics, would choose by chance
 # between two that fit.
@@ -77,6 +84,8 @@ class Events(Readings):
             undone = None
             if checked.action is Action.UNDO:
                 undone = self._check_undo(conn, checked, task.id)
+            if checked.redoes is not None:
+                self._check_redo(conn, checked, task.id)
             self._check_content(task, checked)
             late = False
             if checked.lease is not None:
@@ -92,6 +101,7 @@ class Events(Readings):
         is nothing left to undo.
         """
         own_id = checked_uuid(event_id, "event_id")
+        checked_text(annotator, "annotator", MAX_ID_LENGTH)
         checked_time(answered_at, "answered_at")
         with self._write() as conn:
             row = self._task_row(conn, task)
@@ -130,6 +140,7 @@ class Events(Readings):
         to redo.
         """
         own_id = checked_uuid(event_id, "event_id")
+        checked_text(annotator, "annotator", MAX_ID_LENGTH)
         checked_time(answered_at, "answered_at")
         with self._write() as conn:
             row = self._task_row(conn, task)
@@ -151,6 +162,7 @@ class Events(Readings):
                     "event_id": own_id,
                     "redoes": undo_id,
                     "lease": None,
+                    "source": None,
                     "answered_at": answered_at or undone.answered_at,
                 }
             )
@@ -246,11 +258,9 @@ class Events(Readings):
                 " send the lease that came with the object."
             )
         event = _shown_as(event, lease[4:])
-        late = lease[3] <= time.time()
+        late = lease[3] <= clock.now()
         if late and renew:
             late = not self._has_room(conn, task, event.object_id, event.annotator)
-        if ends:
-            conn.execute("DELETE FROM leases WHERE lease = ?", (event.lease,))
         return event, late and ends
 
     @staticmethod
@@ -281,7 +291,7 @@ class Events(Readings):
             " AND object_id = :object AND action <> 'skip' UNION SELECT annotator FROM leases"
             " WHERE task_id = :task AND object_id = :object AND expires_at > :now)"
             " WHERE annotator <> :annotator",
-            {"task": task.id, "object": object_id, "now": time.time(), "annotator": annotator},
+            {"task": task.id, "object": object_id, "now": clock.now(), "annotator": annotator},
         ).fetchone()[0]
         return bool(others < task.answers_per_object)
 
@@ -305,6 +315,11 @@ class Events(Readings):
                 f"The classes of the task {event.task!r} are {', '.join(classes)}, but the label"
                 f" is {event.class_name[:80]!r}; use one of them."
             ) from None
+        if event.action in ANSWERS:
+            conn.execute(
+                "DELETE FROM leases WHERE task_id = ? AND object_id = ? AND annotator = ?",
+                (task.id, event.object_id, event.annotator),
+            )
         happened = Happened(
             event.object_id, event.annotator, event.action, event.class_name, seq, late
         )
@@ -343,8 +358,7 @@ class Events(Readings):
         kept = list(before[1 : 1 + len(GIVEN)])
         given = as_values(event)
         if event.lease is not None:
-            # Why it was shown was filled in from the lease.
-            for name in ("sampler", "score", "probability", "model_version"):
+            for name in _BY_SERVER:
                 given[GIVEN.index(name)] = kept[GIVEN.index(name)]
         if before[0] != task_id or kept != given:
             raise _another_event(event.event_id)
@@ -380,6 +394,24 @@ class Events(Readings):
                 f"The event {undone.event_id} was undone before; undo another one, or nothing."
             )
         return undone.action
+
+    @staticmethod
+    def _check_redo(conn: sqlite3.Connection, event: NewEvent, task_id: int) -> None:
+        row = conn.execute(
+            "SELECT task_id, object_id, annotator, action FROM events WHERE event_id = ?",
+            (event.redoes,),
+        ).fetchone()
+        if event.action not in ANSWERS or row != (
+            *(task_id, event.object_id, event.annotator),
+            Action.UNDO,
+        ):
+            raise BadInput(
+                f"redoes names an undo of the same annotator and object, but {event.redoes} is"
+                " none; leave it out."
+            )
+        taken = conn.execute("SELECT 1 FROM events WHERE redoes = ?", (event.redoes,)).fetchone()
+        if taken is not None:
+            raise BadInput(f"The undo {event.redoes} was redone before; label the object anew.")
 
 
 def _shown_as(event: NewEvent, why: tuple[Any, ...]) -> NewEvent:

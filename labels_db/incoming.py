@@ -18,7 +18,8 @@ from core.errors import BadInput, SkysiftError
 from core.vocabulary import MAX_ID_LENGTH, Action
 from labels_db import many_hands
 from labels_db.checks import checked_event, checked_text
-from labels_db.events import Events
+from labels_db.events import ANSWERS, Events
+from labels_db.faults import database_errors
 from labels_db.records import NewEvent
 from labels_db.rows import GIVEN, as_values
 from labels_db.schema import utc_now
@@ -57,9 +58,20 @@ _FAULTS = (
     ),
     (
         "SELECT line, redoes FROM incoming AS i WHERE redoes IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM incoming AS a WHERE a.event_id = i.redoes)"
-        " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = i.redoes)",
-        "it redoes the undo {}, which is not there; take that in first",
+        " AND NOT EXISTS (SELECT 1 FROM incoming AS a WHERE a.event_id = i.redoes"
+        "  AND a.annotator = i.annotator AND a.object_id = i.object_id AND a.action = 'undo')"
+        " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = i.redoes"
+        "  AND e.task_id = :task AND e.annotator = i.annotator AND e.object_id = i.object_id"
+        "  AND e.action = 'undo')",
+        "it redoes the undo {}, which is not there, or is about another object or by another"
+        " annotator; take that in first",
+    ),
+    (
+        "SELECT i.line, i.redoes FROM incoming AS i JOIN events AS e ON e.redoes = i.redoes"
+        " WHERE e.event_id <> i.event_id UNION ALL"
+        " SELECT a.line, a.redoes FROM incoming AS a JOIN incoming AS b ON a.redoes = b.redoes"
+        " WHERE a.event_id <> b.event_id AND a.n > b.n",
+        "the undo {} was redone before; leave the second redo out",
     ),
 )
 """Queries for the rows that cannot be taken in, with what is wrong with them."""
@@ -129,7 +141,7 @@ class Incoming(Events):
                                 f"the survey has no object {checked.object_id[:80]!r}; import"
                                 " the labels into a task of the survey that they are about"
                             )
-                        yield line, checked, bool(values.get("late"))
+                        yield line, checked, _is_late(values) and checked.action in ANSWERS
 
         conn = self._conn
         conn.execute("DROP TABLE IF EXISTS temp.incoming")
@@ -138,9 +150,10 @@ class Incoming(Events):
             f" {_COLUMNS})"
         )
         try:
-            n_rows = self._gather(events())
-            conn.execute("CREATE INDEX temp.incoming_ids ON incoming (event_id)")
-            conn.execute("CREATE INDEX temp.incoming_undoes ON incoming (undoes)")
+            with database_errors(self.path):
+                n_rows = self._gather(events())
+                for name in ("event_id", "undoes", "redoes"):
+                    conn.execute(f"CREATE INDEX temp.incoming_{name} ON incoming ({name})")
             with self._write():
                 n_new = self._copy(task_id)
         finally:
@@ -162,7 +175,9 @@ class Incoming(Events):
             try:
                 self._conn.executemany(insert, batch)
             finally:
-                self._conn.execute("COMMIT")
+                # A full disk may have ended the transaction already.
+                if self._conn.in_transaction:
+                    self._conn.execute("COMMIT")
         return n_rows
 
     def _copy(self, task_id: int) -> int:
@@ -212,14 +227,21 @@ def _as_events(
     for field in ("event_id", "object_id"):
         if field not in given:
             raise BadInput(f"{field} is missing; each row needs one")
-    note = given.get("note") if given["action"] != Action.NOTE else None
-    if given["action"] == Action.LABEL and note:
-        given.pop("note")
-    yield NewEvent(**given)
-    if given["action"] == Action.LABEL and note:
-        remark = NewEvent(**{**given, "note": note, "class_name": None, "payload": None})
-        own_id = str(uuid.uuid5(uuid.UUID(str(given["event_id"])), "note"))
-        yield replace(remark, event_id=own_id, action=Action.NOTE, confidence=None)
+    # A row with an action is an event and stays whole: so a file of ours changes nothing.
+    note = None if values.get("action") else given.pop("note", None)
+    label = NewEvent(**given)
+    yield label
+    if note:
+        own_id = str(uuid.uuid5(uuid.UUID(str(label.event_id)), "note"))
+        remark = replace(label, event_id=own_id, action=Action.NOTE, note=note)
+        yield replace(remark, class_name=None, payload=None, confidence=None, redoes=None)
+
+
+def _is_late(values: Mapping[str, Any]) -> bool:
+    late = values.get("late")
+    if late not in (None, False, True):
+        raise BadInput(f"late is true or false, but is {str(late)[:40]!r}; correct it")
+    return bool(late)
 
 
 def _check_words(event: NewEvent, task: str, classes: set[str], tags: set[str]) -> None:

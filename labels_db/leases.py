@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.vocabulary import GOLD_SAMPLER, MAX_ID_LENGTH
+from labels_db import clock
 from labels_db.checks import checked_text, checked_whole
 from labels_db.records import Handout, HandoutState, LeasedItem
 from labels_db.tasks import Tasks
@@ -29,11 +29,11 @@ annotator: it bounds the time of a hand-out, whatever the size of the task."""
 
 # What every object that is handed out must pass: this annotator has not answered or skipped it,
 # holds no lease on it, and fewer others have it in hand or answered it than answers are wanted.
-_FREE = (
+_UNSEEN = (
     " NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.task_id = :task"
     "  AND a.object_id = {id} AND a.annotator = :who)"
-    " AND coalesce(s.how <> 'adjudicated', 1)"
 )
+_FREE = f"{_UNSEEN} AND coalesce(s.how <> 'adjudicated', 1)"
 _IN_HAND = (
     "(SELECT count(*) FROM leases AS l WHERE l.task_id = :task AND l.object_id = {id}"
     " AND l.expires_at > :now AND l.annotator <> :who AND NOT EXISTS (SELECT 1 FROM answers AS a"
@@ -57,18 +57,27 @@ _BEGUN = (
     "  WHERE f.task_id = :task AND f.object_id = s.object_id AND f.sampler IS NOT NULL)"
     f" WHERE {_FREE.format(id='s.object_id')} ORDER BY s.last_seq DESC"
 )
+_ROOM = (
+    f"SELECT coalesce(s.n_answers, 0) + {_IN_HAND.format(id=':object')},"
+    " coalesce(s.how = 'adjudicated', 0), coalesce(s.is_gold, 0)"
+    " FROM (SELECT 1) LEFT JOIN object_states AS s"
+    " ON s.task_id = :task AND s.object_id = :object"
+    f" WHERE {_UNSEEN.format(id=':object')}"
+)
 _GOLD = (
     "SELECT s.object_id FROM object_states AS s INDEXED BY idx_object_states_gold"
     " WHERE s.task_id = :task AND s.is_gold = 1 AND NOT EXISTS (SELECT 1 FROM answers AS a"
     "  WHERE a.task_id = :task AND a.object_id = s.object_id AND a.annotator = :who)"
     " AND NOT EXISTS (SELECT 1 FROM leases AS l WHERE l.task_id = :task"
-    "  AND l.object_id = s.object_id AND l.annotator = :who)"
+    "  AND l.object_id = s.object_id AND l.annotator = :who AND l.expires_at > :now)"
     " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.seq = s.label_seq AND e.annotator = :who)"
     " ORDER BY random() LIMIT 1"
 )
 _OWN = (
     "SELECT lease, object_id, sampler, score, probability, model_version FROM leases"
-    " WHERE task_id = :task AND annotator = :who AND expires_at > :now ORDER BY place"
+    " WHERE task_id = :task AND annotator = :who AND expires_at > :now"
+    " AND NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.task_id = :task"
+    "  AND a.object_id = leases.object_id AND a.annotator = :who) ORDER BY place"
 )
 
 
@@ -115,7 +124,7 @@ class Leases(Tasks):
         chance = chance or random.SystemRandom()
         with self._write() as conn:
             terms = self._terms(task)
-            now = time.time()
+            now = clock.now()
             given = {"task": terms.task_id, "who": who, "now": now}
             self._give_back(conn, given, give_back)
             out = set(exclude)
@@ -138,16 +147,17 @@ class Leases(Tasks):
         One that ran out is renewed too, unless its object went to somebody else or was
         answered meanwhile.
         """
+        who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         with self._write() as conn:
             terms = self._terms(task)
-            now = time.time()
-            given = {"task": terms.task_id, "who": annotator, "now": now}
+            now = clock.now()
+            given = {"task": terms.task_id, "who": who, "now": now}
             held = []
             for lease in _distinct(leases):
                 row = conn.execute(
                     "SELECT object_id, expires_at FROM leases WHERE lease = ? AND task_id = ?"
                     " AND annotator = ?",
-                    (lease, terms.task_id, annotator),
+                    (lease, terms.task_id, who),
                 ).fetchone()
                 if row and (row[1] > now or self._is_free(conn, given, terms, row[0])):
                     held.append(lease)
@@ -156,8 +166,9 @@ class Leases(Tasks):
 
     def release_leases(self, task: str, annotator: str, leases: Iterable[str]) -> int:
         """End leases of this annotator, so that others may have their objects; return how many."""
+        who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         with self._write() as conn:
-            given = {"task": self._terms(task).task_id, "who": annotator}
+            given = {"task": self._terms(task).task_id, "who": who}
             return self._give_back(conn, given, leases)
 
     def n_leased(self, task: str) -> dict[str, int]:
@@ -166,7 +177,7 @@ class Leases(Tasks):
             self._rows(
                 "SELECT annotator, count(*) FROM leases WHERE task_id = ? AND expires_at > ?"
                 " GROUP BY annotator ORDER BY annotator",
-                (self._task_id(task), time.time()),
+                (self._task_id(task), clock.now()),
             )
         )
 
@@ -197,13 +208,11 @@ class Leases(Tasks):
     def _is_free(
         conn: sqlite3.Connection, given: dict[str, Any], terms: _Terms, object_id: str
     ) -> bool:
-        found = conn.execute(
-            f"SELECT coalesce(s.n_answers, 0) + {_IN_HAND.format(id=':object')}"
-            " FROM (SELECT 1) LEFT JOIN object_states AS s"
-            f" ON s.task_id = :task AND s.object_id = :object WHERE {_FREE.format(id=':object')}",
-            given | {"object": object_id},
-        ).fetchone()
-        return found is not None and found[0] < terms.wanted
+        found = conn.execute(_ROOM, given | {"object": object_id}).fetchone()
+        if found is None:
+            return False
+        in_hand, is_settled, is_gold = found
+        return bool(is_gold if is_settled else in_hand < terms.wanted)
 
     def _choose(
         self,
@@ -301,7 +310,7 @@ class Leases(Tasks):
 
 def forget_old_leases(conn: sqlite3.Connection) -> None:
     """Delete what ran out long ago; the caller holds the write transaction."""
-    conn.execute("DELETE FROM leases WHERE expires_at < ?", (time.time() - REMEMBERED_S,))
+    conn.execute("DELETE FROM leases WHERE expires_at < ?", (clock.now() - REMEMBERED_S,))
 
 
 def _distinct(leases: Iterable[str]) -> list[str]:

@@ -170,6 +170,11 @@ class Readings(Tasks):
         )
         return {object_id for (object_id,) in self._rows(sql, (self._task_id(task),))}
 
+    def is_flagged(self, task: str, object_id: str, by: str | None = None) -> bool:
+        """Return whether a flag on the object stands: anybody's, or one annotator's."""
+        flags = self._remarks(task, object_id, Action.FLAG)
+        return any(by in (None, flag.annotator) for flag in flags)
+
     def notes(self, task: str, object_id: str) -> list[Event]:
         """Return the notes on one object that stand, oldest first."""
         return self._remarks(task, object_id, Action.NOTE)

@@ -151,7 +151,7 @@ def _state(
         action, _, seq, is_late, _ = row
         if action == Action.ADJUDICATE:
             judged, n_late = row, 0
-        elif is_late and action != Action.SKIP:
+        elif is_late and action in (Action.LABEL, Action.UNSURE):
             n_late += 1
         else:
             continue  # a late skip says nothing

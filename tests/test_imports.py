@@ -33,10 +33,18 @@ ROOMS: dict[str, set[str]] = {
     "core.discovery": {"core.representation", "core.mapping", "core.metrics"},
     "core.finders": {"core.measure", "core.spectra", "core.representation", "core.metrics"},
     "core.export": {"core.survey", "core.discovery"},
+    "core.exchange": set(),
     "labels_db": set(),
 }
-RUN = {"core.run", "core.run_jobs", "core.run_worker"}
-RUN_INSIDES = {"core.run_jobs", "core.run_worker"}
+RUN = {
+    "core.run",
+    "core.run_jobs",
+    "core.run_worker",
+    "core.run_care",
+    "core.run_labels",
+    "core.run_people",
+}
+RUN_INSIDES = {"core.run_jobs", "core.run_worker", "core.run_care", "core.run_people"}
 EVERYTHING_IN_CORE = set(ROOMS) | RUN
 
 
@@ -106,10 +114,12 @@ def test_file_imports_only_what_its_room_may(path):
         ("core.discovery", "core.survey", False),
         ("labels_db", "core.survey", False),
         ("core.export", "labels_db", False),
+        ("core.exchange", "core.survey", False),
         ("core.run", "labels_db", True),
         ("core.run", "pages", False),
         ("pages", "core.run_worker", False),
         ("pages", "core.run", True),
+        ("pages", "core.run_labels", True),
         ("core.config", "core.survey", False),
         ("core.survey", "core.errors", True),
     ],

@@ -1,4 +1,8 @@
-"""What the label page's routes answer, as JSON-ready dictionaries."""
+"""What the label page's routes answer, as JSON-ready dictionaries.
+
+On a blind task nobody sees on the label page what the model thinks, nor what others answered; on
+one with gold objects nobody sees why an object was chosen, since that would give them away.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,60 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.survey import Survey
-from core.vocabulary import CONTROL_SAMPLER
-from labels_db import ModelRecord, QueueItem, Task
+from core.vocabulary import CONTROL_SAMPLER, Role
+from labels_db import (
+    HandoutState,
+    LabelsDB,
+    LeasedItem,
+    ModelRecord,
+    QueueItem,
+    Task,
+    class_keys,
+)
+from pages._server.identity import Identity
 from pages._server.processes import WorkerState, WorkerStatus
 from pages._server.services import Services, score_kind
 
-__all__ = ["neighbours_payload", "object_payload", "queue_payload", "task_payload"]
+__all__ = [
+    "answers_hidden",
+    "handout_payload",
+    "neighbours_payload",
+    "object_payload",
+    "prediction_visible",
+    "task_payload",
+]
 
 PREPARING = "preparing"
 FAILED = "failed"
 WAITING = "waiting"
 READY = "ready"
 DRY = "dry"
+LEASED = "leased"
+NOTHING_LEFT = "nothing_left"
 
 CONTROL_WORDS = (
     "A control: the next of the task's fixed random order, whatever the model thinks. It keeps"
     " the estimate of what was missed honest; answer it like any other."
 )
+
+
+def prediction_visible(task: Task) -> bool:
+    """Whether the label page shows what the model thinks and why an object was chosen."""
+    return not task.blind and task.gold_rate == 0
+
+
+def answers_hidden(task: Task, who: Identity) -> bool:
+    """Whether the answers of others are kept from this person."""
+    return task.blind and who.role is not Role.OWNER
+
+
+def _class_shown(database: LabelsDB, task: Task, who: Identity, object_id: str) -> str | None:
+    """The class to show beside an object: its current label, or this person's own answer."""
+    if answers_hidden(task, who):
+        own = database.answers(task.name, annotator=who.annotator, object_id=object_id)
+        return next((answer.class_name for answer in own), None)
+    label = database.current_label(task.name, object_id)
+    return label.class_name if label is not None else None
 
 
 def _model(model: ModelRecord | None) -> dict[str, Any] | None:
@@ -80,20 +121,36 @@ def _status(services: Services, task: Task, survey: Survey) -> dict[str, Any]:
     return {"state": READY, "message": note, "fraction": preparation.fraction}
 
 
-def task_payload(services: Services, name: str) -> dict[str, Any]:
+def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]:
     """GET api/task: the question, how far it is, and what its model and worker do."""
     database = services.db()
     task = database.task(name)
     survey = services.survey(task.survey)
+    keys = class_keys(task.details)
     return {
         "task": task.name,
         "question": task.question,
         "guideline": task.guideline,
         "classes": [
-            {"name": name, "key": str(key)} for key, name in enumerate(task.classes, start=1)
+            {
+                "name": one.name,
+                "key": keys[one.name],
+                "colour": one.colour,
+                "guideline": one.guideline,
+                "examples": list(one.examples),
+            }
+            for one in task.details
+            if not one.retired
         ],
+        "tags": list(task.tags),
+        "tree": task.tree,
         "target": task.target,
-        "counts": database.counts(task.name),
+        "answers_per_object": task.answers_per_object,
+        "blind": task.blind,
+        "prediction_visible": prediction_visible(task),
+        "lease_seconds": task.lease_seconds,
+        "role": who.role.value,
+        "counts": None if answers_hidden(task, who) else database.counts(task.name),
         "n_answers": database.n_answers(task.name),
         "n_objects": len(survey),
         "survey": survey.name,
@@ -103,28 +160,44 @@ def task_payload(services: Services, name: str) -> dict[str, Any]:
         "pixel_scale_arcsec": survey.manifest.pixel_scale_arcsec,
         "model": _model(database.latest_model(task.name)),
         "worker": _status(services, task, survey),
-        "annotator": services.owner.annotator,
+        "annotator": who.annotator,
         "samplers": {**services.sampler_words(), CONTROL_SAMPLER: CONTROL_WORDS},
     }
 
 
-def _item(services: Services, survey: Survey, item: QueueItem, kind: str | None) -> dict[str, Any]:
+def _item(
+    services: Services, task: Task, survey: Survey, item: LeasedItem | QueueItem, kind: str | None
+) -> dict[str, Any]:
+    visible = prediction_visible(task)
     return {
         "object_id": item.object_id,
-        "sampler": item.sampler,
-        "score": item.score,
+        "lease": item.lease if isinstance(item, LeasedItem) else None,
+        "seconds_left": item.seconds_left if isinstance(item, LeasedItem) else None,
+        "sampler": item.sampler if visible else None,
+        "score": item.score if visible else None,
         "score_kind": kind,
-        "control": item.sampler == CONTROL_SAMPLER,
-        "probability": item.probability,
+        "control": visible and item.sampler == CONTROL_SAMPLER,
+        "probability": item.probability if visible else None,
         "model_version": item.model_version,
+        "hidden": not visible,
         "columns": services.columns(survey, survey.row(item.object_id)),
     }
 
 
-def queue_payload(
-    services: Services, name: str, n: int, exclude: Collection[str]
+def handout_payload(
+    services: Services,
+    name: str,
+    who: Identity,
+    n: int,
+    exclude: Collection[str],
+    give_back: Collection[str] = (),
+    *,
+    to_look: bool = False,
 ) -> dict[str, Any]:
-    """GET api/queue: the next unanswered objects in order, or why there are none."""
+    """POST api/lease: the next objects for this person, or why there are none.
+
+    With `to_look` (GET api/queue) the head of the queue, without leases.
+    """
     database = services.db()
     task = database.task(name)
     survey = services.survey(task.survey)
@@ -145,58 +218,83 @@ def queue_payload(
             answer["state"] = "The first ranking is being made; it takes a few seconds."
         return answer
     kind = score_kind(model).value
-    items = database.next_items(task.name, n, exclude)
-    answer["items"] = [_item(services, survey, item, kind) for item in items]
-    if items or exclude:
+    if to_look:
+        shown = database.next_items(task.name, n, exclude)
+        answer["items"] = [_item(services, task, survey, item, kind) for item in shown]
         return answer
-    if database.n_answers(task.name) >= len(survey):
+    handout = database.lease_next(
+        task.name, who.annotator, n, exclude=exclude, give_back=give_back
+    )
+    answer["items"] = [_item(services, task, survey, item, kind) for item in handout.items]
+    if handout.items or exclude:
+        return answer
+    if handout.state is HandoutState.LEASED:
+        answer["condition"] = LEASED
+        soon = (
+            "" if handout.retry_s is None else f" The first is free in {_span(handout.retry_s)}."
+        )
+        answer["state"] = f"What is left is in the hands of others at this moment.{soon}"
+    elif task.answers_per_object == 1 and database.n_answers(task.name) >= len(survey):
         answer["condition"] = DRY
         answer["state"] = "Every object has an answer."
-    elif status["state"] == READY:
+    elif status["state"] == READY and model.label_seq < database.last_seq(task.name):
         answer["waiting"] = True
         answer["condition"] = WAITING
         answer["state"] = "The queue is empty; the next ranking fills it in a moment."
+    elif status["state"] == READY:
+        answer["condition"] = NOTHING_LEFT
+        answer["state"] = (
+            "You have answered or skipped all that this task has for you. Others may still be at"
+            " work; look at the candidates, or undo to go back to an object."
+        )
     return answer
 
 
-def object_payload(services: Services, name: str, object_id: str) -> dict[str, Any]:
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def object_payload(services: Services, name: str, who: Identity, object_id: str) -> dict[str, Any]:
     """GET api/object: one object by its id, with the scores that the newest model gives it."""
     database = services.db()
     task = database.task(name)
     survey = services.survey(task.survey)
     row = survey.row(object_id)
-    scores = services.scores(task)
+    scores = services.scores(task) if prediction_visible(task) else None
     score = float(scores.values[row]) if scores is not None else None
-    label = database.current_label(task.name, object_id)
+    own = who.annotator if answers_hidden(task, who) else None
+    notes = database.notes(task.name, object_id)
     return {
         "object_id": object_id,
+        "lease": None,
         "sampler": None,
         "score": None if score is None or score != score else score,
         "score_kind": scores.kind.value if scores is not None else None,
         "control": False,
         "probability": None,
         "model_version": scores.model.version if scores is not None else None,
+        "hidden": False,
         "columns": services.columns(survey, row),
-        "label": label.class_name if label is not None else None,
-        "flagged": object_id in database.flagged(task.name),
-        "notes": [event.note for event in database.notes(task.name, object_id)],
+        "label": _class_shown(database, task, who, object_id),
+        "flagged": database.is_flagged(task.name, object_id, by=own),
+        "notes": [one.note for one in notes if own in (None, one.annotator)],
     }
 
 
-def neighbours_payload(services: Services, name: str, object_id: str, k: int) -> dict[str, Any]:
+def neighbours_payload(
+    services: Services, name: str, who: Identity, object_id: str, k: int
+) -> dict[str, Any]:
     """GET api/neighbours: the nearest objects in the embedding and their labels."""
     database = services.db()
     task = database.task(name)
     survey = services.survey(task.survey)
     near, state = services.neighbours(survey, object_id, k)
-    items = []
-    for other, distance in near:
-        label = database.current_label(task.name, other)
-        items.append(
-            {
-                "object_id": other,
-                "distance": distance,
-                "label": label.class_name if label is not None else None,
-            }
-        )
+    items = [
+        {
+            "object_id": other,
+            "distance": distance,
+            "label": _class_shown(database, task, who, other),
+        }
+        for other, distance in near
+    ]
     return {"object_id": object_id, "items": items, "state": state}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -25,6 +24,7 @@ from starlette.routing import Route
 from core.errors import (
     BadInput,
     Damaged,
+    Forbidden,
     InUse,
     NotFound,
     NotReady,
@@ -32,10 +32,17 @@ from core.errors import (
     StorageFull,
     TooNew,
 )
-from core.vocabulary import MAX_NOTE_LENGTH, Action, JobKind, checked_object_id
-from labels_db import NewEvent
+from core.vocabulary import (
+    MAX_ID_LENGTH,
+    MAX_NOTE_LENGTH,
+    Action,
+    JobKind,
+    Role,
+    checked_object_id,
+)
+from labels_db import Ack, Event, NewEvent
 from pages._server import payloads
-from pages._server.identity import Identity, identity_of
+from pages._server.identity import Identity, identity_of, require
 from pages._server.services import PICTURE_SIZES, Services
 
 __all__ = ["make_routes"]
@@ -43,7 +50,11 @@ __all__ = ["make_routes"]
 MAX_BODY_BYTES = 64 * 1024
 MAX_QUEUE = 100
 MAX_NEIGHBOURS = 50
-BROWSER_ACTIONS = (Action.LABEL, Action.SKIP, Action.FLAG, Action.NOTE)
+MAX_LEASES = 400
+BROWSER_ACTIONS = (
+    *(Action.LABEL, Action.SKIP, Action.UNSURE, Action.FLAG, Action.NOTE, Action.MARK),
+)
+WRITERS = (Role.OWNER, Role.ANNOTATOR)
 
 _log = logging.getLogger("skysift.routes")
 
@@ -60,6 +71,8 @@ def _status_of(error: Exception) -> int:
     match error:
         case _Refused():
             return error.status
+        case Forbidden():
+            return 403
         case NotFound():
             return 404
         case BadInput():
@@ -104,11 +117,15 @@ def make_routes(services: Services) -> list[Route]:
     return [
         route("/api/task", _task, "GET"),
         route("/api/queue", _queue, "GET"),
+        route("/api/lease", _lease, "POST"),
+        route("/api/renew", _renew, "POST"),
+        route("/api/release", _release, "POST"),
         route("/api/object", _object, "GET"),
         route("/api/neighbours", _neighbours, "GET"),
         route("/api/image", _image, "GET"),
         route("/api/events", _event, "POST"),
         route("/api/undo", _undo, "POST"),
+        route("/api/redo", _redo, "POST"),
         route("/api/prepare", _prepare, "POST"),
     ]
 
@@ -156,31 +173,60 @@ def _number(request: Request, name: str, default: int, low: int, high: int) -> i
     return min(max(int(text), low), high)
 
 
-def _task(services: Services, request: Request, _who: Identity, _body: dict[str, Any]) -> Response:
-    return _json(payloads.task_payload(services, _parameter(request, "task")))
+def _task(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
+    return _json(payloads.task_payload(services, _parameter(request, "task"), who))
 
 
-def _queue(
-    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+def _queue(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
+    task, n = _parameter(request, "task"), _number(request, "n", 24, 1, MAX_QUEUE)
+    exclude = request.query_params.getlist("exclude")[:MAX_LEASES]
+    return _json(payloads.handout_payload(services, task, who, n, set(exclude), to_look=True))
+
+
+def _lease(services: Services, _request: Request, who: Identity, body: dict[str, Any]) -> Response:
+    require(who, *WRITERS)
+    n = _whole(body, "n")
+    return _json(
+        payloads.handout_payload(
+            services,
+            _needed(body, "task", 64),
+            who,
+            min(max(24 if n is None else n, 1), MAX_QUEUE),
+            set(_texts(body, "exclude")),
+            _texts(body, "give_back"),
+        )
+    )
+
+
+def _renew(services: Services, _request: Request, who: Identity, body: dict[str, Any]) -> Response:
+    require(who, *WRITERS)
+    task = _needed(body, "task", 64)
+    held = services.db().renew_leases(task, who.annotator, _texts(body, "leases"))
+    return _json({"held": held})
+
+
+def _release(
+    services: Services, _request: Request, who: Identity, body: dict[str, Any]
 ) -> Response:
-    exclude = set(request.query_params.getlist("exclude"))
-    n = _number(request, "n", 24, 1, MAX_QUEUE)
-    return _json(payloads.queue_payload(services, _parameter(request, "task"), n, exclude))
+    require(who, *WRITERS)
+    task = _needed(body, "task", 64)
+    n = services.db().release_leases(task, who.annotator, _texts(body, "leases"))
+    return _json({"released": n})
 
 
 def _object(
-    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
     task, object_id = _parameter(request, "task"), _parameter(request, "object_id")
-    return _json(payloads.object_payload(services, task, object_id))
+    return _json(payloads.object_payload(services, task, who, object_id))
 
 
 def _neighbours(
-    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
     task, object_id = _parameter(request, "task"), _parameter(request, "object_id")
     k = _number(request, "k", 8, 1, MAX_NEIGHBOURS)
-    return _json(payloads.neighbours_payload(services, task, object_id, k))
+    return _json(payloads.neighbours_payload(services, task, who, object_id, k))
 
 
 def _image(
@@ -244,13 +290,15 @@ def _moment(body: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def _real(body: dict[str, Any], name: str) -> float | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _Refused(422, f"{name!r} must be a finite number.")
-    return float(value)
+def _texts(body: dict[str, Any], name: str) -> list[str]:
+    """A list of ids; absent, it is empty."""
+    values = body.get(name) or []
+    if not isinstance(values, list) or len(values) > MAX_LEASES:
+        raise _Refused(422, f"{name!r} must be a list of at most {MAX_LEASES} ids.")
+    for value in values:
+        if not isinstance(value, str) or len(value) > MAX_ID_LENGTH:
+            raise _Refused(422, f"{name!r} must hold ids, but has {str(value)[:40]!r}.")
+    return values
 
 
 def _whole(body: dict[str, Any], name: str) -> int | None:
@@ -262,7 +310,19 @@ def _whole(body: dict[str, Any], name: str) -> int | None:
     return value
 
 
+def _payload(body: dict[str, Any]) -> dict[str, Any] | None:
+    """What a browser may add to an event; who settles or makes gold is not its to say."""
+    given = body.get("payload")
+    if given is None:
+        return None
+    allowed = {"tags", "path", "marks"}
+    if not isinstance(given, dict) or not given.keys() <= allowed:
+        raise _Refused(422, f"'payload' may hold {', '.join(sorted(allowed))} and nothing else.")
+    return given
+
+
 def _event(services: Services, _request: Request, who: Identity, body: dict[str, Any]) -> Response:
+    require(who, *WRITERS)
     action = body.get("action")
     if action not in [one.value for one in BROWSER_ACTIONS]:
         allowed = ", ".join(one.value for one in BROWSER_ACTIONS)
@@ -272,6 +332,7 @@ def _event(services: Services, _request: Request, who: Identity, body: dict[str,
     survey = services.survey(task.survey)
     object_id = checked_object_id(_needed(body, "object_id", 10_000))
     survey.row(object_id)  # NotFound for an object that the survey does not have
+    # Why the object was shown is filled in from the lease: a browser could claim anything.
     ack = database.record(
         NewEvent(
             event_id=_event_id(body),
@@ -284,45 +345,56 @@ def _event(services: Services, _request: Request, who: Identity, body: dict[str,
             note=_text(body, "note", MAX_NOTE_LENGTH),
             shown_at=_moment(body, "shown_at"),
             answered_at=_moment(body, "answered_at"),
-            sampler=_text(body, "sampler", 64),
-            score=_real(body, "score"),
-            probability=_real(body, "probability"),
-            model_version=_whole(body, "model_version"),
-        )
+            confidence=body.get("confidence"),
+            payload=_payload(body),
+            lease=_text(body, "lease", 64),
+            prediction_visible=payloads.prediction_visible(task),
+        ),
+        renew_lease=True,
     )
-    model = database.latest_model(task.name)
-    return _json(
-        {
-            "event_id": ack.event_id,
-            "duplicate": ack.duplicate,
-            "counts": ack.counts,
-            "n_answers": ack.n_answers,
-            "model_version": model.version if model else None,
-        }
-    )
+    return _json(_receipt(services, task.name, who, ack) | {"event_id": ack.event_id})
+
+
+def _receipt(services: Services, name: str, who: Identity, ack: Ack) -> dict[str, Any]:
+    database = services.db()
+    model = database.latest_model(name)
+    hidden = payloads.answers_hidden(database.task(name), who)
+    return {
+        "duplicate": ack.duplicate,
+        "late": ack.late,
+        "counts": None if hidden else ack.counts,
+        "n_answers": ack.n_answers,
+        "model_version": model.version if model else None,
+    }
 
 
 def _undo(services: Services, _request: Request, who: Identity, body: dict[str, Any]) -> Response:
-    database = services.db()
+    require(who, *WRITERS)
     task = _needed(body, "task", 64)
-    ack, undone = database.record_undo(task, who.annotator, _event_id(body))
-    return _json(
-        {
-            "undone": {
-                "object_id": undone.object_id,
-                "action": undone.action,
-                "class_name": undone.class_name,
-            },
-            "counts": ack.counts,
-            "n_answers": ack.n_answers,
-        }
-    )
+    ack, undone = services.db().record_undo(task, who.annotator, _event_id(body))
+    return _json(_receipt(services, task, who, ack) | {"undone": _answer_of(undone)})
+
+
+def _redo(services: Services, _request: Request, who: Identity, body: dict[str, Any]) -> Response:
+    require(who, *WRITERS)
+    task = _needed(body, "task", 64)
+    ack, redone = services.db().record_redo(task, who.annotator, _event_id(body))
+    return _json(_receipt(services, task, who, ack) | {"redone": _answer_of(redone)})
+
+
+def _answer_of(event: Event) -> dict[str, Any]:
+    return {
+        "object_id": event.object_id,
+        "action": event.action,
+        "class_name": event.class_name,
+    }
 
 
 def _prepare(
-    services: Services, _request: Request, _who: Identity, body: dict[str, Any]
+    services: Services, _request: Request, who: Identity, body: dict[str, Any]
 ) -> Response:
     """Start the job that failed again."""
+    require(who, *WRITERS)
     task = services.db().task(_needed(body, "task", 64))
     survey = services.survey(task.survey)
     if not services.prepare(survey).embedded:

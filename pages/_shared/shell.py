@@ -6,15 +6,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import candidates, label, runs
+from pages import candidates, label, review, runs
 from pages import map as map_page
 from pages._shared.style import style
 from pages._shared.tasks import choose_task
+from pages._shared.who import sign_out_button, who
 
 st.set_page_config(
     page_title="Skysift", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide"
 )
 style()
+who()  # nobody is shown anything after their access was taken away
 page = st.navigation(
     [
         st.Page(label.draw, title="Label", icon=":material/center_focus_strong:", default=True),
@@ -25,8 +27,11 @@ page = st.navigation(
             icon=":material/format_list_numbered:",
             url_path="candidates",
         ),
+        st.Page(review.draw, title="Review", icon=":material/rate_review:", url_path="review"),
         st.Page(runs.draw, title="Runs", icon=":material/schedule:", url_path="runs"),
     ]
 )
 choose_task()
+with st.sidebar:
+    sign_out_button()
 page.run()

@@ -1,15 +1,17 @@
-"""Choosing a task, making one, and what is shown while there is none."""
+"""Choosing a task, and what is shown while there is none."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from core.errors import SkysiftError
-from core.vocabulary import MAX_CLASSES, JobKind
-from labels_db import Task, TaskSpec
+from core.vocabulary import JobKind, Role
+from labels_db import Task
 from pages._server.services import services
+from pages._shared.new_task import new_task
+from pages._shared.who import who
+from pages._shared.words import plain
 
-__all__ = ["choose_task", "the_task"]
+__all__ = ["choose_task", "the_task", "want_task"]
 
 _CHOICE = "task_choice"
 _WANTED = "task_wanted"
@@ -18,6 +20,7 @@ _CURRENT = "task"
 
 def choose_task() -> None:
     """Draw the sidebar's task part; the choice goes into session state and the address."""
+    identity = who()
     tasks = services().db().tasks()
     names = [task.name for task in tasks]
     wanted = st.session_state.pop(_WANTED, None)
@@ -31,18 +34,30 @@ def choose_task() -> None:
         if names:
             chosen = st.selectbox("Task", names, key=_CHOICE)
             task = next(one for one in tasks if one.name == chosen)
-            st.caption(f"Survey {task.survey}, looking for {_plain(task.target)}")
+            st.caption(f"Survey {task.survey}, looking for {plain(task.target)}")
         else:
             chosen = None
-        if services().survey_names() and st.button("New task", width="stretch"):
-            _new_task()
-        st.caption(f"Answering as {_plain(services().owner.annotator)}")
+        if (
+            identity.role is Role.OWNER
+            and services().survey_names()
+            and st.button("New task", width="stretch")
+        ):
+            new_task(want_task)
+        doing = "Looking" if identity.role is Role.VIEWER else "Answering"
+        st.caption(f"{doing} as {plain(identity.annotator)}")
     st.session_state[_CURRENT] = chosen
     if chosen is not None and st.query_params.get("task") != chosen:
         if wanted is not None and wanted not in names:
             st.warning(f"There is no task {wanted!r}; showing {chosen}.")
             st.query_params.pop("object", None)
         st.query_params["task"] = chosen
+
+
+def want_task(name: str) -> None:
+    """Choose a task and draw the page anew; called by whoever made it."""
+    st.session_state[_WANTED] = name
+    st.query_params.pop("object", None)
+    st.rerun()
 
 
 def the_task() -> Task:
@@ -56,16 +71,17 @@ def the_task() -> Task:
 
 
 def _no_task() -> None:
-    if services().survey_names():
-        st.title("No task yet")
-        st.write(
-            "A task is one question asked of a survey, with the classes that answer it. "
-            "Make the first one to start labelling."
-        )
-        if st.button("Make a task", type="primary"):
-            _new_task()
-    else:
+    if not services().survey_names():
         _no_survey()
+        return
+    st.title("No task yet")
+    st.write("A task is one question asked of a survey, with the classes that answer it.")
+    if who().role is not Role.OWNER:
+        st.write(f"{plain(services().owner.annotator)} has not made one yet; come back later.")
+        return
+    st.write("Make the first one to start labelling.")
+    if st.button("Make a task", type="primary"):
+        new_task(want_task)
 
 
 @st.fragment(run_every=2.0)
@@ -83,6 +99,9 @@ def _no_survey() -> None:
             (running.message or "Starting") if running else "Starting",
         )
         return
+    if who().role is not Role.OWNER:
+        st.write(f"{plain(services().owner.annotator)} has not added one yet; come back later.")
+        return
     error = children.job_error(JobKind.DEMO, "hubble")
     if error:
         st.error(error)
@@ -95,44 +114,3 @@ def _no_survey() -> None:
         st.rerun()
     st.write("Or bring a folder of JPEG or PNG pictures of your own:")
     st.code(f"python -m core.run import FOLDER --name NAME --workspace {root}", language=None)
-
-
-@st.dialog("New task")
-def _new_task() -> None:
-    surveys = services().survey_names()
-    survey = st.selectbox("Survey", surveys)
-    name = st.text_input("Name", placeholder="dual-nuclei", max_chars=64)
-    question = st.text_input("Question", placeholder="Does this galaxy have two nuclei?")
-    lines = st.text_area(
-        f"Classes, one a line, at most {MAX_CLASSES} (they sit on the keys 1 to {MAX_CLASSES})",
-        placeholder="dual nucleus\nother",
-        height=120,
-    )
-    classes = [line.strip() for line in lines.splitlines() if line.strip()]
-    target = st.selectbox(
-        "Target: the class to be found", list(dict.fromkeys(classes)), placeholder="Classes first"
-    )
-    guideline = st.text_area("Guideline (optional)", placeholder="What counts, and what does not")
-    if st.button("Make the task", type="primary"):
-        try:
-            services().db().create_task(
-                TaskSpec(
-                    name=name.strip(),
-                    survey=survey or "",
-                    question=question.strip(),
-                    classes=tuple(classes),
-                    target=target or "",
-                    guideline=guideline.strip(),
-                )
-            )
-        except SkysiftError as error:
-            st.error(str(error))
-        else:
-            st.session_state[_WANTED] = name.strip()
-            st.query_params.pop("object", None)
-            st.rerun()
-
-
-def _plain(text: str) -> str:
-    """Text as Markdown shows it unchanged: names of classes may hold anything."""
-    return "".join(f"\\{mark}" if mark in r"\`*_{}[]()#+-.!|<>~$:" else mark for mark in text)

@@ -11,7 +11,7 @@ import streamlit as st
 __all__ = ["labeller", "source"]
 
 FOLDER = Path(__file__).with_name("labeller")
-PARTS = ("outbox.js", "pictures.js", "view.js", "labeller.js")
+PARTS = ("outbox.js", "pictures.js", "leases.js", "questions.js", "view.js", "labeller.js")
 """Read in this order as one ES module: the sources are the bundle, there is no build step."""
 
 

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from core.representation import DEFAULT_ENCODER
 from core.survey import Batch, RunFolder, Survey, SurveyWriter
-from core.vocabulary import JobKind
+from core.vocabulary import JobKind, Role
 from core.workspace import Workspace, open_workspace
 from labels_db import LabelsDB, ModelRecord, QueueItem, TaskSpec
 from pages._server.identity import Identity, IdentityMiddleware
@@ -93,7 +93,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def services(workspace: Workspace) -> Iterator[Services]:
     """Services that start no process."""
-    made = Services(workspace, Identity("owner", "ann"), start_processes=False)
+    made = Services(workspace, Identity("owner", "ann", Role.OWNER), start_processes=False)
     install(made)
     yield made
     install(None)
@@ -109,3 +109,27 @@ def browser(services: Services) -> Browser:
     signed_in = Browser(app)
     signed_in.get(f"/?token={TOKEN}")
     return signed_in
+
+
+def _signed_in_as(services: Services, role: Role, name: str) -> Browser:
+    app = IdentityMiddleware(
+        Starlette(routes=make_routes(services)),
+        token=TOKEN,
+        identity=Identity(name, name, role),
+        port=8501,
+    )
+    signed_in = Browser(app)
+    signed_in.get(f"/?token={TOKEN}")
+    return signed_in
+
+
+@pytest.fixture
+def annotator(services: Services) -> Browser:
+    """Somebody who may label and look."""
+    return _signed_in_as(services, Role.ANNOTATOR, "cat")
+
+
+@pytest.fixture
+def viewer(services: Services) -> Browser:
+    """Somebody who may look."""
+    return _signed_in_as(services, Role.VIEWER, "vic")

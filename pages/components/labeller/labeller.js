@@ -24,9 +24,11 @@ class Labeller {
     this.outbox = outbox;
     this.view = new View({
       label: (index) => this.label(index), skip: () => this.skip(), undo: () => this.undo(),
+      redo: () => this.redo(), unsure: () => this.unsure(), back: () => this.back(),
       flag: () => this.flag(), note: () => this.openNote(), help: () => this.help(),
-      copyLink: () => this.copyLink(),
+      tag: (index) => this.tag(index), copyLink: () => this.copyLink(),
     });
+    this.leases = new Leases((path, body) => postJson(`${this.base}/api/${path}`, body));
     this.pictures = new Pictures((objectId) => this.pictureAddress(objectId, this._pictureSize()));
     this.base = "";
     this.taskName = null;
@@ -36,6 +38,7 @@ class Labeller {
     outbox.onchange = () => this.view.unsaved(outbox, this.unreachable);
     document.addEventListener("keydown", (event) => this._key(event), true);
     document.addEventListener("visibilitychange", () => document.hidden || this._poll());
+    window.addEventListener("pagehide", () => this._giveAllBack());
     this.view.note.addEventListener("keydown", (event) => this._noteKey(event));
     setInterval(() => this._tick(), 1000);
     setInterval(() => this._poll(), POLL_MS);
@@ -44,6 +47,9 @@ class Labeller {
   _reset() {
     this.task = null;
     this.taskAt = 0;
+    /** Which question is asked, and the tags that are on. */
+    this.questions = null;
+    this.tags = new Set();
     /** Object on trial, and the object whose picture is really on screen. */
     this.current = null;
     this.visible = null;
@@ -73,6 +79,7 @@ class Labeller {
     if (this.view.root.parentNode !== host) host.replaceChildren(this.view.root);
     const base = location.origin + (data.api || "");
     if (base !== this.base || data.task !== this.taskName) {
+      this._giveAllBack();
       this.base = base;
       this.taskName = data.task;
       this.opened = null;
@@ -95,7 +102,6 @@ class Labeller {
         const task = await this._get("task");
         if (epoch !== this.epoch) return;
         this._taskCame(task);
-        this.view.task(task);
         this.view.explain(null, task);
         break;
       } catch (error) {
@@ -138,7 +144,15 @@ class Labeller {
   // The task's state
 
   _taskCame(task) {
+    const asked = JSON.stringify([task.classes, task.tree, task.tags, task.question, task.guideline, task.role]);
     this.task = task;
+    if (asked !== this.asked) { // the owner may have changed it while we label
+      this.asked = asked;
+      this.questions = new Questions(task);
+      this.tags.clear();
+      this.view.task(task, (id, size) => this.pictureAddress(id, size), (id) => this.open(id));
+      this._ask();
+    }
     this.taskAt = performance.now();
     this.view.counts(task);
     this._tick();
@@ -180,6 +194,42 @@ class Labeller {
     this._taskCame(task);
     this.view.explain(this.current, task);
     if ((task.model?.version ?? 0) > this.modelVersion) this._refetch(true);
+    await this._signOfLife(epoch);
+  }
+
+  /** Renew what this page holds; drop what went to somebody else meanwhile. */
+  async _signOfLife(epoch) {
+    let held = null;
+    const asked = [this.current, ...this.items].filter(Boolean);
+    try {
+      held = await this.leases.renew(this.taskName, asked, this.task.lease_seconds);
+    } catch {
+      return; // the poll says that the server is away
+    }
+    if (held === null || epoch !== this.epoch) return;
+    const lost = (item) => item.lease && asked.includes(item) && !held.has(item.lease);
+    this.items = this.items.filter((item) => !lost(item));
+    if (this.current && lost(this.current)) {
+      this._say(`${this.current.object_id} went to somebody else; an answer is kept, but counts only once settled`);
+    }
+    if (this.items.length < LOW) this._refetch(false);
+  }
+
+  _giveAllBack() {
+    if (!this.taskName || !this.task) return;
+    this.leases.release(`${this.base}/api/release`, this.taskName, [this.current, ...this.items]);
+  }
+
+  /** Draw what can be answered now. */
+  _ask() {
+    if (!this.questions) return;
+    this.view.ask(this.questions.text, this.questions.choices, this.questions.path.length > 0);
+    this.view.tagged(this.tags);
+    this.view.enable(Boolean(this.current) && this.visible === this.current?.object_id && this._mayWrite());
+  }
+
+  _mayWrite() {
+    return this.task?.role !== "viewer";
   }
 
   // The queue
@@ -196,9 +246,14 @@ class Labeller {
       .filter(Boolean).map((item) => item.object_id);
     const unsaved = this.outbox.entries.map((entry) => entry.body.object_id).filter(Boolean);
     const exclude = [...new Set([...known, ...unsaved])].slice(0, MAX_EXCLUDED);
+    const given = replace ? Leases.of(this.items.slice(KEPT_AFTER_RERANK)) : [];
     let answer = null;
     try {
-      answer = await this._get("queue", { n: FETCH, exclude });
+      answer = this._mayWrite()
+        ? await postJson(`${this.base}/api/lease`, {
+          task: this.taskName, n: FETCH, exclude, give_back: given,
+        })
+        : await this._get("queue", { n: FETCH, exclude });
     } catch (error) {
       if (epoch === this.epoch && !this.current) {
         this.view.message("No object can be fetched", error.message);
@@ -234,7 +289,8 @@ class Labeller {
     if (answer) {
       const titles = {
         preparing: "Preparing the survey", waiting: "Ranking", failed: "No ranking",
-        dry: "Every object has an answer",
+        dry: "Every object has an answer", leased: "All in other hands",
+        nothing_left: "Nothing left for you",
       };
       const dry = answer.condition === "dry";
       this.view.message(
@@ -277,6 +333,9 @@ class Labeller {
   _show(item) {
     this.current = item;
     this.visible = null;
+    this.tags.clear();
+    this.questions?.restart();
+    this._ask();
     this._closeNote();
     if (!item) {
       this.view.enable(false);
@@ -300,7 +359,7 @@ class Labeller {
     if (picture.state === "ready") {
       this.view.picture(picture.img);
       this.visible = item.object_id;
-      this.view.enable(true);
+      this.view.enable(this._mayWrite());
     } else {
       this.pictures.forget(item.object_id); // another try when it comes up again
       this.view.message(`No picture of ${item.object_id}`,
@@ -372,16 +431,41 @@ class Labeller {
     return {
       event_id: crypto.randomUUID?.() ?? fallbackUuid(), task: this.taskName,
       object_id: item.object_id, action, shown_at: this.shownAt,
-      answered_at: new Date().toISOString(), sampler: item.sampler, score: item.score,
-      probability: item.probability, model_version: item.model_version, ...more,
+      answered_at: new Date().toISOString(), lease: item.lease ?? null, ...more,
     };
   }
 
   label(index) {
-    const chosen = this.task?.classes[index];
+    const chosen = this.questions?.choices[index];
     if (!chosen || !this._ready(true)) return;
     this.view.flash(index);
-    this._answer("label", { class_name: chosen.name }, `the answer “${chosen.name}”`);
+    const label = this.questions.take(index);
+    if (label === null) {
+      this._ask();
+      return;
+    }
+    const payload = {};
+    if (label.path) payload.path = label.path;
+    if (this.tags.size) payload.tags = [...this.tags];
+    const more = { class_name: label.class_name };
+    if (Object.keys(payload).length) more.payload = payload;
+    this._answer("label", more, `the answer “${label.class_name}”`);
+  }
+
+  /** One question back in a decision tree. */
+  back() {
+    if (this.questions?.back()) this._ask();
+  }
+
+  unsure() {
+    if (this._ready(true)) this._answer("unsure", {}, "the “cannot tell”");
+  }
+
+  tag(index) {
+    const name = this.task?.tags[index];
+    if (!name || !this._ready(false)) return;
+    if (!this.tags.delete(name)) this.tags.add(name);
+    this.view.tagged(this.tags);
   }
 
   skip() {
@@ -391,6 +475,10 @@ class Labeller {
   /** True if an answer may be taken now; otherwise it says why not. */
   _ready(needsPicture) {
     if (!this.current) return false;
+    if (!this._mayWrite()) {
+      this._say("You are here to look; ask the owner to be made an annotator");
+      return false;
+    }
     if (this.undoing) {
       this._say("Waiting for the undo");
       return false;
@@ -415,8 +503,13 @@ class Labeller {
     this.failed = this.failed.filter((one) => one.objectId !== item.object_id);
     this._showFailures();
     this._advance();
-    this._say(action === "label" ? `${item.object_id}: ${more.class_name}` : `${item.object_id} skipped`);
-    this._post("events", body).catch((error) => {
+    const said = { label: `${item.object_id}: ${more.class_name}`, skip: `${item.object_id} skipped` };
+    this._say(said[action] ?? `${item.object_id}: cannot tell`);
+    this._post("events", body).then((answer) => {
+      if (!answer.late) return;
+      this._fail(`Kept, not counted: ${what} for ${item.object_id}`, item.object_id,
+        "Its time had run out and somebody else had it; it counts once somebody settles it on the Review page.");
+    }).catch((error) => {
       this.answered.delete(item.object_id);
       this.guardedUntil = performance.now() + GUARD_MS;
       this._fail(`Not saved: ${what} for ${item.object_id}`, item.object_id, error.message);
@@ -444,7 +537,7 @@ class Labeller {
   }
 
   async undo() {
-    if (!this.task || this.undoing) return;
+    if (!this.task || this.undoing || !this._mayWrite()) return;
     this.undoing = true;
     this._say(this.outbox.size ? "Undo waits for the unsaved answers" : "Undoing");
     try {
@@ -456,6 +549,26 @@ class Labeller {
         ?? await this._get("object", { object_id: undone.object_id });
       this._bringBack(item);
       this._say(`Undone: ${undone.class_name ?? undone.action}`);
+    } catch (error) {
+      this._say(error.message);
+    } finally {
+      this.undoing = false;
+    }
+  }
+
+  /** Give the last undone answer again. */
+  async redo() {
+    if (!this.task || this.undoing || !this._mayWrite()) return;
+    this.undoing = true;
+    try {
+      const { redone } = await this._post("redo", {
+        task: this.taskName, event_id: crypto.randomUUID?.() ?? fallbackUuid(),
+      });
+      this.answered.add(redone.object_id);
+      this.items = this.items.filter((item) => item.object_id !== redone.object_id);
+      this.undoing = false;
+      if (this.current?.object_id === redone.object_id) this._advance();
+      this._say(`Redone: ${redone.object_id}, ${redone.class_name ?? redone.action}`);
     } catch (error) {
       this._say(error.message);
     } finally {
@@ -557,6 +670,7 @@ class Labeller {
     if (event.repeat) return; // a key held down is one answer
     if (this.view.sheet.open && act !== "help") return;
     if (typeof act === "number") this.label(act);
+    else if (typeof act === "object") this.tag(act.tag);
     else this[act]();
   }
 
@@ -574,12 +688,20 @@ class Labeller {
   }
 
   _meaning(event) {
-    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
-    if (/^[1-9]$/.test(event.key)) return Number(event.key) - 1;
+    const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1];
+    const choices = this.questions?.choices ?? [];
+    const place = (key) => choices.findIndex((one) => one.key && one.key === key);
+    if (event.shiftKey && digit && digit !== "0" && this.task?.tags[Number(digit) - 1]) {
+      return { tag: Number(digit) - 1 };
+    }
+    const key = event.key.toLowerCase();
+    if (event.key.length === 1 && place(key) >= 0) return place(key);
     // By position as well: on a French keyboard the digit row gives letters.
-    if (digit && !event.shiftKey && this.task?.classes[Number(digit) - 1]) return Number(digit) - 1;
+    if (digit && !event.shiftKey && place(digit) >= 0) return place(digit);
     if (event.key === "?") return "help";
-    return { s: "skip", u: "undo", f: "flag", n: "openNote" }[event.key.toLowerCase()] ?? null;
+    if (event.key === "Backspace" && this.questions?.path.length) return "back";
+    const acts = { s: "skip", u: "undo", r: "redo", d: "unsure", f: "flag", n: "openNote" };
+    return acts[key] ?? null;
   }
 }
 

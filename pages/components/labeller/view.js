@@ -38,14 +38,19 @@ function ago(seconds) {
 
 /** Why an object is shown, in words. */
 function why(item, task) {
+  if (item.hidden) return "This task does not say why an object is shown, so that nothing sways the answer.";
   if (!item.sampler) return "Opened by its id.";
   return task.samplers?.[item.sampler] ?? `Chosen by the sampler ${item.sampler}.`;
 }
 
 const HELP = [
-  ["1 – 9", "answer with the class on that key"],
-  ["S", "skip: no answer, do not show it again"],
+  ["1 – 9", "answer with the class on that key (a task may have other keys: they stand on the buttons)"],
+  ["D", "don't know: you looked and cannot tell"],
+  ["S", "skip: no answer; it goes to somebody else"],
   ["U", "undo the last answer and bring its object back"],
+  ["R", "redo what was undone"],
+  ["⇧ 1 – 9", "put a tag on or off, where the task has tags"],
+  ["⌫", "one question back, where a task asks several"],
   ["F", "flag this object for later; it stays on screen"],
   ["N", "write a note; Enter saves it, Esc leaves it"],
   ["?", "open and close this sheet"],
@@ -78,13 +83,16 @@ class View {
       type: "button", class: "plain", text: "Copy link", onclick: () => this.act.copyLink(),
     });
     this.answers = el("div", { class: "answers", role: "group", "aria-label": "Answers" });
+    this.tags = el("div", { class: "tags", role: "group", "aria-label": "Tags", hidden: true });
     this.note = el("input", {
       class: "note", type: "text", maxlength: 4096, hidden: true, "aria-label": "Note",
       placeholder: "Note on this object: Enter saves, Esc leaves",
     });
     this.tools = el("div", { class: "tools" }, [
-      tool("S", "Skip", () => this.act.skip(), "No answer; do not show it again"),
+      tool("D", "Don't know", () => this.act.unsure(), "You looked and cannot tell"),
+      tool("S", "Skip", () => this.act.skip(), "No answer; it goes to somebody else"),
       tool("U", "Undo", () => this.act.undo(), "Take back the last answer"),
+      tool("R", "Redo", () => this.act.redo(), "Give the answer again that was undone"),
       tool("F", "Flag", () => this.act.flag(), "Mark for later"),
       tool("N", "Note", () => this.act.note(), "Write a note on this object"),
       tool("?", "Keys", () => this.act.help(), "What the keys do"),
@@ -92,7 +100,7 @@ class View {
     this.why = el("div", { class: "why" });
     this.progress = el("div", { class: "progress" });
     this.columns = el("dl", { class: "columns" });
-    this.guideline = el("p", { class: "guideline" });
+    this.guideline = el("div", { class: "guidelines" });
     this.strip = el("div", { class: "strip" });
     this.stripNote = el("p", { class: "faint" });
     const panel = (title, body, extra = "") =>
@@ -117,7 +125,7 @@ class View {
         el("section", { class: "stage", "aria-label": "Object" }, [
           this.frame,
           el("div", { class: "caption" }, [this.name, this.link, this.chips, this.tools]),
-          this.answers, this.note, this.neighbours,
+          this.answers, this.tags, this.note, this.neighbours,
         ]),
         el("aside", { class: "side" }, [
           panel("Progress", [this.progress]),
@@ -129,21 +137,56 @@ class View {
     );
   }
 
-  /** The question and one button a class. */
-  task(task) {
-    this.question.textContent = task.question || task.task;
-    this.guideline.textContent = task.guideline || "";
-    this.guidelinePanel.hidden = !task.guideline;
-    this.buttons = task.classes.map((one, index) =>
-      el("button", {
-        type: "button", class: `answer c${index + 1}`, "aria-keyshortcuts": one.key,
-        "aria-label": `${one.name}, key ${one.key}${one.name === task.target ? ", the target" : ""}`,
+  /** The task's guideline, with what each class is and looks like, and its tags. */
+  task(task, address, open) {
+    const parts = task.guideline ? [el("p", { class: "guideline", text: task.guideline })] : [];
+    task.classes.forEach((one, index) => {
+      if (!one.guideline && !one.examples.length) return;
+      const part = el("div", { class: `kind c${index + 1}` }, [el("b", { text: one.name })]);
+      if (one.colour) part.style.setProperty("--c", one.colour);
+      if (one.guideline) part.append(el("p", { class: "guideline", text: one.guideline }));
+      part.append(el("div", { class: "examples" }, one.examples.map((id) => el("button", {
+        type: "button", class: "near", title: `An example: ${id}`, "aria-label": `Open the example ${id}`,
+        onclick: () => open(id),
+      }, [el("img", { src: address(id, 64), alt: "", loading: "lazy", draggable: "false" })]))));
+      parts.push(part);
+    });
+    this.guideline.replaceChildren(...parts);
+    this.guidelinePanel.hidden = !parts.length;
+    this.tags.hidden = !task.tags.length;
+    this.tagButtons = task.tags.map((name, index) => el("button", {
+      type: "button", class: "tagging", "aria-pressed": "false", onclick: () => this.act.tag(index),
+    }, [index < 9 ? el("kbd", { text: `⇧${index + 1}` }) : "", el("span", { text: name })]));
+    this.tags.replaceChildren(...this.tagButtons);
+    this.tagNames = task.tags;
+  }
+
+  /** The question and one button for each answer to it. */
+  ask(question, choices, canGoBack) {
+    this.question.textContent = question;
+    this.buttons = choices.map((one, index) => {
+      const button = el("button", {
+        type: "button", class: `answer c${index + 1}`, "aria-keyshortcuts": one.key || null,
+        title: one.guideline || null,
+        "aria-label": `${one.name}${one.key ? `, key ${one.key.toUpperCase()}` : ""}${one.target ? ", the target" : ""}`,
         onclick: () => this.act.label(index),
       }, [
-        el("kbd", { text: one.key }), el("span", { class: "word", text: one.name }),
-        one.name === task.target ? el("span", { class: "target", text: "target" }) : "",
-      ]));
-    this.answers.replaceChildren(...this.buttons);
+        one.key ? el("kbd", { text: one.key.toUpperCase() }) : "", el("span", { class: "word", text: one.name }),
+        one.target ? el("span", { class: "target", text: "target" }) : "",
+      ]);
+      if (one.colour) button.style.setProperty("--c", one.colour);
+      return button;
+    });
+    const back = canGoBack ? [el("button", {
+      type: "button", class: "tool back", title: "One question back", onclick: () => this.act.back(),
+    }, [el("kbd", { text: "⌫" }), el("span", { text: "Back" })])] : [];
+    this.answers.replaceChildren(...this.buttons, ...back);
+  }
+
+  /** Which tags are on. */
+  tagged(names) {
+    (this.tagButtons ?? []).forEach((button, index) =>
+      button.setAttribute("aria-pressed", String(names.has(this.tagNames[index]))));
   }
 
   enable(on) {
@@ -218,11 +261,14 @@ class View {
   }
 
   counts(task) {
-    const most = Math.max(1, ...Object.values(task.counts));
-    const finds = task.counts[task.target] ?? 0;
-    const bars = task.classes.map((one, index) => {
-      const count = task.counts[one.name] ?? 0;
+    // A blind task tells nobody but its owner how the others answer.
+    const counts = task.counts ?? {};
+    const most = Math.max(1, ...Object.values(counts));
+    const finds = counts[task.target] ?? 0;
+    const bars = !task.counts ? [] : task.classes.map((one, index) => {
+      const count = counts[one.name] ?? 0;
       const bar = el("i", { class: `c${index + 1}` });
+      if (one.colour) bar.style.setProperty("--c", one.colour);
       bar.style.width = `${(100 * count) / most}%`;
       return el("li", {}, [
         el("span", { class: "word", text: one.name }), el("span", { class: "bar" }, [bar]),
@@ -234,7 +280,9 @@ class View {
     });
     this.progress.replaceChildren(
       el("p", { class: "totals" }, [
-        el("span", {}, [el("b", { class: "finds", text: String(finds) }), ` ${finds === 1 ? "find" : "finds"}`]),
+        task.counts
+          ? el("span", {}, [el("b", { class: "finds", text: String(finds) }), ` ${finds === 1 ? "find" : "finds"}`])
+          : el("span", { text: "A blind task" }),
         el("span", { class: "faint", text:
           `${task.n_answers.toLocaleString("en-GB")} of ${task.n_objects.toLocaleString("en-GB")} answered` }),
       ]),

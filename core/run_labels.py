@@ -1,0 +1,282 @@
+"""Label tables out of a task and into it, and how far its annotators agree.
+
+Composed of `labels_db` and `core.exchange`, which may not meet; the command line and the pages
+both use it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadInput
+from core.exchange import (
+    EVENT_SCHEMA,
+    LABEL_SCHEMA,
+    Format,
+    IncomingRow,
+    LabelFile,
+    csv_with_provenance_zip,
+    read_labels,
+    rows_to_batches,
+    write_table,
+)
+from core.metrics import DawidSkene, agreement_summary, dawid_skene, pair_agreement
+from core.survey import Survey, versions
+from labels_db import LabelsDB, document
+
+SETTLED_COLUMNS = 15
+"""Columns of a label row before the consensus, which is not the database's to know."""
+
+
+class Table(StrEnum):
+    """What can be exported of a task."""
+
+    EVENTS = "events"
+    LABELS = "labels"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did; `remarks` are sentences for the person who did it."""
+
+    format: str
+    n_rows: int
+    n_new: int
+    n_before: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One line that says it all."""
+        told = f"{self.n_new:,} new events of {self.n_rows:,} were imported ({self.format})"
+        if self.n_before:
+            told += f"; {self.n_before:,} were there before"
+        for why, count in self.left_out.items():
+            told += f"; {count:,} left out: {why}"
+        return " ".join([f"{told}.", *self.remarks])
+
+
+def provenance(db: LabelsDB, task: str) -> dict[str, Any]:
+    """Where a table of the task comes from: its definition, versions and newest model."""
+    model = db.latest_model(task)
+    return {
+        "task": document(db.task(task)),
+        "task_versions": [
+            {"version": one.version, "from_seq": one.from_seq, "changed_at": one.changed_at}
+            for one in db.task_versions(task)
+        ],
+        "model": None
+        if model is None
+        else {
+            "version": model.version,
+            "sampler": model.sampler,
+            "learner": model.learner,
+            "encoder_run": model.encoder_run,
+            "survey_version": model.survey_version,
+            "n_labels": model.n_labels,
+            "seed": model.seed,
+        },
+        "software": versions(),
+        "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def export_table(
+    db: LabelsDB,
+    task: str,
+    what: Table | str,
+    format: Format | str,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    zipped: bool = False,
+) -> int:
+    """Write the task's events or current labels into `path`; returns the number of rows.
+
+    `zipped` puts a CSV and its provenance into one zip, for a browser. It streams: the table is
+    never held as a whole, but for the classes of a consensus. Raises as `write_table` does.
+    """
+    chosen = _checked_table(what)
+    about = provenance(db, task) | {"table": chosen.value}
+    if chosen is Table.EVENTS:
+        schema, rows = EVENT_SCHEMA, db.event_rows(task)
+    else:
+        schema, rows = LABEL_SCHEMA, _label_rows(db, task)
+    batches = rows_to_batches(rows, schema)
+    if zipped and format == Format.CSV:
+        name = f"{task}-{chosen.value}"
+        return csv_with_provenance_zip(
+            path, schema, batches, about, name=name, overwrite=overwrite
+        )
+    return write_table(path, format, schema, batches, about, overwrite=overwrite)
+
+
+def _label_rows(db: LabelsDB, task: str) -> Iterator[list[tuple[Any, ...]]]:
+    consensus = _consensus_by_object(db, task)
+    software = versions()["skysift"]
+    none = (None, None)
+    for rows in db.label_rows(task):
+        yield [
+            (
+                *row[:SETTLED_COLUMNS],
+                *consensus.get(row[0], none),
+                *row[SETTLED_COLUMNS:],
+                software,
+            )
+            for row in rows
+        ]
+
+
+def _consensus_by_object(db: LabelsDB, task: str) -> dict[str, tuple[str | None, float]]:
+    """The consensus class and its probability; empty with fewer than two annotators."""
+    found = consensus(db, task)
+    if found is None:
+        return {}
+    best = found.probabilities.max(axis=1).tolist()
+    named = found.consensus()
+    return {
+        str(one): (named[one], probability)  # type: ignore[misc]
+        for one, probability in zip(found.objects, best, strict=True)
+    }
+
+
+def consensus(db: LabelsDB, task: str) -> DawidSkene | None:
+    """The consensus that weighs annotators by their reliability (Dawid & Skene 1979), with gold
+    objects as known; None with fewer than two annotators."""
+    objects, annotators, classes = class_answers(db, task)
+    if len(set(annotators)) < 2:
+        return None
+    seen = set(objects)
+    gold = {name: label for name, label in db.gold(task).items() if name in seen}
+    names = list(db.task(task).every_class)
+    return dawid_skene(objects, annotators, classes, class_names=names, gold=gold)
+
+
+def class_answers(db: LabelsDB, task: str) -> tuple[list[str], list[str], list[str]]:
+    """The answers that name a class, as three equally long lists: object, annotator, class."""
+    objects, annotators, classes = [], [], []
+    for one in db.answers(task):
+        if one.class_name is not None:
+            objects.append(one.object_id)
+            annotators.append(one.annotator)
+            classes.append(one.class_name)
+    return objects, annotators, classes
+
+
+def import_labels(
+    db: LabelsDB,
+    survey: Survey,
+    task: str,
+    path: Path,
+    *,
+    by: str,
+    format: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Imported:
+    """Take a label file into a task, all of it or nothing.
+
+    Parameters
+    ----------
+    rename
+        Classes of the file under the names that the task has for them.
+    name
+        Of the file, as the person knows it; kept with each event. None: that of `path`.
+    options
+        `id_field`, `zooniverse_task`, `label_studio_control`: see `read_labels`.
+
+    Raises
+    ------
+    BadInput, NotFound
+        As `read_labels` and `LabelsDB.import_events` do, with the line of the file.
+    """
+    known = set(survey.object_ids.tolist())
+    file = read_labels(path, format, **options)
+    source = f"{file.format}:{name or path.name}"[:500]
+    done = db.import_events(
+        task,
+        _renamed(file, rename or {}),
+        by=by,
+        source=source,
+        survey_version=survey.version,
+        known_object=known.__contains__,
+    )
+    return Imported(
+        file.format,
+        done.n_rows,
+        done.n_new,
+        done.n_before,
+        dict(file.left_out),
+        tuple(file.remarks),
+    )
+
+
+def _renamed(
+    rows: LabelFile, rename: Mapping[str, str]
+) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    row: IncomingRow
+    for row in rows:
+        values = row.values
+        if values.get("class_name") in rename:
+            values = values | {"class_name": rename[values["class_name"]]}
+        yield row.line, values
+
+
+def agreement_lines(db: LabelsDB, task: str) -> list[str]:
+    """How far the annotators of a task agree, as lines of text."""
+    objects, annotators, classes = class_answers(db, task)
+    summary = agreement_summary(objects, annotators, classes)
+    lines = [
+        f"{summary.n_answers:,} answers of {len(set(annotators))} annotators to"
+        f" {summary.n_objects:,} objects, {summary.n_shared:,} of them answered by two or more."
+    ]
+    if not summary.n_shared:
+        return [*lines, "Agreement needs objects that two people answered."]
+    lines += [
+        f"percent agreement     {_number(summary.percent)}",
+        f"Fleiss' kappa         {_number(summary.fleiss.kappa)}"
+        f"  ({summary.fleiss.n_objects:,} objects with {summary.fleiss.n_answers} answers)",
+        f"Krippendorff's alpha  {_number(summary.alpha)}",
+    ]
+    pairs = pair_agreement(objects, annotators, classes)
+    for first, one in enumerate(pairs.annotators):
+        for second in range(first + 1, len(pairs.annotators)):
+            if pairs.n_common[first, second]:
+                lines.append(
+                    f"{one} and {pairs.annotators[second]}: Cohen's kappa"
+                    f" {_number(pairs.kappa[first, second])},"
+                    f" {int(pairs.n_common[first, second]):,} objects in common"
+                )
+    found = consensus(db, task)
+    if found is not None:
+        lines += [
+            f"{name}: {accuracy:.3f} of the answers right by the consensus"
+            for name, accuracy in zip(found.annotators, found.accuracy, strict=True)
+        ]
+    lines += [
+        f"{one.annotator}: {one.n_right} of {one.n_answered} gold objects right"
+        for one in db.gold_results(task)
+    ]
+    return lines
+
+
+def _number(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.3f}"
+
+
+def _checked_table(what: Table | str) -> Table:
+    try:
+        return Table(what)
+    except ValueError:
+        raise BadInput(
+            f"Of a task {' and '.join(Table)} can be exported, but {str(what)[:40]!r} was asked"
+            " for; name one of them."
+        ) from None

@@ -1,0 +1,42 @@
+"""Names, shares and times as the review page writes them."""
+
+from __future__ import annotations
+
+import html
+import math
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from labels_db import Task
+from pages._server.services import services
+from pages._shared.times import ago, moment
+
+__all__ = ["counted", "history_address", "plain", "share", "since"]
+
+
+def plain(text: str) -> str:
+    """Text as Markdown shows it unchanged: names may hold anything."""
+    return "".join(f"\\{mark}" if mark in r"\`*_{}[]()#+-.!|<>~$:" else mark for mark in text)
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """Such as "1 object" and "1,200 objects"."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def share(value: float, digits: int = 0) -> str:
+    """A share of 0..1 as "83%", or a dash."""
+    return f"{value:.{digits}%}" if math.isfinite(value) else "\N{EN DASH}"
+
+
+def since(text: str) -> str:
+    """How long ago an ISO 8601 time was; its date where that is days."""
+    when = moment(text)
+    seconds = (datetime.now(UTC) - when).total_seconds()
+    return ago(seconds) if seconds < 48 * 3600 else f"{when:%-d %b %Y}"
+
+
+def history_address(task: Task, object_id: str) -> str:
+    """Address of the review page, open at an object's history; safe inside an attribute."""
+    query = urlencode({"task": task.name, "object": object_id})
+    return html.escape(f"{services().base_path}/review?{query}")

@@ -1,0 +1,69 @@
+"""The tasks page: what is asked of the surveys, by whom, and what goes in and out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.vocabulary import Role
+from labels_db import Task
+from pages._server.identity import Identity
+from pages._server.services import services
+from pages._shared.editing import tell_done
+from pages._shared.files_panel import files_panel
+from pages._shared.people_panel import people_panel
+from pages._shared.task_classes import edit_classes, show_classes
+from pages._shared.task_history import show_history
+from pages._shared.task_list import task_list
+from pages._shared.task_question import edit_question, show_question
+from pages._shared.task_tree import edit_tree
+from pages._shared.tasks import the_task
+from pages._shared.tree_text import show_tree
+from pages._shared.who import who
+from pages._shared.words import plain
+
+__all__ = ["draw"]
+
+TASKS, PEOPLE = "Tasks", "People"
+
+
+def draw() -> None:
+    """Draw the page; only the owner changes anything here."""
+    identity = who()
+    tell_done()
+    is_owner = identity.role is Role.OWNER
+    if is_owner:
+        view = st.segmented_control(
+            "View",
+            (TASKS, PEOPLE),
+            default=TASKS,
+            required=True,
+            label_visibility="collapsed",
+            key="tasks view",
+        )
+        if view == PEOPLE:
+            st.title("People")
+            people_panel()
+            return
+    task = the_task()
+    st.title("Tasks")
+    task_list(services().db().tasks(), task.name, identity)
+    st.subheader(plain(task.name))
+    _one(task, identity, is_owner)
+
+
+def _one(task: Task, identity: Identity, is_owner: bool) -> None:
+    names = ["Question", "Classes", "Files", "History"]
+    if task.tree is not None:
+        names.insert(2, "Decision tree")
+    tabs = dict(zip(names, st.tabs(names), strict=True))
+    with tabs["Question"]:
+        edit_question(task) if is_owner else show_question(task)
+    with tabs["Classes"]:
+        edit_classes(task, identity) if is_owner else show_classes(task, identity)
+    if task.tree is not None:
+        with tabs["Decision tree"]:
+            edit_tree(task) if is_owner else show_tree(task.tree)
+    with tabs["Files"]:
+        files_panel(task, identity)
+    with tabs["History"]:
+        show_history(task)

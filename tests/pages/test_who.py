@@ -1,0 +1,66 @@
+"""Who a page is drawn for, looked up anew at every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.vocabulary import Role
+from pages._server.identity import Identity, Refusal, Why, install_resolver
+from pages._shared import who
+
+answers: list[Identity | Refusal] = []
+
+
+@pytest.fixture(autouse=True)
+def installed() -> Iterator[None]:
+    install_resolver(lambda cookies: answers[-1])
+    yield
+    install_resolver(None)
+    answers.clear()
+
+
+def script() -> None:
+    import streamlit as st
+
+    from pages._shared.faults import on_script_error
+    from pages._shared.who import sign_out_button, who
+
+    try:
+        st.write(f"drawn for {who().annotator}")
+        sign_out_button()
+    except Exception as error:
+        on_script_error(error)
+
+
+def test_a_page_is_drawn_for_whom_it_is_now(services) -> None:
+    page = AppTest.from_function(script)
+    answers.append(Identity("person:1", "Bo", Role.ANNOTATOR))
+    page.run()
+    assert [one.value for one in page.markdown] == ["drawn for Bo"]
+    assert 'action="/sign-out"' in page.get("html")[0].proto.body
+    answers.append(Refusal(Why.STALE))
+    page.run()
+    assert not page.markdown
+    assert "no longer signed in" in page.error[0].value
+
+
+def test_the_owner_has_no_sign_out_button(services) -> None:
+    page = AppTest.from_function(script)
+    answers.append(Identity("owner", "vera", Role.OWNER))
+    page.run()
+    assert [one.value for one in page.markdown] == ["drawn for vera"]
+    assert not page.get("html")
+
+
+def test_the_link_to_send_is_that_of_the_address_in_the_browser(services, monkeypatch) -> None:
+    services.base_path = "/x"
+    for here, link in (
+        ("https://sky.example.org:8443/x/map?task=a", "https://sky.example.org:8443/x/?token=s-_"),
+        (None, "/x/?token=s-_"),
+    ):
+        monkeypatch.setattr(who.st, "context", SimpleNamespace(url=here))
+        assert who.invitation_link("s-_") == link
