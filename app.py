@@ -193,6 +193,7 @@ def _compose(
     from starlette.middleware import Middleware
 
     from core.vocabulary import Role
+    from pages._server.autobackup import AutoBackup
     from pages._server.identity import (
         OWNER,
         Identity,
@@ -210,11 +211,15 @@ def _compose(
     resolver = Resolver(token=token, identity=owner, port=port, people=services.db, openid=openid)
     install_resolver(resolver)
 
+    backups = AutoBackup(workspace)
+
     @contextlib.asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
         services.warm_up()
+        backups.start()
         app.state["announce"]()
         yield
+        backups.close()
 
     app = st.App(
         SCRIPT,

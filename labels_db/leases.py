@@ -26,6 +26,8 @@ MAX_HANDOUT = 200
 SECOND_LOOKS = 2000
 """Of the objects that want more answers, how many of the newest are looked through for one
 annotator: it bounds the time of a hand-out, whatever the size of the task."""
+LAST_LOOKS = 100_000
+"""How many of the oldest are looked through where there is nothing else to hand out."""
 
 # What every object that is handed out must pass: this annotator has not answered or skipped it,
 # holds no lease on it, and fewer others have it in hand or answered it than answers are wanted.
@@ -47,16 +49,17 @@ _QUEUED = (
     "  ON s.task_id = q.task_id AND s.object_id = q.object_id"
     f" WHERE q.task_id = :task AND {_FREE.format(id='q.object_id')} ORDER BY q.rank"
 )
-_BEGUN = (
+_BEGUN_FROM = (
     "SELECT s.object_id, e.sampler, e.score, e.probability, e.model_version, s.n_answers,"
     f" {_IN_HAND.format(id='s.object_id')} AS in_hand"
     " FROM (SELECT * FROM object_states INDEXED BY idx_object_states_open"
-    "  WHERE task_id = :task AND is_open = 1 ORDER BY last_seq DESC"
-    f"  LIMIT {SECOND_LOOKS}) AS s"
+    "  WHERE task_id = :task AND is_open = 1 ORDER BY last_seq {end} LIMIT {most}) AS s"
     " LEFT JOIN events AS e ON e.seq = (SELECT min(f.seq) FROM events AS f"
     "  WHERE f.task_id = :task AND f.object_id = s.object_id AND f.sampler IS NOT NULL)"
-    f" WHERE {_FREE.format(id='s.object_id')} ORDER BY s.last_seq DESC"
+    f" WHERE {_FREE.format(id='s.object_id')} ORDER BY s.last_seq {{end}}"
 )
+_BEGUN = _BEGUN_FROM.format(end="DESC", most=":second_looks")
+_BEGUN_LONG_AGO = _BEGUN_FROM.format(end="ASC", most=":last_looks")
 _ROOM = (
     f"SELECT coalesce(s.n_answers, 0) + {_IN_HAND.format(id=':object')},"
     " coalesce(s.how = 'adjudicated', 0), coalesce(s.is_gold, 0)"
@@ -229,10 +232,12 @@ class Leases(Tasks):
         chosen: list[tuple[Any, ...]] = []
         taken = {item.object_id for item in items} | out
         blocked = False
-        for sql in (_BEGUN, _QUEUED):
-            if len(items) + len(chosen) >= wanted:
+        looks = {"second_looks": SECOND_LOOKS, "last_looks": LAST_LOOKS}
+        for sql in (_BEGUN, _QUEUED, _BEGUN_LONG_AGO):
+            found = len(items) + len(chosen)
+            if found >= wanted or (found and sql is _BEGUN_LONG_AGO):
                 break
-            rows = conn.execute(sql, given)
+            rows = conn.execute(sql, given | looks)
             for row in rows:
                 if row[0] in taken:
                     continue

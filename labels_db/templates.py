@@ -6,6 +6,7 @@ resolution, the depth and the bands decide how much of a guideline can be seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,11 @@ class Template:
         )
 
 
+def _prose(text: str) -> str:
+    """Markdown with one line a paragraph or item, as a person would type it into a field."""
+    return re.sub(r"(?<=\S)\n(?! *- |\n|$) *", " ", text).strip()
+
+
 def _class(key: str, name: str, colour: str, guideline: str) -> ClassDetail:
     return ClassDetail(name, key, colour, guideline)
 
@@ -59,7 +65,7 @@ _DUAL_AGN = Template(
     about="Two active nuclei in one galaxy, among everything that looks like two",
     question="Does this galaxy hold two nuclei?",
     target="dual nucleus",
-    guideline="""\
+    guideline=_prose("""\
 Look at the **centre** first, then at what surrounds it.
 
 - Two nuclei are two compact peaks of light *inside one common envelope*, both red or both as
@@ -72,7 +78,7 @@ Look at the **centre** first, then at what surrounds it.
 
 A picture can only propose a dual AGN. Spectra, X-rays or radio decide; here the answer says
 whether the object is worth them. If you cannot tell, say **unsure** rather than *ordinary*.
-""",
+"""),
     classes=(
         _class(
             "1",
@@ -137,7 +143,7 @@ _LENSES = Template(
     about="Strong gravitational lenses, among rings, arms and chance arcs",
     question="Is this a strong gravitational lens?",
     target="lens",
-    guideline="""\
+    guideline=_prose("""\
 A lens has a **deflector** (nearly always a red, smooth, massive galaxy or a group) and
 **images of one source** behind it.
 
@@ -147,7 +153,7 @@ A lens has a **deflector** (nearly always a red, smooth, massive galaxy or a gro
 - Look for the counter-image on the other side, closer in and fainter.
 - The Einstein radius of a single galaxy is 0.5 to 3 arcsec, that of a group up to 10.
 - Arms begin at a centre or at the ends of a bar and wind outwards; arcs do neither.
-""",
+"""),
     classes=(
         _class(
             "1",
@@ -204,14 +210,14 @@ _MERGERS = Template(
     about="Galaxies that merge or just have, among pairs that only look close",
     question="Is this galaxy merging?",
     target="merger",
-    guideline="""\
+    guideline=_prose("""\
 What makes a merger is **disturbance**, not nearness: tails, bridges, shells, a warped or
 lopsided disc. Two round galaxies side by side are a pair until something between them says
 otherwise.
 
 Faint features decide: look at the low-surface-brightness stretch before you answer. A shallow
 picture hides tails, so *undisturbed* means "nothing is seen at this depth".
-""",
+"""),
     classes=(
         _class(
             "1",
@@ -259,13 +265,13 @@ _ARTEFACTS = Template(
     about="Pictures that cannot be used, with what spoilt them as tags",
     question="Is this picture spoilt?",
     target="artefact",
-    guideline="""\
+    guideline=_prose("""\
 Judge the **data**, not the object. An odd galaxy in a good picture is *clean*; an ordinary one
 under a satellite trail is an *artefact*.
 
 Say by tags what spoilt it, as many as apply. Compare the bands: what is in one of them only
 did not come from the sky.
-""",
+"""),
     classes=(
         _class(
             "1",
@@ -300,12 +306,12 @@ _INTEREST = Template(
     about="One scale from boring to extraordinary, on the keys 0 to 5",
     question="How interesting is this?",
     target="5",
-    guideline="""\
+    guideline=_prose("""\
 Your own judgement is asked for, and quickly: the first impression is the most repeatable one.
 Use the whole scale. An artefact is 0, however odd it looks.
 
 If you cannot say what you are looking at, that is a reason for a high mark, not for *unsure*.
-""",
+"""),
     classes=tuple(
         _class(str(mark), str(mark), colour, words) for mark, (colour, words) in enumerate(_MARKS)
     ),
@@ -401,12 +407,12 @@ _GALAXY_ZOO = Template(
     about="A few questions after each other, as Galaxy Zoo asks them",
     question="What kind of galaxy is this?",
     target="merger",
-    guideline="""\
+    guideline=_prose("""\
 Answer each question for what **can be seen**, not for what you know of such galaxies. A faint
 arm is an arm. If a picture is too poor for a question, say **unsure**.
 
 The object in question is the one at the centre; neighbours count only where they touch it.
-""",
+"""),
     classes=tuple(
         _class("", name, colour, words) for name, (colour, words) in _ZOO_CLASSES.items()
     ),

@@ -18,6 +18,7 @@ from core.survey import Survey
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
 from pages._server.services import Scores, services
+from pages._shared.sight import is_blind_here
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
 
@@ -33,6 +34,12 @@ def draw() -> None:
     task = the_task()
     survey = services().survey(task.survey)
     st.title("Candidates")
+    if is_blind_here(task):
+        st.info(
+            "This task is blind: what others answered, and the ranking learnt from it, is shown to"
+            " its owner only. Your own answers are on the Review page."
+        )
+        return
     scores = services().scores(task)
     if scores is None:
         st.info(
@@ -110,7 +117,7 @@ def _choices(task: Task, survey: Survey, scores: Scores) -> tuple[int, set[str]]
     with right:
         hide = st.checkbox(f"Leave out what was answered other than {task.target}", value=True)
     if hide:
-        others = set(task.classes) - {task.target}
+        others = set(task.every_class) - {task.target}
         if how == BY_CUT:
             # The cut counts objects by score; those left out must not let lower ones in.
             rejected = [name for name, label in _labels(task).items() if label in others]
@@ -121,8 +128,7 @@ def _choices(task: Task, survey: Survey, scores: Scores) -> tuple[int, set[str]]
 
 
 def _labels(task: Task) -> dict[str, str]:
-    current = services().db().current_labels(task.name)
-    return {name: label.class_name for name, label in current.items()}
+    return services().db().current_classes(task.name)
 
 
 def _line(place: int, candidate: dict[str, Any]) -> str:

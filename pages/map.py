@@ -15,6 +15,7 @@ from core.survey import Survey
 from core.vocabulary import JobKind
 from labels_db import Task
 from pages._server.services import MapView, Scores, services
+from pages._shared.sight import shown_classes, shown_scores
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.times import ago, moment
@@ -47,7 +48,7 @@ def draw() -> None:
     except NotReady as error:
         st.info(str(error))
         return
-    scores = services().scores(task)
+    scores = shown_scores(task)
     rows, sampled = _shown_rows(view, survey, task)
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     with left:
@@ -103,9 +104,7 @@ def _shown_rows(view: MapView, survey: Survey, task: Task) -> tuple[np.ndarray, 
     rows = np.flatnonzero(np.isfinite(view.coordinates).all(axis=1))
     if len(rows) <= MAX_POINTS:
         return rows, False
-    labelled = np.array(
-        [survey.row(name) for name in services().db().current_labels(task.name)], dtype=int
-    )
+    labelled = np.array([survey.row(name) for name in shown_classes(task)], dtype=int)
     sample = np.random.default_rng(0).choice(rows, MAX_POINTS, replace=False)
     return np.intersect1d(np.union1d(sample, labelled), rows), True
 
@@ -179,13 +178,11 @@ NO_ANSWER = "no answer"
 
 
 def _label_groups(task: Task, ids: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    labels = services().db().current_labels(task.name)
-    answers = np.array(
-        [labels[name].class_name if name in labels else "" for name in ids], dtype=object
-    )
+    labels = shown_classes(task)
+    answers = np.array([labels.get(name, "") for name in ids], dtype=object)
     groups = {NO_ANSWER: answers == ""}
-    groups.update({name: answers == name for name in task.classes})
-    colours = dict(zip(task.classes, CLASS_COLOURS, strict=False)) | {NO_ANSWER: UNLABELLED}
+    groups.update({name: answers == name for name in task.every_class})
+    colours = dict(zip(task.every_class, CLASS_COLOURS, strict=False)) | {NO_ANSWER: UNLABELLED}
     return groups, colours
 
 
@@ -246,7 +243,7 @@ def _selection(task: Task, survey: Survey, scores: Scores | None, event: Any) ->
     if not ids:
         st.caption("Draw a lasso or a box, or click a point, to see the objects there.")
         return
-    labels = services().db().current_labels(task.name)
+    labels = shown_classes(task)
     if scores is not None:
         ids.sort(key=lambda name: -_score(scores, survey, name))
     st.subheader(f"{len(ids):,} {'object' if len(ids) == 1 else 'objects'}")
@@ -254,7 +251,7 @@ def _selection(task: Task, survey: Survey, scores: Scores | None, event: Any) ->
         st.caption(f"The {MAX_OPENED} with the highest score are shown.")
     shown = []
     for name in ids[:MAX_OPENED]:
-        parts = [labels[name].class_name] if name in labels else []
+        parts = [labels[name]] if name in labels else []
         if scores is not None:
             parts.append(f"{_score(scores, survey, name):.3f}")
         shown.append(Thumbnail(name, ", ".join(parts) or NO_ANSWER))

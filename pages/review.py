@@ -21,6 +21,7 @@ _CSS = """<style>
 .review-picture img { display: block; width: min(100%, max(16rem, 100svh - 15rem)); height: auto;
   aspect-ratio: 1; object-fit: contain; border-radius: 10px; background: #05070a; }
 .review-ahead { position: absolute; width: 1px; height: 1px; overflow: hidden; opacity: 0; }
+.block-container h3 { font-size: 1.05rem; font-weight: 600; padding: .4rem 0 0; }
 .review-said h2 { font: 600 .95rem var(--st-code-font, ui-monospace, monospace); padding: 0;
   margin: 0 0 .1rem; overflow-wrap: anywhere; letter-spacing: 0; }
 .review-said p { font-size: .82rem; opacity: .72; margin: 0; overflow-wrap: anywhere; }

@@ -9,7 +9,6 @@ from labels_db import Task
 from pages._server.identity import Identity
 from pages._server.services import services
 from pages._shared.editing import tell_done
-from pages._shared.files_panel import files_panel
 from pages._shared.people_panel import people_panel
 from pages._shared.task_classes import edit_classes, show_classes
 from pages._shared.task_history import show_history
@@ -31,27 +30,37 @@ def draw() -> None:
     identity = who()
     tell_done()
     is_owner = identity.role is Role.OWNER
-    if is_owner:
-        view = st.segmented_control(
-            "View",
-            (TASKS, PEOPLE),
-            default=TASKS,
-            required=True,
-            label_visibility="collapsed",
-            key="tasks view",
-        )
-        if view == PEOPLE:
-            st.title("People")
-            people_panel()
-            return
+    if is_owner and _view() == PEOPLE:
+        people_panel()
+        return
     task = the_task()
-    st.title("Tasks")
+    if not is_owner:
+        st.title(TASKS)
     task_list(services().db().tasks(), task.name, identity)
+    st.space("small")
     st.subheader(plain(task.name))
     _one(task, identity, is_owner)
 
 
+def _view() -> str:
+    """The title, and the choice between tasks and people."""
+    chosen = st.session_state.get("tasks view", TASKS)
+    st.title(chosen)
+    st.segmented_control(
+        "View",
+        (TASKS, PEOPLE),
+        default=TASKS,
+        required=True,
+        label_visibility="collapsed",
+        key="tasks view",
+    )
+    return str(chosen)
+
+
 def _one(task: Task, identity: Identity, is_owner: bool) -> None:
+    # It pulls in astropy and scikit-learn, a second that the label page need not wait for.
+    from pages._shared.files_panel import files_panel
+
     names = ["Question", "Classes", "Files", "History"]
     if task.tree is not None:
         names.insert(2, "Decision tree")

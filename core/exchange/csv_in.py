@@ -115,24 +115,13 @@ def restored(
     empty = sidecar.empty if sidecar.same else {}
     literal = sidecar.literal if sidecar.same else {}
     for number, (line, cells) in enumerate(rows):
-        yield (
-            line,
-            {name: _restored(name, text, number, empty, literal) for name, text in cells.items()},
-        )
-
-
-def _restored(
-    name: str,
-    text: str,
-    row: int,
-    empty: Mapping[str, list[list[int]]],
-    literal: Mapping[str, list[list[int]]],
-) -> str | None:
-    if not text:
-        return "" if _in(empty.get(name), row) else None
-    if text[0] != "'" or _in(literal.get(name), row):
-        return text
-    return unsafe_cell(text)
+        restored_cells: dict[str, str | None] = dict(cells)
+        for name, text in cells.items():
+            if not text:
+                restored_cells[name] = "" if _in(empty.get(name), number) else None
+            elif text[0] == "'" and not _in(literal.get(name), number):
+                restored_cells[name] = unsafe_cell(text)
+        yield line, restored_cells
 
 
 def _in(ranges: list[list[int]] | None, row: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -47,10 +47,13 @@ def own_rows(
     rows: (line, values by column); a value may be the text that says it. Columns that are
     unknown are passed over, absent ones are None.
     """
-    schema, count = _SCHEMAS[kind], 0
+    columns, count = _converters(_SCHEMAS[kind], place), 0
     for line, raw in rows:
         count += 1
-        values = {f.name: _value(raw.get(f.name), f, line, place) for f in schema}
+        values: dict[str, Any] = {}
+        for name, converted in columns:  # a million rows have 26 million cells
+            value = raw.get(name)
+            values[name] = None if value is None else converted(value, line)
         values["object_id"] = place.object_id(line, values["object_id"])
         if kind == "event":
             yield IncomingRow(line, kind, _event(values, line, place))
@@ -92,32 +95,48 @@ def _label(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _value(value: Any, field: pa.Field, line: int, place: Place) -> Any:
-    """`value`, perhaps a text that says it, as the column's type."""
-    kind = field.type
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
+_Converter = Callable[[Any, int], Any]
+
+
+def _converters(schema: pa.Schema, place: Place) -> list[tuple[str, _Converter]]:
+    """For each column what makes its type of a value, or of a text that says it."""
+    return [(field.name, _converter(field, place)) for field in schema]
+
+
+def _converter(field: pa.Field, place: Place) -> _Converter:
+    name, kind = field.name, field.type
     if pa.types.is_string(kind):
-        return _text(value)
-    if value == "":
-        return None
+        return _text
     if pa.types.is_list(kind):
-        return _list(value, field.name, line, place)
+        return lambda value, line: _list(value, name, line, place)
     if pa.types.is_boolean(kind):
-        return _truth(value, field.name, line, place)
+        return lambda value, line: _truth(value, name, line, place)
     whole = pa.types.is_integer(kind)
+    return lambda value, line: _number(value, name, line, place, whole)
+
+
+def _text(value: Any, _line: int) -> str | None:
     if isinstance(value, str):
-        return place.number(line, field.name, value, whole)
+        return value
+    if value != value:  # NaN: how some writers leave a cell out
+        return None
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: Any, column: str, line: int, place: Place, whole: bool) -> float | None:
+    if value == "" or value != value:
+        return None
+    if isinstance(value, str):
+        number = place.number(line, column, value, whole)
+        return number if math.isfinite(number) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value % 1):
-        raise place.bad(line, f"{field.name} should be a number, but is {value!r}; correct it.")
+        raise place.bad(line, f"{column} should be a number, but is {value!r}; correct it.")
     return int(value) if whole else float(value)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _list(value: Any, column: str, line: int, place: Place) -> list[str]:
+def _list(value: Any, column: str, line: int, place: Place) -> list[str] | None:
+    if value == "":
+        return None
     items = place.json(line, column, value) if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise place.bad(line, f"{column} should be a JSON list of texts; correct it.")
@@ -127,7 +146,11 @@ def _list(value: Any, column: str, line: int, place: Place) -> list[str]:
 _TRUTHS = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 
 
-def _truth(value: Any, column: str, line: int, place: Place) -> bool:
+def _truth(value: Any, column: str, line: int, place: Place) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if value == "" or value == "?":  # so a VOTable says that it is missing
+        return None
     truth = _TRUTHS.get(str(value).strip().casefold())
     if truth is None:
         raise place.bad(

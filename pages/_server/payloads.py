@@ -161,6 +161,7 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "model": _model(database.latest_model(task.name)),
         "worker": _status(services, task, survey),
         "annotator": who.annotator,
+        "user": who.user,
         "samplers": {**services.sampler_words(), CONTROL_SAMPLER: CONTROL_WORDS},
     }
 

@@ -11,7 +11,7 @@ import streamlit as st
 from labels_db import Task
 from pages._shared.review_figures import heat_map, show
 from pages._shared.review_numbers import Reckoning, reckoned
-from pages._shared.review_words import counted, plain, share
+from pages._shared.review_words import NOTHING, PERCENT, counted, interval, percent, plain, share
 
 __all__ = ["draw_agreement"]
 
@@ -97,8 +97,8 @@ def _numbers(found: Reckoning) -> None:
 def _pairs(found: Reckoning) -> None:
     st.subheader("Pairs")
     st.caption(
-        "Cohen's kappa of every two annotators, on the objects that both answered (the small"
-        " number): 0 is what chance gives, 1 is perfect."
+        "Cohen's kappa of every two annotators, on the objects that both answered (their"
+        " number stands below it): 0 is what chance gives, 1 is perfect."
     )
     pairs, chosen = found.pairs, _most_active(found)
     names = [str(pairs.annotators[row]) for row in chosen]
@@ -110,7 +110,7 @@ def _pairs(found: Reckoning) -> None:
         n, value = int(common[row, column]), float(kappa[row, column])
         if row == column or n == 0:
             continue
-        words[row, column] = f"{_coefficient(value)}<br><sub>{n:,}</sub>"
+        words[row, column] = f"{_coefficient(value)}<br>of {n:,}"
         hover[row, column] = (
             f"kappa {_coefficient(value)}, {share(float(agreement[row, column]))} agree"
             f"<br>on {counted(n, 'object')}"
@@ -182,27 +182,25 @@ def _reliability(found: Reckoning) -> None:
             {
                 "Annotator": name,
                 "Answers": int(model.n_answers[row]),
-                "Reliability": float(model.accuracy[row]),
-                "Is the consensus": right.accuracy,
-                "from": right.low,
-                "to": right.high,
-                "on": right.n,
+                "Reliability": percent(float(model.accuracy[row])),
+                "Is the consensus": percent(right.accuracy),
+                "95% interval": interval(right.low, right.high),
+                "on objects": right.n,
             }
         )
-    chance = st.column_config.NumberColumn(format="percent")
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         width="stretch",
         column_config={
             "Reliability": st.column_config.ProgressColumn(
-                format="percent", min_value=0.0, max_value=1.0
+                format=PERCENT, min_value=0.0, max_value=100.0
             ),
-            "Is the consensus": chance,
-            "from": st.column_config.NumberColumn("95% from", format="percent"),
-            "to": st.column_config.NumberColumn("to", format="percent"),
-            "on": st.column_config.NumberColumn("on objects", format="localized"),
+            "Annotator": st.column_config.TextColumn(width="medium"),
+            "Is the consensus": st.column_config.NumberColumn(format=PERCENT),
+            "on objects": st.column_config.NumberColumn(format="localized"),
         },
+        placeholder=NOTHING,
     )
     if not model.converged:
         st.caption(plain("The model had not settled when its steps ran out; the last is shown."))
@@ -215,4 +213,4 @@ def _most_active(found: Reckoning) -> list[int]:
 
 
 def _coefficient(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "\N{EN DASH}"
+    return f"{value:.2f}" if math.isfinite(value) else NOTHING

@@ -30,8 +30,14 @@ def draw_disputes(task: Task, survey: Survey, sees: Sight) -> None:
     """Draw the queue's head, with the buttons that settle it for whom may."""
     database = services().db()
     waiting = database.disputes(task.name, MAX_QUEUE)
-    draw_notice()
+    n_waiting = database.n_disputes(task.name)
+    if not sees.settles:
+        # That its answer is known is the owner's to know.
+        gold = database.gold(task.name)
+        n_waiting -= sum(one.object_id in gold for one in waiting)
+        waiting = [one for one in waiting if one.object_id not in gold]
     if not waiting:
+        draw_notice()
         st.info(
             "Nothing waits to be settled. An object comes here when its annotators differ, when"
             " one of them was unsure, or when an answer came too late to count."
@@ -42,13 +48,12 @@ def draw_disputes(task: Task, survey: Survey, sees: Sight) -> None:
     reckoning, _ = reckoned(task)
     queue = _later_last(task, in_order(waiting, reckoning))
     current = _current(task, queue)
-    n_waiting = database.n_disputes(task.name)
     order = (
         "The most undecided come first, by what the annotators' reliability makes of their answers"
         if reckoning.overlaps
         else "The most disputed come first"
     )
-    st.caption(f"{counted(n_waiting, 'object waits', 'objects wait')}. {order}.")
+    draw_notice(f"{counted(n_waiting, 'object waits', 'objects wait')}. {order}.")
     left, right = st.columns([11, 9], gap="medium")
     with left:
         picture(survey, current.object_id)

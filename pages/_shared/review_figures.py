@@ -14,7 +14,7 @@ from pages.map import CLASS_COLOURS
 
 __all__ = ["boxes", "class_colours", "heat_map", "intervals", "lines", "show"]
 
-ROW_PX = 34
+ROW_PX, CELL_PX = 34, 44
 MAX_DRAWN = 400
 """Points of a line: more cannot be told apart on a screen."""
 _ACCENT = "#6db3f2"
@@ -55,7 +55,7 @@ def heat_map(
     words, hover : (R, C) what is written in a cell, and what is said of it under the pointer
     """
     # Opaque: Plotly chooses black or white for the words by the cell, as if on white.
-    low, high = ("#eaf0f7", "#2f7fcc") if _is_light() else ("#171d28", "#5aa7ee")
+    low, high = ("#e6edf5" if _is_light() else "#171d28"), "#2f7fcc"
     figure = go.Figure(
         go.Heatmap(
             z=values,
@@ -74,17 +74,12 @@ def heat_map(
             ygap=2,
         )
     )
-    _framed(figure, 90 + ROW_PX * len(rows))
-    side = {"showgrid": False, "zeroline": False, "automargin": True, "fixedrange": True}
-    figure.update_xaxes(**side, side="top", title_text=_safe(column_title), tickangle=0)
-    figure.update_yaxes(**side, autorange="reversed", title_text=_safe(row_title))
-    for axis, names in ((figure.update_xaxes, columns), (figure.update_yaxes, rows)):
-        axis(
-            type="category",
-            tickmode="array",
-            tickvals=_distinct(names),
-            ticktext=[_safe(_short(name)) for name in names],
-        )
+    long = max(map(len, columns)) * len(columns) > 36
+    _framed(figure, (150 if long else 90) + CELL_PX * len(rows))
+    figure.update_xaxes(
+        **_names(columns), side="top", title_text=column_title, tickangle=-35 if long else 0
+    )
+    figure.update_yaxes(**_names(rows), autorange="reversed", title_text=row_title)
     return figure
 
 
@@ -112,17 +107,8 @@ def intervals(
         )
     )
     _framed(figure, 60 + ROW_PX * len(names))
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", fixedrange=True, **_grid())
-    figure.update_yaxes(
-        autorange="reversed",
-        automargin=True,
-        fixedrange=True,
-        showgrid=False,
-        type="category",
-        tickmode="array",
-        tickvals=_distinct(names),
-        ticktext=[_safe(_short(name)) for name in names],
-    )
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", **_grid())
+    figure.update_yaxes(**_names(names), autorange="reversed")
     return figure
 
 
@@ -140,8 +126,8 @@ def lines(series: dict[str, tuple[pd.DatetimeIndex, np.ndarray]], title: str) ->
             hovertemplate="%{y:,} by %{x}<extra>" + _safe(name) + "</extra>",
         )
     _framed(figure, 300)
-    figure.update_xaxes(showgrid=False, fixedrange=True)
-    figure.update_yaxes(title_text=title, rangemode="tozero", fixedrange=True, **_grid())
+    figure.update_xaxes(**_grid() | {"showgrid": False})
+    figure.update_yaxes(title_text=title, rangemode="tozero", **_grid())
     figure.update_layout(
         showlegend=len(series) > 1,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
@@ -174,19 +160,9 @@ def boxes(series: dict[str, np.ndarray], title: str) -> go.Figure:
         tickmode="array",
         tickvals=ticks,
         ticktext=[f"{tick:g}" for tick in ticks],
-        fixedrange=True,
         **_grid(),
     )
-    figure.update_yaxes(
-        autorange="reversed",
-        automargin=True,
-        fixedrange=True,
-        showgrid=False,
-        type="category",
-        tickmode="array",
-        tickvals=_distinct(series),
-        ticktext=[_safe(_short(name)) for name in series],
-    )
+    figure.update_yaxes(**_names(list(series)), autorange="reversed")
     return figure
 
 
@@ -195,7 +171,29 @@ def _is_light() -> bool:
 
 
 def _grid() -> dict[str, object]:
-    return {"showgrid": True, "gridcolor": "rgba(128,140,160,0.18)", "zeroline": False}
+    """An axis of numbers or times, which nobody can drag away."""
+    return {
+        "showgrid": True,
+        "gridcolor": "rgba(128,140,160,0.18)",
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+        "title_standoff": 8,
+        "title_font_size": 13,
+    }
+
+
+def _names(names: Sequence[str]) -> dict[str, object]:
+    """An axis of names."""
+    return {
+        **_grid(),
+        "showgrid": False,
+        "type": "category",
+        "tickmode": "array",
+        "tickvals": _distinct(names),
+        "ticktext": [_safe(_short(name)) for name in names],
+        "ticks": "",
+    }
 
 
 def _framed(figure: go.Figure, height: int) -> None:
@@ -221,7 +219,7 @@ def _distinct(names: Sequence[str] | dict[str, np.ndarray]) -> list[str]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}\N{HORIZONTAL ELLIPSIS}"
+    return name if len(name) <= 18 else f"{name[:17]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _safe(text: str) -> str:

@@ -15,7 +15,7 @@ from pages._server.services import services
 from pages._shared.review_figures import intervals, show
 from pages._shared.review_settle import draw_notice, notify
 from pages._shared.review_sight import Sight
-from pages._shared.review_words import counted, plain, share
+from pages._shared.review_words import PERCENT, counted, interval, percent, plain, share
 from pages._shared.who import who
 
 __all__ = ["draw_gold", "wilson"]
@@ -78,17 +78,13 @@ def _results(results: list[GoldResult]) -> None:
                 "Annotator": names,
                 "Answered": [one.n_answered for one in results],
                 "Right": [one.n_right for one in results],
-                "Share": shares,
-                "95% from": [low for low, _ in ends],
-                "to": [high for _, high in ends],
+                "Share": [percent(one) for one in shares],
+                "95% interval": [interval(low, high) for low, high in ends],
             }
         ),
         hide_index=True,
         width="stretch",
-        column_config={
-            name: st.column_config.NumberColumn(format="percent")
-            for name in ("Share", "95% from", "to")
-        },
+        column_config={"Share": st.column_config.NumberColumn(format=PERCENT)},
     )
 
 

@@ -77,7 +77,7 @@ def draw_history(task: Task, survey: Survey, sees: Sight) -> None:
             "When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
             "Sure": st.column_config.NumberColumn(format="percent"),
             "Score": st.column_config.NumberColumn(format="%.4g"),
-            "Drawn with probability": st.column_config.NumberColumn(format="%.3g"),
+            "Probability": st.column_config.NumberColumn(format="%.3g"),
             "Looked, s": st.column_config.NumberColumn(format="%.1f"),
         },
     )
@@ -114,9 +114,9 @@ def _row(event: Event, undone: dict[str, Event], tells_gold: bool) -> dict[str, 
         "Note": event.note or "",
         "Sampler": _sampler(event, tells_gold),
         "Score": event.score,
-        "Drawn with probability": event.probability,
+        "Probability": event.probability,
         "Model": event.model_version,
-        "Saw the model's opinion": {True: "yes", False: "no", None: ""}[event.prediction_visible],
+        "Prediction shown": {True: "yes", False: "no", None: ""}[event.prediction_visible],
         "Looked, s": _seconds(event),
         "Imported from": event.source or "",
         "Survey version": event.survey_version,
@@ -182,8 +182,9 @@ def _standing(task: Task, object_id: str, events: list[Event], sees: Sight) -> N
     if reason:
         st.caption(plain(reason))
     if sees.settles and _is_there(services().survey(task.survey), object_id):
-        with st.expander("Settle it anew" if events else "Settle it"):
-            state = database.object_state(task.name, object_id)
+        state = database.object_state(task.name, object_id)
+        again = state is not None and state.how is Settled.ADJUDICATED
+        with st.expander("Settle it anew" if again else "Settle it"):
             named = frozenset(event.class_name for event in events if event.class_name)
             class_buttons(task, object_id, state.last_seq if state else 0, named, by_key=False)
         undo_button(task)

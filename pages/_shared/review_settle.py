@@ -53,13 +53,15 @@ def notify(kind: str, sentence: str) -> None:
     st.session_state[_NOTICE] = (kind, sentence)
 
 
-def draw_notice() -> None:
-    """Show what the last press led to; a line even if it led to nothing, so nothing jumps."""
+def draw_notice(standing: str = "") -> None:
+    """Say what the last press led to: in the line that stands there, or as a warning above it."""
     kind, sentence = st.session_state.pop(_NOTICE, ("", ""))
     if kind in ("warning", "error"):
         getattr(st, kind)(plain(sentence))
-    else:
-        st.caption(plain(sentence) or "\N{NO-BREAK SPACE}")
+        sentence = ""
+    words = [f"**{plain(sentence)}**"] if sentence else []
+    if words or standing:
+        st.caption(" ".join([*words, standing]))
 
 
 def class_buttons(

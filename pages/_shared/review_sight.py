@@ -54,7 +54,7 @@ def sight(task: Task, who: Identity) -> Sight:
             everything,
             settles=False,
             own_only=False,
-            why="You may look at everything here; settling an object is the owner's.",
+            why="You may look; settling an object is the owner's.",
         )
     if who.role is Role.ANNOTATOR:
         return Sight(

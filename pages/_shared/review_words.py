@@ -11,7 +11,22 @@ from labels_db import Task
 from pages._server.services import services
 from pages._shared.times import ago, moment
 
-__all__ = ["counted", "history_address", "plain", "share", "since"]
+__all__ = [
+    "NOTHING",
+    "PERCENT",
+    "counted",
+    "history_address",
+    "interval",
+    "percent",
+    "plain",
+    "share",
+    "since",
+]
+
+PERCENT = "%.0f%%"
+"""How a table writes shares, which it is given as percent."""
+NOTHING = "\N{EN DASH}"
+"""What stands where there is no number."""
 
 
 def plain(text: str) -> str:
@@ -26,7 +41,17 @@ def counted(n: int, one: str, many: str = "") -> str:
 
 def share(value: float, digits: int = 0) -> str:
     """A share of 0..1 as "83%", or a dash."""
-    return f"{value:.{digits}%}" if math.isfinite(value) else "\N{EN DASH}"
+    return f"{value:.{digits}%}" if math.isfinite(value) else NOTHING
+
+
+def percent(value: float) -> float:
+    """A share as the number that `PERCENT` writes."""
+    return 100 * value
+
+
+def interval(low: float, high: float) -> str:
+    """Such as "57 to 98%"."""
+    return f"{100 * low:.0f} to {high:.0%}" if math.isfinite(low) else ""
 
 
 def since(text: str) -> str:

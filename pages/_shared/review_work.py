@@ -13,11 +13,13 @@ from labels_db import Task
 from pages._shared.review_figures import boxes, lines, show
 from pages._shared.review_numbers import MAX_SECONDS, reckoned, work_log
 from pages._shared.review_sight import Sight
-from pages._shared.review_words import counted
+from pages._shared.review_words import NOTHING, PERCENT, counted, percent
 from pages._shared.times import ago
 
 __all__ = ["draw_work", "per_annotator"]
 
+MIN_GAPS = 5
+"""Fewer answers in a row say nothing about a pace."""
 MAX_ANNOTATORS = 20
 """Lines and boxes that can still be told apart: those with most answers."""
 
@@ -34,18 +36,19 @@ def draw_work(task: Task, sees: Sight) -> None:
     if not sees.own_only:
         accuracy = reckoned(task)[0].accuracy
         table["Is the consensus"] = [
-            accuracy[name].accuracy if name in accuracy else float("nan")
+            percent(accuracy[name].accuracy) if name in accuracy else float("nan")
             for name in table["Annotator"]
         ]
     now = datetime.now(UTC)
     table["Last"] = [ago((now - when.to_pydatetime()).total_seconds()) for when in table["Last"]]
     n_left_out = int(table.pop("left out").sum())
-    share = st.column_config.NumberColumn(format="percent")
+    share = st.column_config.NumberColumn(format=PERCENT)
     st.dataframe(
         table,
         hide_index=True,
         width="stretch",
         column_config={
+            "Annotator": st.column_config.TextColumn(width="medium"),
             "Answers": st.column_config.NumberColumn(format="localized"),
             "Unsure": share,
             "Skipped": share,
@@ -53,6 +56,7 @@ def draw_work(task: Task, sees: Sight) -> None:
             "Median, s": st.column_config.NumberColumn(format="%.1f"),
             "An hour": st.column_config.NumberColumn("Answers an hour", format="%.0f"),
         },
+        placeholder=NOTHING,
     )
     st.caption(_explained(n_left_out, sees))
     answered = log[log["action"].isin([Action.LABEL, Action.UNSURE])]
@@ -84,8 +88,8 @@ def per_annotator(log: pd.DataFrame) -> pd.DataFrame:
             {
                 "Annotator": str(name),
                 "Answers": n_answers,
-                "Unsure": n_unsure / n_answers if n_answers else float("nan"),
-                "Skipped": n_skips / n_acts if n_acts else float("nan"),
+                "Unsure": percent(n_unsure / n_answers) if n_answers else float("nan"),
+                "Skipped": percent(n_skips / n_acts) if n_acts else float("nan"),
                 "Settled": n_settled,
                 "Median, s": float(usable.median()) if len(usable) else float("nan"),
                 "An hour": _an_hour(answered["at"]),
@@ -102,7 +106,8 @@ def _an_hour(times: pd.Series) -> float:
     gaps = times.sort_values().diff().dt.total_seconds().dropna()
     at_work = gaps[gaps <= MAX_SECONDS]
     total = float(at_work.sum())
-    return len(at_work) / total * 3600 if total > 0 else float("nan")
+    enough = len(at_work) >= MIN_GAPS and total > 0
+    return len(at_work) / total * 3600 if enough else float("nan")
 
 
 def _explained(n_left_out: int, sees: Sight) -> str:

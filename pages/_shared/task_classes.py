@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from typing import Any
 
 import streamlit as st
 
@@ -22,7 +23,7 @@ _CSS = """<style>
   gap: 0 .7rem; padding: .55rem .2rem;
   border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
 .classlist .key { font: .75rem var(--st-code-font, ui-monospace, monospace); text-align: center;
-  border-radius: 5px; height: 1.5rem; line-height: 1.5rem; color: #0c0f14; font-weight: 700; }
+  border-radius: 5px; height: 1.5rem; line-height: 1.5rem; font-weight: 700; }
 .classlist .name { font-weight: 600; overflow-wrap: anywhere; }
 .classlist .what { font-weight: 400; font-size: .75rem; opacity: .7; margin-left: .5rem; }
 .classlist .number { font-size: .8rem; opacity: .72; font-variant-numeric: tabular-nums; }
@@ -45,7 +46,9 @@ def show_classes(task: Task, identity: Identity) -> None:
     active = [one for one in task.details if not one.retired]
     retired = [one for one in task.details if one.retired]
     rows = [
-        _row(task, one, keys.get(one.name, ""), place, counts.get(one.name, 0) if counted else None)
+        _row(
+            task, one, keys.get(one.name, ""), place, counts.get(one.name, 0) if counted else None
+        )
         for place, one in enumerate([*active, *retired])
     ]
     st.html(f'{_CSS}<div class="classlist">{"".join(rows)}</div>')
@@ -54,6 +57,7 @@ def show_classes(task: Task, identity: Identity) -> None:
 def edit_classes(task: Task, identity: Identity) -> None:
     """Draw them for the owner to change."""
     show_classes(task, identity)
+    st.space("small")
     left, right = st.columns(2, gap="medium")
     with left:
         _edit_one(task)
@@ -63,6 +67,7 @@ def edit_classes(task: Task, identity: Identity) -> None:
 
 def _row(task: Task, detail: ClassDetail, key: str, place: int, n: int | None) -> str:
     what = "retired" if detail.retired else "target" if detail.name == task.target else ""
+    colour = class_colour(detail, place)
     number = "" if n is None else f"{n:,} labelled"
     pictures = ""
     if detail.examples:
@@ -74,13 +79,22 @@ def _row(task: Task, detail: ClassDetail, key: str, place: int, n: int | None) -
         )
         pictures = f'<div class="shown">{pictures}</div>'
     return (
-        f'<div{" class=retired" if detail.retired else ""}>'
-        f'<div class="key" style="background:{class_colour(detail, place)}">'
+        f"<div{' class=retired' if detail.retired else ''}>"
+        f'<div class="key" style="background:{colour};color:{_ink(colour)}">'
         f"{html.escape(key.upper())}</div>"
         f'<div class="name">{html.escape(detail.name)}<span class="what">{what}</span></div>'
         f'<div class="number">{number}</div>'
         f'<div class="guide">{html.escape(detail.guideline)}</div>{pictures}</div>'
     )
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever is read more easily on "#rrggbb" (WCAG 2.1's contrast)."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels
+    )
+    return "#0c0f14" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else "#ffffff"
 
 
 def _edit_one(task: Task) -> None:
@@ -102,14 +116,13 @@ def _edit_one(task: Task) -> None:
             key=field(f"{key}examples", "\n".join(detail.examples)),
         )
         if st.form_submit_button("Save the class"):
-            wanted = {
+            wanted: dict[str, Any] = {
                 "key": letter.strip().lower(),
-                "colour": "" if colour == class_colour(detail, place) else colour,
+                # The palette's colour, left as it is, stays the palette's.
+                "colour": detail.colour if colour == class_colour(detail, place) else colour,
                 "guideline": guideline.strip(),
                 "examples": tuple(line.strip() for line in examples.splitlines() if line.strip()),
             }
-            if colour == class_colour(detail, place):
-                wanted["colour"] = detail.colour
             changes = {name: new for name, new in wanted.items() if new != getattr(detail, name)}
             if changes:
                 attempt(
@@ -122,9 +135,9 @@ def _edit_one(task: Task) -> None:
     _retire(task, detail)
 
 
-def _change(task: Task, name: str, by: str, changes: dict[str, object]) -> None:
+def _change(task: Task, name: str, by: str, changes: dict[str, Any]) -> None:
     survey = services().survey(task.survey)
-    for one in changes.get("examples", ()):  # type: ignore[attr-defined]
+    for one in changes.get("examples", ()):
         survey.row(one)  # NotFound says which one the survey lacks
     services().db().change_class(task.name, name, by, **changes)
 
@@ -174,7 +187,5 @@ def _key_and_colour(key: str, detail: ClassDetail, place: int) -> tuple[str, str
             help="A digit, or a letter that the label page does not use itself.",
         )
     with right:
-        colour = st.color_picker(
-            "Colour", key=field(f"{key}colour", class_colour(detail, place))
-        )
+        colour = st.color_picker("Colour", key=field(f"{key}colour", class_colour(detail, place)))
     return letter, colour

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import streamlit as st
@@ -28,9 +29,7 @@ SHOWN = 50
 def show_history(task: Task) -> None:
     """Draw the versions, newest first."""
     versions = services().db().task_versions(task.name)
-    before: dict[int, TaskVersion] = {
-        new.version: old for old, new in zip(versions, versions[1:], strict=False)
-    }
+    before: dict[int, TaskVersion] = {new.version: old for old, new in pairwise(versions)}
     for one in versions[: -SHOWN - 1 : -1]:
         old = before.get(one.version)
         changes = differences(old.document, one.document) if old else ["made"]

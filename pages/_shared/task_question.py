@@ -32,7 +32,9 @@ def edit_question(task: Task) -> None:
 
 def _rules(task: Task) -> str:
     n = task.answers_per_object
-    words = ["Each object is answered once" if n == 1 else f"Each object is answered by {n} people"]
+    words = [
+        "Each object is answered once" if n == 1 else f"Each object is answered by {n} people"
+    ]
     if task.blind:
         words.append("nobody sees the others' answers or the model's opinion")
     return f"{', and '.join(words)}."

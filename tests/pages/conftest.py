@@ -14,7 +14,7 @@ from core.survey import Batch, RunFolder, Survey, SurveyWriter
 from core.vocabulary import JobKind, Role
 from core.workspace import Workspace, open_workspace
 from labels_db import LabelsDB, ModelRecord, QueueItem, TaskSpec
-from pages._server.identity import Identity, IdentityMiddleware
+from pages._server.identity import Identity, IdentityMiddleware, install_resolver
 from pages._server.routes import make_routes
 from pages._server.services import Services, install
 from tests.pages.asgi import Browser
@@ -95,7 +95,9 @@ def services(workspace: Workspace) -> Iterator[Services]:
     """Services that start no process."""
     made = Services(workspace, Identity("owner", "ann", Role.OWNER), start_processes=False)
     install(made)
+    install_resolver(lambda _: made.owner)
     yield made
+    install_resolver(None)
     install(None)
     made.close()
 

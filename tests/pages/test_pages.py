@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.survey import RunFolder
-from core.vocabulary import Action, JobKind
+from core.vocabulary import Action, JobKind, Role
 from core.workspace import open_workspace
 from labels_db import LabelsDB, NewEvent
-from pages._server.identity import Identity
+from pages._server.identity import Identity, install_resolver
 from pages._server.services import Services, install
 from pages.candidates import candidate_lines, label_lines
 from tests.pages.conftest import IDS, embed, rank
@@ -58,13 +58,14 @@ def label(workspace, object_id: str, class_name: str, number: int) -> None:
 
 @pytest.mark.parametrize("page", ["label", "map", "candidates", "runs"])
 def test_an_empty_workspace_says_how_to_start(page, tmp_path):
-    services = Services(
-        open_workspace(tmp_path / "empty"), Identity("owner", "ann"), start_processes=False
-    )
+    owner = Identity("owner", "ann", Role.OWNER)
+    services = Services(open_workspace(tmp_path / "empty"), owner, start_processes=False)
     install(services)
+    install_resolver(lambda _: owner)
     try:
         script = draw(page)
     finally:
+        install_resolver(None)
         install(None)
     title = script.title[0].value
     assert title == ("Runs" if page == "runs" else "No survey yet")

@@ -185,7 +185,8 @@ class Labeller {
     }
     if (epoch !== this.epoch) return;
     this._reached(null);
-    if (task.survey_hash !== this.task.survey_hash) {
+    // Another survey under the old name, or another person signed in on this browser.
+    if (task.survey_hash !== this.task.survey_hash || task.user !== this.task.user) {
       this.epoch += 1;
       this._reset();
       this._start(null);
@@ -522,7 +523,7 @@ class Labeller {
     const epoch = this.epoch;
     let answer;
     try {
-      answer = await this.outbox.add(`${this.base}/api/${path}`, body);
+      answer = await this.outbox.add(`${this.base}/api/${path}`, body, this.task.user);
     } catch (error) {
       if (epoch === this.epoch) throw error;
       this._fail(`Not saved in the task ${body.task}: ${body.object_id ?? "an undo"}`, null, error.message);

@@ -43,11 +43,15 @@ async function fetchJson(url, options = {}) {
   return body;
 }
 
-/** POST JSON and return the answer. */
-function postJson(url, body) {
+/**
+ * POST JSON and return the answer.
+ * @param {string|null} user whose act it is: the server refuses it for anybody else, so that what
+ * waited here while somebody else signed in on this browser is never put down to them
+ */
+function postJson(url, body, user = null) {
   return fetchJson(url, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(user ? { "x-skysift-user": user } : {}) },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(POST_TIMEOUT_MS),
   });
@@ -55,7 +59,7 @@ function postJson(url, body) {
 
 class Outbox {
   constructor() {
-    /** @type {{url: string, body: object, resolve: Function, reject: Function}[]} */
+    /** @type {{url: string, body: object, user: string|null, resolve: Function, reject: Function}[]} */
     this.entries = [];
     /** Why the last attempt failed, null while all is well. @type {ApiError|null} */
     this.trouble = null;
@@ -74,9 +78,9 @@ class Outbox {
   }
 
   /** Queue a post; the promise ends with the server's answer or an ApiError that is final. */
-  add(url, body) {
+  add(url, body, user = null) {
     return new Promise((resolve, reject) => {
-      this.entries.push({ url, body, resolve, reject });
+      this.entries.push({ url, body, user, resolve, reject });
       this.onchange();
       this._drain();
     });
@@ -89,7 +93,7 @@ class Outbox {
     while (this.entries.length) {
       const entry = this.entries[0];
       try {
-        const answer = await postJson(entry.url, entry.body);
+        const answer = await postJson(entry.url, entry.body, entry.user);
         failures = 0;
         this.trouble = null;
         this.entries.shift();

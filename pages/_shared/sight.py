@@ -1,0 +1,29 @@
+"""What the person who looks may see of a task: on a blind one only what they said themselves."""
+
+from __future__ import annotations
+
+from labels_db import Task
+from pages._server.payloads import answers_hidden
+from pages._server.services import Scores, services
+from pages._shared.who import who
+
+__all__ = ["is_blind_here", "shown_classes", "shown_scores"]
+
+
+def is_blind_here(task: Task) -> bool:
+    """Whether answers of others, and what a model learnt from them, are kept from this person."""
+    return answers_hidden(task, who())
+
+
+def shown_classes(task: Task) -> dict[str, str]:
+    """The class of each labelled object by object_id: its current label, or one's own answer."""
+    database = services().db()
+    if not is_blind_here(task):
+        return database.current_classes(task.name)
+    own = database.answers(task.name, annotator=who().annotator)
+    return {one.object_id: one.class_name for one in own if one.class_name is not None}
+
+
+def shown_scores(task: Task) -> Scores | None:
+    """The scores of the task's newest model, unless they are kept from this person."""
+    return None if is_blind_here(task) else services().scores(task)
