@@ -10,7 +10,10 @@ import sys
 
 from benchmarks.common import arguments
 
-EACH = ("finds", "probe", "rerank", "label_speed", "start")
+EACH = (
+    *("finds", "probe", "rerank", "label_speed", "start"),
+    *("label_writes", "label_reads"),
+)
 
 
 def main() -> None:

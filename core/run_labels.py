@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import BadInput
 from core.exchange import (
@@ -26,9 +26,11 @@ from core.exchange import (
     rows_to_batches,
     write_table,
 )
-from core.metrics import DawidSkene, agreement_summary, dawid_skene, pair_agreement
 from core.survey import Survey, versions
 from labels_db import LabelsDB, document
+
+if TYPE_CHECKING:
+    from core.metrics import DawidSkene
 
 SETTLED_COLUMNS = 15
 """Columns of a label row before the consensus, which is not the database's to know."""
@@ -150,6 +152,8 @@ def _consensus_by_object(db: LabelsDB, task: str) -> dict[str, tuple[str | None,
 def consensus(db: LabelsDB, task: str) -> DawidSkene | None:
     """The consensus that weighs annotators by their reliability (Dawid & Skene 1979), with gold
     objects as known; None with fewer than two annotators."""
+    from core.metrics import dawid_skene
+
     objects, annotators, classes = class_answers(db, task)
     if len(set(annotators)) < 2:
         return None
@@ -232,6 +236,8 @@ def _renamed(
 
 def agreement_lines(db: LabelsDB, task: str) -> list[str]:
     """How far the annotators of a task agree, as lines of text."""
+    from core.metrics import agreement_summary, pair_agreement
+
     objects, annotators, classes = class_answers(db, task)
     summary = agreement_summary(objects, annotators, classes)
     lines = [

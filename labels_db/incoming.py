@@ -197,7 +197,7 @@ class Incoming(Events):
             (task_id, utc_now()),
         ).rowcount
         if conn.total_changes != before:
-            many_hands.rebuild(conn, task_id)
+            many_hands.rebuild(conn, task_id, "SELECT object_id FROM temp.incoming")
         return n_new
 
 

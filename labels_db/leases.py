@@ -93,6 +93,11 @@ class _Terms:
     seconds: float
     gold_rate: float
 
+    @property
+    def gold_odds(self) -> float:
+        """Gold objects for each other one, so that their share of all is `gold_rate`."""
+        return self.gold_rate / (1 - self.gold_rate)
+
 
 class Leases(Tasks):
     """The part of `LabelsDB` that hands objects out."""
@@ -244,7 +249,7 @@ class Leases(Tasks):
                 if row[5] + row[6] >= terms.wanted:
                     blocked = blocked or row[5] < terms.wanted
                     continue
-                if len(items) + len(chosen) < wanted and chance.random() < terms.gold_rate:
+                if len(items) + len(chosen) < wanted and chance.random() < terms.gold_odds:
                     self._slip_in(conn, given, chosen, taken)
                 if len(items) + len(chosen) >= wanted:
                     break

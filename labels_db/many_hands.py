@@ -116,24 +116,23 @@ CREATE INDEX idx_events_unsettled ON events (task_id, object_id)
 CREATE UNIQUE INDEX idx_events_redoes ON events (redoes) WHERE redoes IS NOT NULL;
 """
 
-REBUILD_ANSWERS = """
+_ANSWERS = """
 SELECT task_id, object_id, annotator, action, class_name, seq FROM (
     SELECT e.task_id, e.object_id, e.annotator, e.action, e.class_name, e.seq,
         row_number() OVER (
             PARTITION BY e.object_id, e.annotator ORDER BY e.action <> 'skip' DESC, e.seq DESC
         ) AS newest
     FROM events AS e
-    WHERE e.task_id = :task AND e.late = 0 AND e.action IN ('label', 'unsure', 'skip')
+    WHERE e.task_id = :task {only} AND e.late = 0 AND e.action IN ('label', 'unsure', 'skip')
         AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.event_id)
 ) WHERE newest = 1
 """
 """What each annotator says: the newest label or unsure that stands, else the newest skip."""
 
-REBUILD_STATES = """
-WITH settings AS (SELECT answers_per_object AS wanted FROM tasks WHERE id = :task),
-votes AS (
+_STATES = """
+WITH votes AS (
     SELECT object_id, class_name, count(*) AS n, max(seq) AS seq FROM answers
-    WHERE task_id = :task AND action = 'label' GROUP BY object_id, class_name
+    WHERE task_id = :task {only} AND action = 'label' GROUP BY object_id, class_name
 ),
 ranked AS (
     SELECT object_id, class_name, n, seq,
@@ -141,74 +140,74 @@ ranked AS (
         rank() OVER (PARTITION BY object_id ORDER BY seq DESC) AS newness
     FROM votes
 ),
-leading AS (
-    SELECT object_id, max(n) AS n, count(*) AS n_leaders,
-        max(class_name) AS class_name, max(seq) AS seq
-    FROM ranked WHERE place = 1 GROUP BY object_id
-),
-newest AS (SELECT object_id, class_name, seq FROM ranked WHERE newness = 1),
-said AS (
-    SELECT object_id,
-        sum(action <> 'skip') AS n_answers, sum(action = 'unsure') AS n_unsure,
-        count(DISTINCT class_name) AS n_classes, max(seq) AS seq
-    FROM answers WHERE task_id = :task GROUP BY object_id
-),
 unsettled AS (
-    SELECT * FROM events AS e
-    WHERE e.task_id = :task AND (e.action = 'adjudicate' OR e.late = 1)
+    SELECT object_id, action, class_name, seq, payload,
+        late = 1 AND action IN ('label', 'unsure') AS is_late,
+        max(CASE WHEN action = 'adjudicate' THEN seq ELSE 0 END)
+            OVER (PARTITION BY object_id) AS judged
+    FROM events AS e
+    WHERE task_id = :task {only} AND (action = 'adjudicate' OR late = 1)
         AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.event_id)
 ),
-judged AS (
-    SELECT object_id, class_name, seq, coalesce(json_extract(payload, '$.gold'), 0) AS is_gold
-    FROM unsettled WHERE action = 'adjudicate' AND seq IN (
-        SELECT max(seq) FROM unsettled WHERE action = 'adjudicate' GROUP BY object_id
-    )
-),
-late AS (
-    SELECT u.object_id, count(*) AS n, max(u.seq) AS seq
-    FROM unsettled AS u LEFT JOIN judged AS j USING (object_id)
-    WHERE u.late = 1 AND u.action IN ('label', 'unsure') AND u.seq > coalesce(j.seq, 0)
-    GROUP BY u.object_id
-),
-touched AS (
-    SELECT object_id FROM said UNION SELECT object_id FROM judged
-    UNION SELECT object_id FROM late
+-- Gathered by one GROUP BY and not by joins, which SQLite may carry out without an index.
+facts (
+    object_id, n_answers, n_unsure, n_classes, has_answers, n_leading, n_leaders, leading_class,
+    leading_seq, newest_class, newest_seq, judged, judged_class, is_gold, n_late, last_seq
+) AS (
+    SELECT object_id, sum(action <> 'skip'), sum(action = 'unsure'), count(DISTINCT class_name),
+        1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, max(seq)
+    FROM answers WHERE task_id = :task {only} GROUP BY object_id
+    UNION ALL
+    SELECT object_id, 0, 0, 0, 0, max(n), sum(place = 1),
+        max(CASE WHEN place = 1 THEN class_name END), max(CASE WHEN place = 1 THEN seq END),
+        max(CASE WHEN newness = 1 THEN class_name END), max(seq), 0, NULL, 0, 0, 0
+    FROM ranked GROUP BY object_id
+    UNION ALL
+    SELECT object_id, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, max(judged),
+        max(CASE WHEN seq = judged THEN class_name END),
+        max(CASE WHEN seq = judged THEN coalesce(json_extract(payload, '$.gold'), 0) ELSE 0 END),
+        sum(is_late AND seq > judged), max(CASE WHEN is_late THEN seq ELSE judged END)
+    FROM unsettled GROUP BY object_id
 ),
 gathered AS (
-    SELECT t.object_id, j.seq AS judged_seq, j.class_name AS judged_class,
-        coalesce(j.is_gold, 0) AS is_gold,
-        CASE WHEN wanted = 1 THEN n.class_name WHEN l.n_leaders = 1 THEN l.class_name END
+    SELECT object_id, max(n_answers) AS n_answers, max(n_unsure) AS n_unsure,
+        max(n_classes) AS n_classes, max(has_answers) AS has_answers,
+        max(n_leading) AS n_leading, max(n_leaders) AS n_leaders,
+        max(leading_class) AS leading_class, max(leading_seq) AS leading_seq,
+        max(newest_class) AS newest_class, max(newest_seq) AS newest_seq,
+        max(judged) AS judged, max(judged_class) AS judged_class, max(is_gold) AS is_gold,
+        max(n_late) AS n_late, max(last_seq) AS last_seq,
+        (SELECT answers_per_object FROM tasks WHERE id = :task) AS wanted
+    FROM facts GROUP BY object_id
+),
+said AS (
+    SELECT *,
+        CASE WHEN wanted = 1 THEN newest_class WHEN n_leaders = 1 THEN leading_class END
             AS said_class,
-        CASE WHEN wanted = 1 THEN n.seq WHEN l.n_leaders = 1 THEN l.seq END AS said_seq,
-        coalesce(s.n_answers, 0) AS n_answers, coalesce(s.n_unsure, 0) AS n_unsure,
-        coalesce(s.n_classes, 0) AS n_classes, coalesce(late.n, 0) AS n_late,
-        coalesce(l.n, 0) AS n_leading, s.object_id IS NOT NULL AS has_answers,
-        max(coalesce(s.seq, 0), coalesce(j.seq, 0), coalesce(late.seq, 0)) AS last_seq, wanted
-    FROM touched AS t CROSS JOIN settings
-    LEFT JOIN said AS s USING (object_id) LEFT JOIN judged AS j USING (object_id)
-    LEFT JOIN late USING (object_id) LEFT JOIN leading AS l USING (object_id)
-    LEFT JOIN newest AS n USING (object_id)
+        CASE WHEN wanted = 1 THEN newest_seq WHEN n_leaders = 1 THEN leading_seq END AS said_seq
+    FROM gathered WHERE has_answers OR judged OR n_late
 )
 SELECT :task, object_id,
-    CASE WHEN judged_seq IS NOT NULL THEN judged_class ELSE said_class END,
-    CASE WHEN judged_seq IS NOT NULL THEN 'adjudicated' WHEN said_class IS NULL THEN NULL
+    CASE WHEN judged THEN judged_class ELSE said_class END,
+    CASE WHEN judged THEN 'adjudicated' WHEN said_class IS NULL THEN NULL
         WHEN wanted = 1 THEN 'latest' ELSE 'plurality' END,
-    CASE WHEN judged_seq IS NOT NULL THEN judged_seq ELSE said_seq END,
+    CASE WHEN judged THEN judged ELSE said_seq END,
     n_answers, n_unsure, n_classes, n_late,
-    judged_seq IS NULL AND n_answers < wanted, is_gold,
-    has_answers OR judged_seq IS NOT NULL,
+    NOT judged AND n_answers < wanted, is_gold, has_answers OR judged <> 0,
     CASE
-        WHEN judged_seq IS NOT NULL THEN CASE WHEN n_late > 0 THEN 0.25 ELSE 0.0 END
-        WHEN n_answers = 0 THEN CASE WHEN n_late > 0 THEN 0.25 ELSE 0.0 END
+        WHEN judged OR n_answers = 0 THEN CASE WHEN n_late > 0 THEN 0.25 ELSE 0.0 END
         ELSE max(
             1.0 - 1.0 * max(n_leading, n_unsure) / n_answers,
             CASE WHEN n_unsure > 0 OR n_late > 0 THEN 0.25 ELSE 0.0 END
         )
     END,
     last_seq
-FROM gathered
+FROM said
 """
 """The state of each object that anybody touched, from `answers` and what was adjudicated."""
+
+REBUILD_ANSWERS = _ANSWERS.format(only="")
+REBUILD_STATES = _STATES.format(only="")
 
 
 def create(db: sqlite_utils.Database) -> None:
@@ -248,13 +247,18 @@ def _replace_views(db: sqlite_utils.Database) -> None:
     )
 
 
-def rebuild(db: sqlite_utils.Database | sqlite3.Connection, task_id: int) -> None:
-    """Derive all that follows from the task's events anew; the caller holds the transaction."""
+def rebuild(
+    db: sqlite_utils.Database | sqlite3.Connection, task_id: int, among: str | None = None
+) -> None:
+    """Derive what follows from the task's events anew; the caller holds the transaction.
+
+    `among` is a query for the object_ids that are concerned, if not all are.
+    """
     given = {"task": task_id}
-    db.execute("DELETE FROM answers WHERE task_id = :task", given)
-    db.execute(f"INSERT INTO answers {REBUILD_ANSWERS}", given)
-    db.execute("DELETE FROM object_states WHERE task_id = :task", given)
-    db.execute(f"INSERT INTO object_states {REBUILD_STATES}", given)
+    only = "" if among is None else f"AND object_id IN ({among})"
+    for table, select in (("answers", _ANSWERS), ("object_states", _STATES)):
+        db.execute(f"DELETE FROM {table} WHERE task_id = :task {only}", given)
+        db.execute(f"INSERT INTO {table} {select.format(only=only)}", given)
     db.execute(
         "UPDATE class_counts SET n_objects = (SELECT count(*) FROM object_states AS s WHERE"
         " s.task_id = class_counts.task_id AND s.class_name = class_counts.class_name)"

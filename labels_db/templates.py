@@ -338,16 +338,6 @@ _ZOO_TREE = {
             ("It is a star or an artefact", "class", "star or artefact"),
         ),
         _question(
-            "which",
-            "What is odd?",
-            ("It merges", "class", "merger"),
-            ("A ring", "class", "ring"),
-            ("A lens or an arc", "class", "lens or arc"),
-            ("It is disturbed or irregular", "class", "disturbed or irregular"),
-            ("A dust lane", "class", "dust lane"),
-            ("Something else", "class", "something else"),
-        ),
-        _question(
             "smooth",
             "Is it smooth, with no sign of a disc?",
             ("Smooth", "next", "round"),
@@ -383,6 +373,16 @@ _ZOO_TREE = {
             "Are there spiral arms?",
             ("Yes", "class", "spiral"),
             ("No", "class", "disc, no arms"),
+        ),
+        _question(
+            "which",
+            "What is odd?",
+            ("It merges", "class", "merger"),
+            ("A ring", "class", "ring"),
+            ("A lens or an arc", "class", "lens or arc"),
+            ("It is disturbed or irregular", "class", "disturbed or irregular"),
+            ("A dust lane", "class", "dust lane"),
+            ("Something else", "class", "something else"),
         ),
     ],
 }

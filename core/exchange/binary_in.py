@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,18 +53,32 @@ def read_fits(path: Path, place: Place) -> tuple[Mapping[str, Any], RawTable]:
     Raises `BadInput` for a damaged file or a column of a kind that no label table has.
     """
     try:
-        with fits.open(path, memmap=True, lazy_load_hdus=False) as hdus:
-            table = next(h for h in hdus if isinstance(h, fits.BinTableHDU))
-            header, start = table.header.copy(), table.fileinfo()["datLoc"]
+        header, start = _first_table(path)
+        rest = header["NAXIS1"] * header["NAXIS2"] + header["PCOUNT"]
     except StopIteration:
         raise place.bad(None, "it has no binary table; give one with the labels.") from None
-    except (OSError, ValueError, KeyError, TypeError, fits.VerifyError):
+    except (EOFError, OSError, ValueError, KeyError, TypeError, fits.VerifyError):
         raise _damaged(place, "FITS") from None
+    if path.stat().st_size < start + rest:
+        raise _damaged(place, "FITS")
     metadata = _mapping(str(header.get("SKYSIFT", "")))
     names = [str(header[f"TTYPE{i}"]) for i in range(1, header["TFIELDS"] + 1)]
-    if path.stat().st_size < start + header["NAXIS1"] * header["NAXIS2"] + header["PCOUNT"]:
-        raise _damaged(place, "FITS")
     return metadata, RawTable(names, _fits_rows(path, header, start, names, place))
+
+
+def _first_table(path: Path) -> tuple[fits.Header, int]:
+    """The header of the first binary table and where its data begins; StopIteration if there is
+    none. Read without `fits.open`, which only warns of a file that was cut short."""
+    with open(path, "rb") as handle:
+        while handle.tell() < path.stat().st_size:
+            header = fits.Header.fromfile(handle)
+            if str(header.get("XTENSION", "")).strip() == "BINTABLE":
+                return header, handle.tell()
+            axes = [header[f"NAXIS{i + 1}"] for i in range(header["NAXIS"])]
+            cells = header.get("PCOUNT", 0) + math.prod(axes) if axes else 0
+            size = abs(header["BITPIX"]) // 8 * header.get("GCOUNT", 1) * cells
+            handle.seek(size + -size % 2880, 1)
+    raise StopIteration
 
 
 def _fits_rows(

@@ -136,7 +136,7 @@ class Place:
 
 def made_id(*parts: str | None) -> str:
     """The event id of a row that has none: the same parts always give the same id."""
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, ensure_ascii=False)))
+    return str(uuid.uuid5(NAMESPACE, json.dumps(parts)))
 
 
 def answer(

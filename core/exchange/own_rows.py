@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from core.exchange.columns import EVENT_SCHEMA, LABEL_SCHEMA
 from core.exchange.incoming import IncomingRow, LabelFile, Place, made_id, short_name
-from core.vocabulary import Action
+from core.vocabulary import Action, Settled
 
 _NEEDED = {
     "event": ("event_id", "object_id", "annotator", "action"),
@@ -87,10 +87,11 @@ def _label(values: dict[str, Any]) -> dict[str, Any]:
     own_id = values["event_id"] or made_id(
         "labels", values["task"], values["object_id"], values["label"], values["answered_at"]
     )
+    adjudicated = values["how"] == Settled.ADJUDICATED
     return values | {
         "event_id": own_id,
         "class_name": values["label"],
-        "action": Action.LABEL.value,
+        "action": (Action.ADJUDICATE if adjudicated else Action.LABEL).value,
         "source": short_name(f"labels of {values['task'] or 'a task'}"),
     }
 

@@ -105,7 +105,7 @@ def _sniffed(head: bytes, place: Place) -> str:
     if head.startswith(b"PK\x03\x04"):
         return "zip"
     text = head.lstrip()
-    if text.startswith((b"<?xml", b"<VOTABLE", b"<!--")):
+    if text.startswith(b"<"):
         return "votable"
     return {b"[": "label_studio", b"{": "jsonl"}.get(text[:1], "csv")
 
@@ -128,9 +128,25 @@ def _kept(path: Path) -> tuple[BinaryIO, contextlib.ExitStack]:
     return stack.enter_context(_unpacked(path)), stack
 
 
-def _closing(rows: Iterator[IncomingRow], stack: contextlib.ExitStack) -> Iterator[IncomingRow]:
+def _closing(
+    rows: Iterator[IncomingRow], stack: contextlib.ExitStack, place: Place
+) -> Iterator[IncomingRow]:
+    """The rows, and the file closed behind them. JSON can say half of a surrogate pair, which no
+    file or database can hold: such a row is refused."""
     with stack:
-        yield from rows
+        for row in rows:
+            try:
+                for value in row.values.values():
+                    if isinstance(value, str):
+                        value.encode()
+                    elif isinstance(value, list | dict):
+                        json.dumps(value, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                raise place.bad(
+                    row.line,
+                    "a text holds half of a surrogate pair, which is no character; correct it.",
+                ) from None
+            yield row
 
 
 def _open_parquet(path: Path, place: Place, _options: Mapping[str, Any]) -> LabelFile:
@@ -150,7 +166,7 @@ def _open_votable(path: Path, place: Place, _options: Mapping[str, Any]) -> Labe
     with _closed_on_error(stack):
         metadata, table = read_votable(stream, place)
         file = _own(LabelFile(place.name, "votable", metadata, iter(())), place, table)
-        file.rows = _closing(file.rows, stack)
+        file.rows = _closing(file.rows, stack, place)
         return file
 
 
@@ -163,7 +179,7 @@ def _open_jsonl(path: Path, place: Place, _options: Mapping[str, Any]) -> LabelF
             file.rows = plain_csv.plain_rows(file, place, _as_text(table))
         else:
             _own(file, place, table)
-        file.rows = _closing(file.rows, stack)
+        file.rows = _closing(file.rows, stack, place)
         return file
 
 
@@ -185,7 +201,7 @@ def _open_label_studio(path: Path, place: Place, options: Mapping[str, Any]) -> 
     rows = label_studio.label_studio_rows(
         file, place, tasks, id_field=options["id_field"], control=options["control"]
     )
-    file.rows = _closing(rows, stack)
+    file.rows = _closing(rows, stack, place)
     return file
 
 
@@ -254,7 +270,7 @@ def _csv(
             f" ({', '.join(plain_csv.OPTIONAL)} may be there too), but the header has"
             f" {', '.join(table.columns)[:300]}; rename the columns.",
         )
-    file.rows = _closing(file.rows, stack)
+    file.rows = _closing(file.rows, stack, place)
     return file
 
 

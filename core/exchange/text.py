@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -21,6 +22,16 @@ _BOMS = (
 )
 
 
+def piece(stream: BinaryIO, place: Place, line: int | None = None) -> bytes:
+    """The next bytes of a file that may be packed; raises `BadInput` where it is damaged."""
+    try:
+        return stream.read(CHUNK)
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error):
+        raise place.bad(
+            line, "the compressed file is cut short or damaged; fetch it again."
+        ) from None
+
+
 def text_chunks(stream: BinaryIO, place: Place) -> Iterator[str]:
     """The text of `stream` in pieces: UTF-8, or UTF-16 with a byte order mark.
 
@@ -29,12 +40,7 @@ def text_chunks(stream: BinaryIO, place: Place) -> Iterator[str]:
     """
     line, decoder = 1, None
     while True:
-        try:
-            data = stream.read(CHUNK)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise place.bad(
-                line, "the compressed file is cut short or damaged; fetch it again."
-            ) from None
+        data = piece(stream, place, line)
         if decoder is None:
             codec = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
             decoder = codecs.getincrementaldecoder(codec)()

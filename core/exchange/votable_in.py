@@ -9,8 +9,7 @@ from xml.parsers import expat
 
 from core.exchange.cells import unescaped
 from core.exchange.incoming import Place, RawTable
-
-_CHUNK = 1 << 18
+from core.exchange.text import piece
 
 
 class _Parser:
@@ -106,7 +105,7 @@ def read_votable(stream: BinaryIO, place: Place) -> tuple[Mapping[str, Any], Raw
     """
     parser = _Parser(place)
     while not parser.in_table:
-        data = stream.read(_CHUNK)
+        data = piece(stream, place)
         parser.feed(data)
         if not data:
             raise place.bad(None, "the VOTable has no TABLEDATA; there is nothing to import.")
@@ -117,7 +116,7 @@ def _rows(stream: BinaryIO, parser: _Parser) -> Iterator[tuple[int, dict[str, An
     while True:
         rows, parser.rows = parser.rows, []
         yield from rows
-        data = stream.read(_CHUNK)
+        data = piece(stream, parser.place, parser.xml.CurrentLineNumber)
         parser.feed(data)
         if not data:
             yield from parser.rows

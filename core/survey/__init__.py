@@ -6,7 +6,7 @@ from core.survey.batch import Batch, Reject
 from core.survey.importing import import_folder, import_survey
 from core.survey.manifest import Manifest
 from core.survey.readers import READERS, Reader, register_reader
-from core.survey.runs import RunFolder, RunRecord, finished_runs
+from core.survey.runs import RunFolder, RunRecord, finished_runs, versions
 from core.survey.store import Survey, list_surveys
 from core.survey.writer import SurveyWriter
 
@@ -30,6 +30,7 @@ __all__ = [
     "import_survey",
     "list_surveys",
     "register_reader",
+    "versions",
 ]
 
 

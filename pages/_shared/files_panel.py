@@ -112,7 +112,12 @@ def _import(task: Task) -> None:
         " none, and a file that was taken in before changes nothing."
     )
     how = st.segmented_control(
-        "From", (UPLOAD, PATH), default=UPLOAD, required=True, label_visibility="collapsed"
+        "From",
+        (UPLOAD, PATH),
+        default=UPLOAD,
+        required=True,
+        label_visibility="collapsed",
+        key="import from",
     )
     options = _options()
     try:

@@ -62,7 +62,10 @@ def new_task(chosen: Callable[[str], None]) -> None:
     if "new filled" not in st.session_state or "new name" not in st.session_state:
         _fill()
     if template.about:
-        st.caption(f"{template.about}. Everything can be changed, now and later.")
+        st.caption(
+            f"{template.about}. The names of classes stand once the task is made; all else can"
+            " be changed later too."
+        )
     left, right = st.columns(2)
     with left:
         survey = st.selectbox("Survey", services().survey_names(), key="new survey")

@@ -198,7 +198,7 @@ def _invite(person: Person, days: int | None) -> None:
 def _show_link(name: str, secret: str) -> None:
     link = invitation_link(st.context.url, services().base_path, secret)
     st.write(
-        f"Send this to {plain(name)}, and to nobody else: whoever opens it answers under that"
+        f"Send this to {plain(name)}, and to nobody else: whoever opens it comes in under that"
         " name. It is shown this once; links made for them before work no more."
     )
     st.code(link, language=None, wrap_lines=True)

@@ -13,7 +13,13 @@ from labels_db import Answer, Event, ObjectState, Task
 from pages._server.services import services
 from pages._shared.review_figures import class_colours
 from pages._shared.review_numbers import Reckoning, reckoned
-from pages._shared.review_settle import class_buttons, draw_notice, undo_button
+from pages._shared.review_settle import (
+    LATER,
+    class_buttons,
+    current_place,
+    draw_notice,
+    undo_button,
+)
 from pages._shared.review_sight import Sight
 from pages._shared.review_words import counted, history_address, plain, share, since
 from pages._shared.thumbnails import picture_address
@@ -114,7 +120,7 @@ def _later_last(task: Task, queue: list[ObjectState]) -> list[ObjectState]:
 
 def _current(task: Task, queue: list[ObjectState]) -> ObjectState:
     """The object on screen: it stays until it is settled or put off, whatever else happens."""
-    place = f"review_current {task.name}"
+    place = current_place(task.name)
     held = st.session_state.get(place)
     current = next((one for one in queue if one.object_id == held), None)
     if current is None and held is not None:
@@ -130,7 +136,7 @@ def _put_off(task: str, object_id: str) -> None:
     """Show another object; by id, so that a second press puts off nothing else."""
     put_off: dict[str, int] = st.session_state.setdefault(f"review_later {task}", {})
     put_off[object_id] = max(put_off.values(), default=0) + 1
-    place = f"review_current {task}"
+    place = current_place(task)
     if st.session_state.get(place) == object_id:
         st.session_state.pop(place)
 
@@ -139,8 +145,8 @@ def _moves(task: Task, current: ObjectState, n_queue: int, sees: Sight) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if n_queue > 1:
             st.button(
-                "Later" if sees.settles else "Next",
-                key=f"later {task.name} {current.object_id}",
+                LATER if sees.settles else "Next",
+                key=f"{LATER} {task.name} {current.object_id}",
                 shortcut=LATER_KEY,
                 on_click=_put_off,
                 args=(task.name, current.object_id),

@@ -2,7 +2,8 @@
 
 A button carries the object and the state of it that it was drawn for. A second press that comes
 before the next object is drawn, or after somebody else answered, is told from the first by that
-state and settles nothing.
+state and settles nothing. Two keys that arrive together settle nothing either: which was meant
+for which object cannot be told.
 """
 
 from __future__ import annotations
@@ -21,13 +22,25 @@ from pages._server.services import services
 from pages._shared.review_words import plain
 from pages._shared.who import who
 
-__all__ = ["Settled", "class_buttons", "draw_notice", "notify", "settled_here", "undo_button"]
+__all__ = [
+    "LATER",
+    "Settled",
+    "class_buttons",
+    "current_place",
+    "draw_notice",
+    "notify",
+    "settled_here",
+    "undo_button",
+]
 
 MAX_BUTTONS = 12
 """With more classes than that, those that somebody named have buttons and the rest a list."""
 REFUSED_KEYS = frozenset("cr")
 """Streamlit keeps these for itself."""
 CANNOT_TELL_KEY, UNDO_KEY = "U", "Backspace"
+LATER = "Later"
+MIN_LOOK_S = 0.4
+"""Nobody has seen a picture and judged it in less: the press was meant for the one before."""
 _NOTICE = "review_notice"
 _SETTLED = "review_settled"
 
@@ -40,6 +53,22 @@ class Settled:
     object_id: str
     class_name: str | None
     event_id: str
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What the buttons of one object were drawn for."""
+
+    task: str
+    object_id: str
+    seen: int
+    shown_at: str
+    by_key: bool
+
+
+def current_place(task: str) -> str:
+    """Where the session keeps which object of the queue is on screen."""
+    return f"review_current {task}"
 
 
 def settled_here(task: Task) -> list[Settled]:
@@ -80,8 +109,9 @@ def class_buttons(
     """
     keys = class_keys(task.details)
     many = len(task.classes) > MAX_BUTTONS
-    place = f"{task.name} {object_id} {seen}"
+    place = _place(task.name, object_id, seen)
     began = st.session_state.setdefault(f"review_shown {place}", _now())
+    press = _Drawn(task.name, object_id, seen, began, by_key)
     for name in task.classes:
         if many and name not in named:
             continue
@@ -91,7 +121,7 @@ def class_buttons(
             key=f"settle {place} {name}",
             shortcut=None if not shortcut or shortcut.lower() in REFUSED_KEYS else shortcut,
             on_click=_settle,
-            args=(task.name, object_id, seen, name, began),
+            args=(press, name),
             width="stretch",
         )
     if many:
@@ -104,7 +134,7 @@ def class_buttons(
                 f"Settle as {plain(other)}",
                 key=f"settle {place} {other}",
                 on_click=_settle,
-                args=(task.name, object_id, seen, other, began),
+                args=(press, other),
                 width="stretch",
             )
     st.button(
@@ -112,7 +142,7 @@ def class_buttons(
         key=f"settle {place}",
         shortcut=CANNOT_TELL_KEY if by_key else None,
         on_click=_settle,
-        args=(task.name, object_id, seen, None, began),
+        args=(press, None),
         help="Settled without a class: it leaves the queue and has no label.",
         width="stretch",
     )
@@ -134,18 +164,29 @@ def undo_button(task: Task) -> None:
         )
 
 
-def _settle(task: str, object_id: str, seen: int, class_name: str | None, shown_at: str) -> None:
-    """Record the adjudication, unless the object changed since its button was drawn."""
+def _settle(drawn: _Drawn, class_name: str | None) -> None:
+    """Record the adjudication, unless the object is not the one, or not as, the person saw."""
     database = services().db()
+    task, object_id = drawn.task, drawn.object_id
     try:
         identity = who()
         require(identity, Role.OWNER)
+        if drawn.by_key and _came_together(drawn):
+            notify(
+                "warning", "Not taken: two keys came at once; press one, for what is shown now."
+            )
+            return
+        looked = datetime.now(UTC) - datetime.fromisoformat(drawn.shown_at)
+        if drawn.by_key and looked.total_seconds() < MIN_LOOK_S:
+            notify("warning", f"Not taken: {object_id} had just appeared; look and press again.")
+            return
         state = database.object_state(task, object_id)
-        if (state.last_seq if state else 0) != seen:
+        moved_on = drawn.by_key and st.session_state.get(current_place(task)) != object_id
+        if moved_on or (state.last_seq if state else 0) != drawn.seen:
             notify(
                 "warning",
-                f"Not taken: {object_id} was settled or answered after its picture was drawn;"
-                " look at what is shown now and press again.",
+                f"Not taken: {object_id} was settled, answered or put off after its picture was"
+                " drawn; look at what is shown now and press again.",
             )
             return
         event = NewEvent(
@@ -156,7 +197,7 @@ def _settle(task: str, object_id: str, seen: int, class_name: str | None, shown_
             annotator=identity.annotator,
             action=Action.ADJUDICATE,
             class_name=class_name,
-            shown_at=shown_at,
+            shown_at=drawn.shown_at,
             answered_at=_now(),
             # A gold object stays one; only the Gold part makes it an ordinary one again.
             payload={"gold": True}
@@ -172,6 +213,22 @@ def _settle(task: str, object_id: str, seen: int, class_name: str | None, shown_
     )
     outcome = "cannot be told" if class_name is None else class_name
     notify("success", f"{object_id} is settled: {outcome}.")
+
+
+def _place(task: str, object_id: str, seen: int) -> str:
+    return f"{task} {object_id} {seen}"
+
+
+def _came_together(drawn: _Drawn) -> bool:
+    """True if another key, drawn for the same object, is in the same message from the browser."""
+    buttons = f"settle {_place(drawn.task, drawn.object_id, drawn.seen)}"
+    later = f"{LATER} {drawn.task} {drawn.object_id}"
+    pressed = [
+        name
+        for name, value in st.session_state.items()
+        if value is True and (str(name).startswith(buttons) or name == later)
+    ]
+    return len(pressed) > 1
 
 
 def _take_back(last: Settled) -> None:
@@ -198,7 +255,7 @@ def _take_back(last: Settled) -> None:
         notify("error", f"Nothing was taken back: {error}")
         return
     settled.remove(last)
-    st.session_state[f"review_current {last.task}"] = last.object_id
+    st.session_state[current_place(last.task)] = last.object_id
     notify("success", f"{last.object_id} is not settled any more.")
 
 

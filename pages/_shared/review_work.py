@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,8 +11,7 @@ from labels_db import Task
 from pages._shared.review_figures import boxes, lines, show
 from pages._shared.review_numbers import MAX_SECONDS, reckoned, work_log
 from pages._shared.review_sight import Sight
-from pages._shared.review_words import NOTHING, PERCENT, counted, percent
-from pages._shared.times import ago
+from pages._shared.review_words import NOTHING, PERCENT, counted, percent, since
 
 __all__ = ["draw_work", "per_annotator"]
 
@@ -39,8 +36,7 @@ def draw_work(task: Task, sees: Sight) -> None:
             percent(accuracy[name].accuracy) if name in accuracy else float("nan")
             for name in table["Annotator"]
         ]
-    now = datetime.now(UTC)
-    table["Last"] = [ago((now - when.to_pydatetime()).total_seconds()) for when in table["Last"]]
+    table["Last"] = [since(when.floor("ms").isoformat()) for when in table["Last"]]
     n_left_out = int(table.pop("left out").sum())
     share = st.column_config.NumberColumn(format=PERCENT)
     st.dataframe(

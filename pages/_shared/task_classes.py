@@ -12,7 +12,7 @@ from labels_db import ClassDetail, Task, class_keys
 from pages._server.identity import Identity
 from pages._server.services import services
 from pages._shared.editing import attempt, field
-from pages._shared.task_list import class_colour
+from pages._shared.task_list import PALETTE, class_colour
 from pages._shared.thumbnails import Thumbnail, picture_address, thumbnails
 
 __all__ = ["edit_classes", "show_classes"]
@@ -39,7 +39,8 @@ _CSS = """<style>
 
 def show_classes(task: Task, identity: Identity) -> None:
     """Draw all classes, the retired ones last."""
-    keys = class_keys(task.details)
+    # The classes of a tree are reached by its questions.
+    keys = class_keys(task.details) if task.tree is None else {}
     counts = services().db().counts(task.name)
     # On a blind task the counts would tell an annotator what the others answer.
     counted = identity.role is Role.OWNER or not task.blind
@@ -162,7 +163,9 @@ def _retire(task: Task, detail: ClassDetail) -> None:
 def _add(task: Task) -> None:
     # Emptied after a class was added, and only then: the next one gets fields of its own.
     key = f"{task.name}/new {len(task.details)}/"
-    blank = ClassDetail("")
+    used = {class_colour(one, place) for place, one in enumerate(task.details)}
+    colour = next((one for one in PALETTE if one not in used), PALETTE[0])
+    blank = ClassDetail("", colour=colour)
     with st.form("add a class"):
         name = st.text_input("Add a class", placeholder="Its name", key=f"{key}name")
         letter, colour = _key_and_colour(key, blank, len(task.details))

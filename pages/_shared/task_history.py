@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,6 @@ import streamlit as st
 from labels_db import Task, TaskVersion
 from pages._server.services import services
 from pages._shared.times import moment
-from pages._shared.words import plain
 
 __all__ = ["differences", "show_history"]
 
@@ -25,17 +25,23 @@ _WORDS = {
 }
 SHOWN = 50
 
+_CSS = """<style>
+.versions > div { display: grid; grid-template-columns: 6rem minmax(0, 1fr) auto; gap: 0 1rem;
+  padding: .5rem .2rem; align-items: baseline;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
+.versions .number { font-weight: 600; }
+.versions .changes { overflow-wrap: anywhere; }
+.versions .when { font-size: .8rem; opacity: .72; font-variant-numeric: tabular-nums; }
+@media (max-width: 640px) { .versions > div { grid-template-columns: minmax(0, 1fr); } }
+</style>"""
+
 
 def show_history(task: Task) -> None:
     """Draw the versions, newest first."""
     versions = services().db().task_versions(task.name)
     before: dict[int, TaskVersion] = {new.version: old for old, new in pairwise(versions)}
-    for one in versions[: -SHOWN - 1 : -1]:
-        old = before.get(one.version)
-        changes = differences(old.document, one.document) if old else ["made"]
-        when = f"{moment(one.changed_at):%-d %b %Y, %H:%M} UTC"
-        lines = "\n".join(f"- {plain(change)}" for change in changes)
-        st.markdown(f"**Version {one.version}**, {when}, by {plain(one.changed_by)}\n\n{lines}")
+    rows = [_row(one, before.get(one.version)) for one in versions[: -SHOWN - 1 : -1]]
+    st.html(f'{_CSS}<div class="versions">{"".join(rows)}</div>')
     if len(versions) > SHOWN:
         st.caption(f"The {len(versions) - SHOWN:,} versions before are not listed.")
     numbers = [one.version for one in reversed(versions)]
@@ -44,6 +50,16 @@ def show_history(task: Task) -> None:
     )
     if chosen is not None:
         st.json(next(one.document for one in versions if one.version == chosen))
+
+
+def _row(one: TaskVersion, old: TaskVersion | None) -> str:
+    changes = differences(old.document, one.document) if old else ["made"]
+    lines = "".join(f"<div>{html.escape(change)}</div>" for change in changes)
+    when = f"{moment(one.changed_at):%-d %b %Y, %H:%M} UTC"
+    return (
+        f'<div><div class="number">Version {one.version}</div><div class="changes">{lines}</div>'
+        f'<div class="when">{when}, {html.escape(one.changed_by)}</div></div>'
+    )
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from labels_db import ClassDetail, Task
 from pages._server.identity import Identity
 from pages._server.services import services
 
-__all__ = ["class_colour", "task_list"]
+__all__ = ["PALETTE", "class_colour", "task_list"]
 
 PALETTE = (
     *("#f0a13c", "#45b7a9", "#a88bfa", "#e56b94", "#8cc152"),
@@ -22,13 +22,14 @@ PALETTE = (
 """The label page's own colours, for classes that were given none."""
 
 _CSS = """<style>
-.tasks { display: grid; gap: .5rem; }
+.tasks { display: grid; gap: .5rem; max-height: 27rem; overflow-y: auto; }
 .tasks a { display: grid; grid-template-columns: minmax(0, 1fr) minmax(9rem, 15rem);
   gap: .3rem 1.6rem; padding: .75rem 1rem; border-radius: 8px; color: inherit !important;
-  text-decoration: none !important; border: 1px solid var(--st-border-color, #8884); }
-.tasks a:hover, .tasks a:focus-visible { border-color: var(--st-primary-color, #6db3f2);
+  text-decoration: none !important;
+  border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.tasks a:hover, .tasks a:focus-visible { border-color: #4a97df;
   outline: none; }
-.tasks a.here { background: var(--st-secondary-background-color, #151a23); }
+.tasks a.here { background: color-mix(in srgb, currentColor 7%, transparent); }
 .tasks .name { font-weight: 600; overflow-wrap: anywhere; }
 .tasks .question { opacity: .8; overflow-wrap: anywhere; }
 .tasks .small { font-size: .78rem; opacity: .72; font-variant-numeric: tabular-nums; }
@@ -37,7 +38,7 @@ _CSS = """<style>
   margin-right: .4rem; }
 .tasks .bar { height: 4px; border-radius: 2px; margin: .45rem 0 .35rem; overflow: hidden;
   background: color-mix(in srgb, currentColor 14%, transparent); }
-.tasks .bar div { height: 100%; background: var(--st-primary-color, #6db3f2); }
+.tasks .bar div { height: 100%; background: #4a97df; }
 @media (max-width: 640px) { .tasks a { grid-template-columns: minmax(0, 1fr); } }
 </style>"""
 

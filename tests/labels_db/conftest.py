@@ -90,7 +90,7 @@ def model() -> Callable[..., ModelRecord]:
 def crew(path: Path) -> Callable[..., str]:
     """Run other processes on the database; see crew.py for the parts they can play."""
 
-    def run(part: str, *arguments: object) -> str:
+    def run(part: str, *arguments: object, timeout_s: float = 120) -> str:
         command = [sys.executable, "-W", "error", str(CREW), part, str(path)]
         done = subprocess.run(
             [*command, *map(str, arguments)],
@@ -98,7 +98,7 @@ def crew(path: Path) -> Callable[..., str]:
             env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout_s,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,98 @@ def test_kill_9_loses_nothing_acknowledged(
         assert set(acknowledged) <= set(kept)
         # Each writer may have committed one more event than it lived to tell.
         assert len(kept) - len(acknowledged) <= rounds
+
+
+@pytest.mark.parametrize(
+    ("processes", "objects"), [(8, 60), pytest.param(16, 1000, marks=pytest.mark.slow)]
+)
+def test_many_hands_lose_nothing_and_do_nothing_twice(
+    crew: Crew, path: Path, spec: TaskSpec, tmp_path: Path, processes: int, objects: int
+) -> None:
+    with LabelsDB(path) as db:
+        db.create_task(spec)
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    crew("hands", folder, processes, objects, timeout_s=1200)
+    sound(path)
+    with LabelsDB(path) as db:
+        events = list(db.events("duals"))
+        assert len(events) == processes * objects
+        assert len({event.object_id for event in events}) == len(events), "none was done twice"
+        given = Counter(event.annotator for event in events)
+        assert given == {f"annotator-{number}": objects for number in range(processes)}
+        assert not [event for event in events if event.late or event.sampler != "m"]
+        assert db.counts("duals")["dual"] == db.n_answers("duals") == len(events)
+        assert db.n_leased("duals") == {}
+        assert len(db.models("duals")) > 2
+    for copy in folder.glob("*.sqlite"):
+        sound(copy)
+
+
+def before_many_hands(path: Path) -> None:
+    """A database of version 1 with 20,000 events more."""
+    conn = sqlite3.connect(path)
+    conn.executescript((Path(__file__).with_name("versions") / "v1.sql").read_text())
+    conn.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " INSERT INTO events (event_id, task_id, object_id, survey_version, annotator, action,"
+        " class_name, recorded_at) SELECT printf('%08x-0000-4000-8000-000000000000', i), 1,"
+        " 'o' || (i / 2), 1, 'ann' || (i % 3), CASE i % 10 WHEN 0 THEN 'skip' ELSE 'label' END,"
+        " CASE i % 10 WHEN 0 THEN NULL ELSE 'dual' END, '2026-01-01' FROM n"
+    )
+    conn.commit()
+    conn.close()
+
+
+@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("act", ["rank", "lease", "import", "migrate"])
+def test_kill_9_leaves_an_act_wholly_done_or_not(
+    crew: Crew,
+    path: Path,
+    spec: TaskSpec,
+    model: Callable[..., ModelRecord],
+    tmp_path: Path,
+    act: str,
+    rounds: int,
+) -> None:
+    """crew.py looks at the database after each kill; here is what was acknowledged in all."""
+    if act == "migrate":
+        before_many_hands(path)
+    else:
+        with LabelsDB(path) as db:
+            db.create_task(spec)
+            queue = [QueueItem(f"o{number}", number, "m") for number in range(20_000)]
+            db.replace_queue("duals", queue, model())
+    acks = tmp_path / "acks"
+    undone = int(crew("killed_at", act, rounds, 5, acks, timeout_s=1200))
+    acknowledged = acks.read_text().split()
+    with LabelsDB(path) as db:
+        if act == "migrate":
+            assert undone > 0, "some were killed in the middle"
+        elif act == "rank":
+            assert db.models("duals")[-1].version >= int(acknowledged[-1])
+        elif act == "lease":
+            assert set(acknowledged) <= db.n_leased("duals").keys()
+        else:
+            assert {event.source for event in db.events("duals")} >= set(acknowledged)
+        assert act == "migrate" or len(acknowledged) >= rounds
+
+
+def test_a_full_disk_hands_out_nothing(
+    db: LabelsDB, model: Callable[..., ModelRecord], make: Make
+) -> None:
+    queue = [QueueItem(f"o{number}", number, "m" * 100) for number in range(1000)]
+    db.replace_queue("duals", queue, model())
+    handed = db.lease_next("duals", "ann", 3).items
+    limit = db.tables.execute("PRAGMA page_count").fetchone()[0] + 4
+    db.tables.execute(f"PRAGMA max_page_count = {limit}")
+    with pytest.raises(StorageFull, match="is full, so nothing was saved"):
+        db.lease_next("duals", "bob", 200)
+    assert db.n_leased("duals") == {"ann": 3}
+    assert db.record(make("o0", "dual", lease=handed[0].lease)).n_answers == 1
+    db.tables.execute("PRAGMA max_page_count = 1000000")
+    assert len(db.lease_next("duals", "bob", 200).items) == 200
+    db.check(thorough=True)
 
 
 def fill(db: LabelsDB, make: Make) -> list[str]:

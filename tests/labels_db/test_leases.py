@@ -30,7 +30,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """A clock that goes when it is told to."""
     told = Clock()
     monkeypatch.setattr(clock, "now", told)
-    yield told
+    return told
 
 
 @pytest.fixture
@@ -137,7 +137,8 @@ def test_a_late_answer_is_kept_and_counts_once_adjudicated(
     other = one(ranked, "bob")
     late = answer(make, item, "star")
     assert ranked.record(late).late
-    assert ranked.record(late).late and ranked.record(late).duplicate
+    assert ranked.record(late).late
+    assert ranked.record(late).duplicate
     ranked.record(answer(make, other, "dual", "bob"))
     assert ranked.current_classes("duals") == {"a": "dual"}
     (kept,) = ranked.late_answers("duals", "a")
@@ -171,9 +172,12 @@ def test_undo_and_redo_do_not_launder_a_late_answer(
     time.now += 101
     ranked.record(answer(make, item))
     ack, undone = ranked.record_undo("duals", "ann", make("x").event_id)
-    assert undone.late and ranked.object_state("duals", "a") is None
+    assert undone.late
+    assert ranked.object_state("duals", "a") is None
     ack, again = ranked.record_redo("duals", "ann", make("x").event_id)
-    assert ack.late and again.late and ack.n_answers == 0
+    assert ack.late
+    assert again.late
+    assert ack.n_answers == 0
     assert len(ranked.late_answers("duals", "a")) == 1
     ranked.check(thorough=True)
 

@@ -16,7 +16,7 @@ answers: list[Identity | Refusal] = []
 
 
 @pytest.fixture(autouse=True)
-def installed() -> Iterator[None]:
+def installed(services) -> Iterator[None]:
     install_resolver(lambda cookies: answers[-1])
     yield
     install_resolver(None)
