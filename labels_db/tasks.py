@@ -10,7 +10,7 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from labels_db.checks import checked_prose, checked_text, checked_whole
 from labels_db.connection import Connection
 from labels_db.records import ClassDetail, Task, TaskSpec, TaskVersion
 from labels_db.schema import utc_now
-from labels_db.trees import checked_tree
+from labels_db.trees import checked_tree, tree_classes
 
 MAX_QUESTION_LENGTH = 1000
 MAX_GUIDELINE_LENGTH = 200_000
@@ -80,14 +80,14 @@ class Tasks(Connection):
         return self.task(checked.name)
 
     def change_task(self, name: str, by: str, **changes: Any) -> Task:
-        """Change a task's question, target, guideline, answers_per_object, blind, gold_rate,
-        lease_seconds or tree; classes and tags have methods of their own.
+        """Change a task's question, target, guideline, answers_per_object, blind, gold_rate or
+        lease_seconds; classes, tags and the tree have methods of their own.
 
         What was answered keeps its meaning. Raises as `create_task` does.
         """
         allowed = (
             *("question", "target", "guideline", "answers_per_object", "blind"),
-            *("gold_rate", "lease_seconds", "tree"),
+            *("gold_rate", "lease_seconds"),
         )
         for field in changes:
             if field not in allowed:
@@ -97,11 +97,6 @@ class Tasks(Connection):
                 )
 
         def change(conn: sqlite3.Connection, task_id: int, task: Task) -> None:
-            if ("tree" in changes) and (changes["tree"] is None) != (task.tree is None):
-                raise BadInput(
-                    "A task with a decision tree keeps one and a task without stays without;"
-                    " make a new task for that."
-                )
             active = tuple(one for one in task.details if not one.retired)
             checked = checked_spec(replace(task, details=active, **changes))
             row = _as_row(checked)
@@ -196,6 +191,39 @@ class Tasks(Connection):
                     most=_most(task),
                 )
             self._tables["task_classes"].update((task_id, class_name), {"retired": 0})
+
+        return self._change(name, by, change)
+
+    def change_tree(self, name: str, tree: Mapping[str, Any], by: str) -> Task:
+        """Ask other questions from now on: classes that the tree newly ends at are added, those
+        that it no longer reaches are retired. `BadInput` if that would retire the target."""
+        ends = tree_classes(tree)
+
+        def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
+            if task.tree is None:
+                raise BadInput(
+                    f"The task {name!r} has no decision tree, and one cannot be given to it now;"
+                    " make a new task for that."
+                )
+            known = {one.name: one for one in task.details}
+            checked = checked_spec(
+                replace(
+                    task,
+                    classes=ends,
+                    details=tuple(replace(known[e], retired=False) for e in ends if e in known),
+                    tree=tree,
+                )
+            )
+            self._tables["tasks"].update(task_id, {"tree": json.dumps(checked.tree)})
+            for position, detail in enumerate(checked.details):
+                if detail.name in known:
+                    place = {"position": position, "retired": 0}
+                    self._tables["task_classes"].update((task_id, detail.name), place)
+                else:
+                    self._insert_class(task_id, detail, position)
+            for one in task.details:
+                if one.name not in ends:
+                    self._tables["task_classes"].update((task_id, one.name), {"retired": 1})
 
         return self._change(name, by, change)
 

@@ -18,9 +18,10 @@ from core.survey import Survey
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
 from pages._server.services import Scores, services
-from pages._shared.sight import is_blind_here
+from pages._shared.sight import is_blind_here, may_take
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
+from pages._shared.who import who
 
 __all__ = ["candidate_lines", "draw", "label_lines"]
 
@@ -137,6 +138,9 @@ def _line(place: int, candidate: dict[str, Any]) -> str:
 
 
 def _download_labels(task: Task) -> None:
+    if not may_take(task, who()):
+        st.caption("Labels are given out by this task's owner only.")
+        return
     n = sum(services().db().counts(task.name).values())
     st.download_button(
         f"Labels CSV ({n:,})",

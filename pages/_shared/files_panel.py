@@ -22,9 +22,10 @@ from labels_db import Task
 from pages._server.identity import Identity, resolver
 from pages._server.services import services
 from pages._shared.editing import as_owner
+from pages._shared.sight import may_take
 from pages._shared.words import plain
 
-__all__ = ["files_panel", "may_take", "workspace_file"]
+__all__ = ["files_panel", "workspace_file"]
 
 EVENTS, LABELS = "Every event", "Current labels"
 UPLOAD, PATH = "Upload a file", "A file in the workspace"
@@ -52,11 +53,6 @@ def files_panel(task: Task, identity: Identity) -> None:
     if identity.role is Role.OWNER:
         st.divider()
         _import(task)
-
-
-def may_take(task: Task, identity: Identity) -> bool:
-    """False where the file would tell what is hidden: others' answers, or the gold objects."""
-    return identity.role is Role.OWNER or not (task.blind or task.gold_rate)
 
 
 def _export(task: Task) -> None:

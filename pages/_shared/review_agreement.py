@@ -11,7 +11,8 @@ import streamlit as st
 from labels_db import Task
 from pages._shared.review_figures import heat_map, show
 from pages._shared.review_numbers import Reckoning, reckoned
-from pages._shared.review_words import NOTHING, PERCENT, counted, interval, percent, plain, share
+from pages._shared.review_words import NOTHING, PERCENT, counted, interval, percent, share
+from pages._shared.words import plain
 
 __all__ = ["draw_agreement"]
 

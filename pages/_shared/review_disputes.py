@@ -21,8 +21,9 @@ from pages._shared.review_settle import (
     undo_button,
 )
 from pages._shared.review_sight import Sight
-from pages._shared.review_words import counted, history_address, plain, share, since
+from pages._shared.review_words import counted, history_address, share, since
 from pages._shared.thumbnails import picture_address
+from pages._shared.words import plain
 
 __all__ = ["draw_disputes", "in_order", "picture"]
 

@@ -15,8 +15,9 @@ from pages._server.services import services
 from pages._shared.review_figures import intervals, show
 from pages._shared.review_settle import draw_notice, notify
 from pages._shared.review_sight import Sight
-from pages._shared.review_words import PERCENT, counted, interval, percent, plain, share
+from pages._shared.review_words import PERCENT, counted, interval, percent, share
 from pages._shared.who import who
+from pages._shared.words import plain
 
 __all__ = ["draw_gold", "wilson"]
 

@@ -16,9 +16,10 @@ from pages._server.services import services
 from pages._shared.review_disputes import picture
 from pages._shared.review_settle import class_buttons, draw_notice, undo_button
 from pages._shared.review_sight import Sight
-from pages._shared.review_words import counted, history_address, plain
+from pages._shared.review_words import counted, history_address
 from pages._shared.thumbnails import picture_address
 from pages._shared.times import moment
+from pages._shared.words import plain
 
 __all__ = ["LINKED", "draw_history", "history_rows", "why_shown"]
 

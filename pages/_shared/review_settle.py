@@ -19,8 +19,8 @@ from core.vocabulary import Action, Role
 from labels_db import NewEvent, Task, class_keys
 from pages._server.identity import require
 from pages._server.services import services
-from pages._shared.review_words import plain
 from pages._shared.who import who
+from pages._shared.words import plain
 
 __all__ = [
     "LATER",

@@ -18,7 +18,6 @@ __all__ = [
     "history_address",
     "interval",
     "percent",
-    "plain",
     "share",
     "since",
 ]
@@ -27,11 +26,6 @@ PERCENT = "%.0f%%"
 """How a table writes shares, which it is given as percent."""
 NOTHING = "\N{EN DASH}"
 """What stands where there is no number."""
-
-
-def plain(text: str) -> str:
-    """Text as Markdown shows it unchanged: names may hold anything."""
-    return "".join(f"\\{mark}" if mark in r"\`*_{}[]()#+-.!|<>~$:" else mark for mark in text)
 
 
 def counted(n: int, one: str, many: str = "") -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from core.vocabulary import Role
 from labels_db import Task
+from pages._server.identity import Identity
 from pages._server.payloads import answers_hidden
 from pages._server.services import Scores, services
 from pages._shared.who import who
 
-__all__ = ["is_blind_here", "shown_classes", "shown_scores"]
+__all__ = ["is_blind_here", "may_take", "shown_classes", "shown_scores"]
 
 
 def is_blind_here(task: Task) -> bool:
     """Whether answers of others, and what a model learnt from them, are kept from this person."""
     return answers_hidden(task, who())
+
+
+def may_take(task: Task, identity: Identity) -> bool:
+    """False where a file would tell what is hidden: others' answers, or the gold objects."""
+    return identity.role is Role.OWNER or not (task.blind or task.gold_rate)
 
 
 def shown_classes(task: Task) -> dict[str, str]:

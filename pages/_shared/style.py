@@ -19,9 +19,9 @@ _CSS = """<style>
 .thumbs img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: cover;
   border-radius: 8px; background: #05070a; }
 .thumbs a:hover img, .thumbs a:focus-visible img {
-  outline: 2px solid var(--st-primary-color, #6db3f2); }
+  outline: 2px solid color-mix(in srgb, currentColor 55%, transparent); }
 .thumbs a:focus-visible { outline: none; }
-.thumbs .id { font: .72rem var(--st-code-font, ui-monospace, monospace); margin-top: .35rem;
+.thumbs .id { font: .72rem ui-monospace, monospace; margin-top: .35rem;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .thumbs .about { font-size: .75rem; opacity: .72; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; font-variant-numeric: tabular-nums; }

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import BadInput
 from labels_db import Task
-from labels_db.trees import checked_tree
+from labels_db.trees import checked_tree, tree_classes
 from pages._server.services import services
 from pages._shared.editing import attempt, field
 from pages._shared.tree_text import read_tree, show_tree, write_tree
@@ -25,17 +25,19 @@ def edit_tree(task: Task) -> None:
         )
         st.caption(
             "Each answer has its text and either the next question's id or the class that it ends"
-            " at. A new class is added under Classes first."
+            " at. A class that no answer ends at any more is retired; what was labelled so stays"
+            " so."
         )
         if st.button("Save the tree", type="primary", disabled=text == stored):
             attempt(
-                lambda by: services().db().change_task(task.name, by, tree=read_tree(text)),
+                lambda by: services().db().change_tree(task.name, read_tree(text), by),
                 "The decision tree is saved.",
             )
     with right:
         st.caption("As annotators are asked")
         try:
             with st.container(border=True):
-                show_tree(checked_tree(read_tree(text), task.classes))
+                tree = read_tree(text)
+                show_tree(checked_tree(tree, tree_classes(tree)))
         except BadInput as error:
             st.warning(str(error))

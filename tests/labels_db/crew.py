@@ -170,7 +170,8 @@ def hands(path: Path, folder: Path, n_processes: int, n_objects: int) -> None:
                 for item in handout.items:
                     event = replace(label(item.object_id, annotator), lease=item.lease)
                     ack = db.record(event, renew_lease=True)
-                    assert not ack.late and not ack.duplicate
+                    assert not ack.late
+                    assert not ack.duplicate
                     left -= 1
                 if not handout.items:
                     time.sleep(0.005)
@@ -297,7 +298,8 @@ def wholly_done_or_not(path: Path, act: str) -> bool:
             return undone
         versions = {item.model_version for item in db.next_items(SPEC.name, 10**6)}
         latest = db.latest_model(SPEC.name)
-        assert latest is not None and versions <= {latest.version}
+        assert latest is not None
+        assert versions <= {latest.version}
         if act == "rank":
             assert len(db.next_items(SPEC.name, 10**6)) == N_RANKED
         assert set(db.n_leased(SPEC.name).values()) <= {N_LEASED}

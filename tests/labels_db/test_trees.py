@@ -136,15 +136,13 @@ def test_a_label_needs_the_answers_that_lead_to_it(db: LabelsDB, make: Make) -> 
 def test_a_tree_changes_but_neither_comes_nor_goes(db: LabelsDB, make: Make) -> None:
     db.create_task(SPEC)
     other = changed(lambda tree: first(tree).update(text="Is it a smooth one?"))
-    task = db.change_task("zoo", "owner", tree=other)
+    task = db.change_tree("zoo", other, "owner")
     assert (task.tree, task.version) == (other, 2)
     assert db.task_versions("zoo")[0].document["tree"] == TREE
-    with pytest.raises(BadInput, match="keeps one"):
-        db.change_task("zoo", "owner", tree=None)
-    with pytest.raises(BadInput, match="keeps one"):
-        db.change_task("duals", "owner", tree=TREE)
-    with pytest.raises(BadInput, match="never reaches"):
-        db.change_task("zoo", "owner", tree=changed(lambda tree: first(tree)["answers"].pop(0)))
+    with pytest.raises(BadInput, match="has no decision tree"):
+        db.change_tree("duals", TREE, "owner")
+    with pytest.raises(BadInput, match="can be changed"):
+        db.change_task("zoo", "owner", tree=TREE)
     with pytest.raises(BadInput, match="ends at the class"):
         db.retire_class("zoo", "smooth", "owner")
 
@@ -170,3 +168,21 @@ def test_many_leaves_need_no_keys(db: LabelsDB) -> None:
     assert db.change_class("many", "class 3", "owner", guideline="x").details[3] == ClassDetail(
         "class 3", guideline="x"
     )
+
+
+def test_the_classes_follow_a_changed_tree(db: LabelsDB, make: Make) -> None:
+    db.create_task(SPEC)
+    db.record(make("a", "smooth", task="zoo", payload={"path": [["smooth", "Yes"]]}))
+
+    def ring(tree: dict[str, Any]) -> None:
+        first(tree)["answers"][0] = {"text": "A ring", "class": "ring"}
+
+    task = db.change_tree("zoo", changed(ring), "owner")
+    assert "ring" in task.classes
+    assert "smooth" not in task.classes
+    assert "smooth" in task.every_class
+    assert db.current_classes("zoo") == {"a": "smooth"}
+    again = db.change_tree("zoo", TREE, "owner")
+    assert "smooth" in again.classes
+    assert [one.name for one in again.details if one.retired] == ["ring"]
+    db.check(thorough=True)
