@@ -6,8 +6,9 @@ import datetime
 import json
 import math
 import operator
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ MAX_TIME_LENGTH = 40
 MAX_PAYLOAD_BYTES = 16 * 1024
 _ROUNDING = 1e-6
 _INTEGER_LIMIT = 2**63
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def checked_event(event: NewEvent) -> NewEvent:
@@ -32,34 +34,21 @@ def checked_event(event: NewEvent) -> NewEvent:
     Whether its task, class and undone event exist is left to the database.
     """
     action = checked_action(event.action)
-    checked = replace(
-        event,
-        event_id=checked_uuid(event.event_id, "event_id"),
-        task=checked_text(event.task, "task", MAX_ID_LENGTH),
-        object_id=checked_object_id(event.object_id),
-        survey_version=checked_whole(event.survey_version, "survey_version", at_least=1),
-        annotator=checked_text(event.annotator, "annotator", MAX_ID_LENGTH),
-        action=action,
-        class_name=_optional_text(event.class_name, "class_name"),
-        undoes=None if event.undoes is None else checked_uuid(event.undoes, "undoes"),
-        note=None if event.note is None else checked_note(event.note),
-        shown_at=checked_time(event.shown_at, "shown_at"),
-        answered_at=checked_time(event.answered_at, "answered_at"),
-        sampler=_optional_text(event.sampler, "sampler"),
-        score=finite_or_none(event.score, "score"),
-        probability=checked_probability(event.probability),
-        model_version=(
-            None
-            if event.model_version is None
-            else checked_whole(event.model_version, "model_version", at_least=1)
-        ),
-        confidence=_share(event.confidence, "confidence"),
-        payload=None if event.payload is None else checked_payload(event.payload),
-        lease=_optional_text(event.lease, "lease"),
-        prediction_visible=_optional_truth(event.prediction_visible, "prediction_visible"),
-        redoes=None if event.redoes is None else checked_uuid(event.redoes, "redoes"),
-        source=_optional_text(event.source, "source"),
-    )
+    fields: dict[str, Any] = {
+        "event_id": checked_uuid(event.event_id, "event_id"),
+        "task": checked_text(event.task, "task", MAX_ID_LENGTH),
+        "object_id": checked_object_id(event.object_id),
+        "survey_version": checked_whole(event.survey_version, "survey_version", at_least=1),
+        "annotator": checked_text(event.annotator, "annotator", MAX_ID_LENGTH),
+        "action": action,
+    }
+    for name, check in _OPTIONAL.items():
+        value = getattr(event, name)
+        if value is not None:
+            fields[name] = check(value)
+    changed = {name: value for name, value in fields.items() if value is not getattr(event, name)}
+    # Most events come as they are stored, and a copy costs as much as all checks together.
+    checked = replace(event, **changed) if changed else event
     for field, value, owners, needed in (
         ("class_name", checked.class_name, (Action.LABEL, Action.ADJUDICATE), (Action.LABEL,)),
         ("undoes", checked.undoes, (Action.UNDO,), (Action.UNDO,)),
@@ -104,15 +93,15 @@ def checked_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _share(value: float | None, what: str) -> float | None:
+def _share(value: float, what: str) -> float | None:
     number = finite_or_none(value, what)
     if number is not None and not 0 <= number <= 1:
         raise BadInput(f"{what} must be in 0 to 1, but is {number!r}; correct it.")
     return number
 
 
-def _optional_truth(value: bool | None, what: str) -> bool | None:
-    if value is not None and not isinstance(value, bool):
+def _checked_truth(value: bool, what: str) -> bool:
+    if not isinstance(value, bool):
         raise BadInput(f"{what} is true, false or none, but is {str(value)[:40]!r}; correct it.")
     return value
 
@@ -141,6 +130,8 @@ def checked_action(action: str) -> Action:
 def checked_uuid(value: str, what: str) -> str:
     """Return `value` in the one spelling of a UUID that is compared."""
     if isinstance(value, str) and len(value) <= 64:
+        if _UUID.fullmatch(value):
+            return value
         try:
             return str(uuid.UUID(value))
         except ValueError:
@@ -157,10 +148,6 @@ def checked_text(value: str, what: str, longest: int) -> str:
             f"{what} must be 1 to {longest} printable characters, but is {str(value)[:60]!r}."
         )
     return value
-
-
-def _optional_text(value: str | None, what: str) -> str | None:
-    return None if value is None else checked_text(value, what, MAX_ID_LENGTH)
 
 
 def checked_prose(value: str, what: str, longest: int) -> str:
@@ -232,3 +219,26 @@ def checked_probability(value: float | None) -> float | None:
     if not -_ROUNDING <= number <= 1 + _ROUNDING:
         raise BadInput(f"probability must be in 0 to 1, but is {number!r}; correct it.")
     return min(max(number, 0.0), 1.0)
+
+
+def _named(check: Callable[[Any, str], Any], what: str) -> Callable[[Any], Any]:
+    return lambda value: check(value, what)
+
+
+def _id_text(value: str, what: str) -> str:
+    return checked_text(value, what, MAX_ID_LENGTH)
+
+
+_OPTIONAL: dict[str, Callable[[Any], Any]] = {
+    **{name: _named(_id_text, name) for name in ("class_name", "sampler", "lease", "source")},
+    **{name: _named(checked_uuid, name) for name in ("undoes", "redoes")},
+    **{name: _named(checked_time, name) for name in ("shown_at", "answered_at")},
+    "note": checked_note,
+    "score": _named(finite_or_none, "score"),
+    "probability": checked_probability,
+    "model_version": lambda value: checked_whole(value, "model_version", at_least=1),
+    "confidence": _named(_share, "confidence"),
+    "payload": checked_payload,
+    "prediction_visible": _named(_checked_truth, "prediction_visible"),
+}
+"""Fields of an event that may be None, with what checks them where they are not."""

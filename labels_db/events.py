@@ -86,7 +86,7 @@ class Events(Readings):
                 undone = self._check_undo(conn, checked, task.id)
             if checked.redoes is not None:
                 self._check_redo(conn, checked, task.id)
-            self._check_content(task, checked)
+            self._check_content(conn, task, checked)
             late = False
             if checked.lease is not None:
                 checked, late = self._under_lease(conn, task, checked, renew_lease)
@@ -166,7 +166,7 @@ class Events(Readings):
                     "answered_at": answered_at or undone.answered_at,
                 }
             )
-            self._check_content(row, again)
+            self._check_content(conn, row, again)
             # What was late before is late still: an undo and a redo must not launder it.
             ack = self._append(conn, again, row, late=undone.late)
             return ack, self._event(conn, task, own_id)
@@ -203,14 +203,15 @@ class Events(Readings):
             ).fetchone()
         return TaskRow(*found) if found else TaskRow(self._task_id(name), 1, None)
 
-    def _check_content(self, task: TaskRow, event: NewEvent) -> None:
+    @staticmethod
+    def _check_content(conn: sqlite3.Connection, task: TaskRow, event: NewEvent) -> None:
         """Refuse a retired class, tags that the task lacks and a path that leads elsewhere."""
         if event.class_name is not None and event.action is Action.LABEL:
-            retired = self._value(
+            found = conn.execute(
                 "SELECT retired FROM task_classes WHERE task_id = ? AND name = ?",
                 (task.id, event.class_name),
-            )
-            if retired:
+            ).fetchone()
+            if found == (1,):
                 raise BadInput(
                     f"The class {event.class_name[:80]!r} of the task {event.task!r} was retired"
                     " and is offered no more; reload the page and answer with another."
@@ -220,7 +221,7 @@ class Events(Readings):
             assert event.class_name is not None
             checked_path(json.loads(task.tree), payload.get("path"), event.class_name)
         if payload.get("tags"):
-            rows = self._rows("SELECT name FROM task_tags WHERE task_id = ?", (task.id,))
+            rows = conn.execute("SELECT name FROM task_tags WHERE task_id = ?", (task.id,))
             known = {name for (name,) in rows}
             for tag in payload["tags"]:
                 if tag not in known:

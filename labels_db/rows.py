@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from core.vocabulary import Action
@@ -21,6 +22,7 @@ INSERT = (
 )
 BY_EVENT_ID = f"SELECT task_id, {STORED} FROM events WHERE event_id = ?"
 
+_given = attrgetter(*GIVEN)
 _PAYLOAD = GIVEN.index("payload")
 _VISIBLE = GIVEN.index("prediction_visible")
 _ACTION = GIVEN.index("action")
@@ -28,7 +30,7 @@ _ACTION = GIVEN.index("action")
 
 def as_values(event: NewEvent) -> list[Any]:
     """Return a checked event as the values of its row, in the order of `GIVEN`."""
-    values = [getattr(event, name) for name in GIVEN]
+    values = [*_given(event)]
     if values[_PAYLOAD] is not None:
         values[_PAYLOAD] = payload_text(values[_PAYLOAD])
     if values[_VISIBLE] is not None:

@@ -81,7 +81,7 @@ def new_task(chosen: Callable[[str], None]) -> None:
         "Target: the class to be found", classes, placeholder="Classes first", key="new target"
     )
     guideline = st.text_area(
-        "Guideline (optional, Markdown)",
+        "Guideline (optional)",
         placeholder="What counts, and what does not",
         height=160,
         key="new guideline",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from core.vocabulary import MAX_ANSWERS_PER_OBJECT
@@ -43,7 +45,8 @@ def _rules(task: Task) -> str:
 def _preview(guideline: str) -> None:
     with st.container(border=True):
         if guideline.strip():
-            st.markdown(guideline)
+            # As the label page shows it: as it was typed.
+            st.html(f'<div style="white-space:pre-line">{html.escape(guideline)}</div>')
         else:
             st.caption("There is no guideline yet.")
 
@@ -52,7 +55,7 @@ def _guideline(task: Task) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         text = st.text_area(
-            "Guideline (Markdown)",
+            "Guideline",
             height=340,
             key=field(f"{task.name}/guideline", task.guideline),
             placeholder="What counts as which class, and what does not",

@@ -40,7 +40,7 @@ def test_a_task_is_made_from_a_template_and_changed(page, server, task):
     assert made in names(server)
     assert len(stored(server, made).classes) == 8
 
-    guideline = page.get_by_label("Guideline (Markdown)")
+    guideline = page.get_by_label("Guideline")
     eventually(lambda: guideline.count() == 1)  # those of the task before are gone
     guideline.fill("Two **nuclei** inside one envelope.")
     guideline.press("Control+Enter")

@@ -107,7 +107,7 @@ def test_the_list_shows_each_task_with_its_progress_and_who_is_at_work(services,
 
 def test_the_owner_changes_the_guideline_and_it_is_kept_who_did(services, sign_in):
     script = draw()
-    one(script.text_area, "Guideline (Markdown)").set_value("Look *twice*.").run()
+    one(script.text_area, "Guideline").set_value("Look *twice*.").run()
     assert "Look *twice*." in [element.value for element in script.markdown]  # the preview
     press(script, "Save the guideline")
     assert services.db().task("dual").guideline == "Look *twice*."
@@ -142,10 +142,10 @@ def test_what_is_refused_is_said_in_a_sentence_and_stays_typed(services, sign_in
 
 def test_what_is_being_typed_outlives_another_change(services, sign_in):
     script = draw()
-    one(script.text_area, "Guideline (Markdown)").set_value("half a sent").run()
+    one(script.text_area, "Guideline").set_value("half a sent").run()
     services.db().change_task("dual", "bea", guideline="Another text.", question="Newer?")
     script.run()
-    assert one(script.text_area, "Guideline (Markdown)").value == "half a sent"
+    assert one(script.text_area, "Guideline").value == "half a sent"
     assert one(script.text_input, "Question").value == "Newer?"
 
 
