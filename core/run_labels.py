@@ -207,7 +207,7 @@ def import_labels(
     source = f"{file.format}:{name or path.name}"[:500]
     done = db.import_events(
         task,
-        _renamed(file, rename or {}),
+        _named(file, rename or {}, source),
         by=by,
         source=source,
         survey_version=survey.version,
@@ -223,12 +223,15 @@ def import_labels(
     )
 
 
-def _renamed(
-    rows: LabelFile, rename: Mapping[str, str]
+def _named(
+    file: LabelFile, rename: Mapping[str, str], source: str
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """The rows with the task's names for the classes, and the file's for where they come from."""
     row: IncomingRow
-    for row in rows:
+    for row in file:
         values = row.values
+        if values.get("source") == file.format:
+            values = values | {"source": source}
         if values.get("class_name") in rename:
             values = values | {"class_name": rename[values["class_name"]]}
         yield row.line, values

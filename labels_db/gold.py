@@ -70,8 +70,8 @@ class Gold(Events):
         rows = self._rows(
             "SELECT a.annotator, count(*), sum(coalesce(a.class_name = s.class_name, 0))"
             " FROM object_states AS s INDEXED BY idx_object_states_gold"
-            " JOIN answers AS a ON a.task_id = s.task_id AND a.object_id = s.object_id"
-            " JOIN events AS e ON e.seq = a.seq"
+            " CROSS JOIN answers AS a ON a.task_id = s.task_id AND a.object_id = s.object_id"
+            " CROSS JOIN events AS e ON e.seq = a.seq"
             " WHERE s.task_id = ? AND s.is_gold = 1 AND a.action <> 'skip'"
             " AND e.sampler = 'gold' GROUP BY a.annotator ORDER BY a.annotator",
             (self._task_id(task),),

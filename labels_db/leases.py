@@ -54,8 +54,10 @@ _BEGUN_FROM = (
     f" {_IN_HAND.format(id='s.object_id')} AS in_hand"
     " FROM (SELECT * FROM object_states INDEXED BY idx_object_states_open"
     "  WHERE task_id = :task AND is_open = 1 ORDER BY last_seq {end} LIMIT {most}) AS s"
+    # Left to itself, SQLite walks all events of the task to the first one of the object.
     " LEFT JOIN events AS e ON e.seq = (SELECT min(f.seq) FROM events AS f"
-    "  WHERE f.task_id = :task AND f.object_id = s.object_id AND f.sampler IS NOT NULL)"
+    "  INDEXED BY idx_events_task_id_object_id_action WHERE f.task_id = :task"
+    "  AND f.object_id = s.object_id AND f.sampler IS NOT NULL)"
     f" WHERE {_FREE.format(id='s.object_id')} ORDER BY s.last_seq {{end}}"
 )
 _BEGUN = _BEGUN_FROM.format(end="DESC", most=":second_looks")

@@ -8,7 +8,7 @@ small tables beside them, so that no look-up grows with the number of events:
 - `class_counts`, `answer_counts`: how many objects have which label.
 
 `labels_db.standing` keeps them in step, one object at a time, inside the transaction of each
-event. `REBUILD` derives them anew from the events alone, in SQL: it fills them in the migration,
+event. `rebuild` derives them anew from the events alone, in SQL: it fills them in the migration,
 after an import and when a task's number of answers changes, and `check(thorough=True)` holds
 the tables against it.
 """
@@ -90,7 +90,7 @@ CREATE TABLE object_states (
     PRIMARY KEY (task_id, object_id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX idx_object_states_open ON object_states (task_id, last_seq) WHERE is_open = 1;
-CREATE INDEX idx_object_states_disputed ON object_states (task_id, disagreement)
+CREATE INDEX idx_object_states_disputed ON object_states (task_id, disagreement DESC, last_seq)
     WHERE disagreement > 0;
 CREATE INDEX idx_object_states_gold ON object_states (task_id) WHERE is_gold = 1;
 CREATE TABLE leases (
@@ -254,11 +254,16 @@ def rebuild(
 
     `among` is a query for the object_ids that are concerned, if not all are.
     """
+    _refill(db, "answers", _ANSWERS, task_id, among)
+    rebuild_states(db, task_id, among)
+
+
+def rebuild_states(
+    db: sqlite_utils.Database | sqlite3.Connection, task_id: int, among: str | None = None
+) -> None:
+    """Settle every object anew from the answers as they are: after a change of their number."""
+    _refill(db, "object_states", _STATES, task_id, among)
     given = {"task": task_id}
-    only = "" if among is None else f"AND object_id IN ({among})"
-    for table, select in (("answers", _ANSWERS), ("object_states", _STATES)):
-        db.execute(f"DELETE FROM {table} WHERE task_id = :task {only}", given)
-        db.execute(f"INSERT INTO {table} {select.format(only=only)}", given)
     db.execute(
         "UPDATE class_counts SET n_objects = (SELECT count(*) FROM object_states AS s WHERE"
         " s.task_id = class_counts.task_id AND s.class_name = class_counts.class_name)"
@@ -270,6 +275,18 @@ def rebuild(
         " task_id = :task AND is_counted = 1) WHERE task_id = :task",
         given,
     )
+
+
+def _refill(
+    db: sqlite_utils.Database | sqlite3.Connection,
+    table: str,
+    select: str,
+    task_id: int,
+    among: str | None,
+) -> None:
+    only = "" if among is None else f"AND object_id IN ({among})"
+    db.execute(f"DELETE FROM {table} WHERE task_id = :task {only}", {"task": task_id})
+    db.execute(f"INSERT INTO {table} {select.format(only=only)}", {"task": task_id})
 
 
 def _first_version(db: sqlite_utils.Database, task_id: int) -> None:

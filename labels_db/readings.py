@@ -31,8 +31,7 @@ _ANSWERS = (
     "SELECT a.object_id, a.annotator, a.action, a.class_name, e.event_id, a.seq, e.confidence,"
     " e.payload, e.shown_at, e.answered_at, e.recorded_at, e.sampler"
     " FROM answers AS a JOIN events AS e ON e.seq = a.seq"
-    " WHERE a.task_id = :task AND (a.object_id, a.annotator) > (:object, :annotator)"
-    " AND a.action <> 'skip'"
+    " WHERE a.task_id = :task AND a.action <> 'skip'"
 )
 
 
@@ -96,11 +95,12 @@ class Readings(Tasks):
         """Yield what each annotator says of each object: all, or of one annotator or object,
         by object_id. They are read in pages, so that a slow reader holds up nobody."""
         values: dict[str, Any] = {"task": self._task_id(task), "object": "", "annotator": ""}
-        where = ""
-        if annotator is not None:
-            where, values["who"] = " AND a.annotator = :who", bindable(annotator)
+        where = " AND (a.object_id, a.annotator) > (:object, :annotator)"
         if object_id is not None:
-            where, values["one"] = f"{where} AND a.object_id = :one", bindable(object_id)
+            where = " AND a.object_id = :one AND a.annotator > :annotator"
+            values["one"] = bindable(object_id)
+        if annotator is not None:
+            where, values["who"] = f"{where} AND a.annotator = :who", bindable(annotator)
         sql = f"{_ANSWERS}{where} ORDER BY a.object_id, a.annotator LIMIT {_PAGE}"
         while rows := self._rows(sql, values):
             yield from map(_as_answer, rows)
@@ -166,7 +166,9 @@ class Readings(Tasks):
     def flagged(self, task: str) -> set[str]:
         """Return the objects with a flag that stands (each flag is undone on its own)."""
         sql = (
-            "SELECT DISTINCT object_id FROM standing_events WHERE task_id = ? AND action = 'flag'"
+            "SELECT DISTINCT r.object_id FROM events AS r INDEXED BY idx_events_remarks"
+            " WHERE r.task_id = ? AND r.action IN ('flag', 'note', 'mark') AND r.action = 'flag'"
+            " AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = r.event_id)"
         )
         return {object_id for (object_id,) in self._rows(sql, (self._task_id(task),))}
 

@@ -102,7 +102,7 @@ class Tasks(Connection):
             row = _as_row(checked)
             self._tables["tasks"].update(task_id, {field: row[field] for field in changes})
             if checked.answers_per_object != task.answers_per_object:
-                many_hands.rebuild(conn, task_id)
+                many_hands.rebuild_states(conn, task_id)
 
         return self._change(name, by, change)
 

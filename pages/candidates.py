@@ -1,4 +1,4 @@
-"""The candidates page: the survey ranked for the target, and the two tables that leave Skysift."""
+"""The candidates page: the survey ranked for the target, to look at and to take along."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from core.export import (
     CANDIDATE_COLUMNS,
     Provenance,
     candidates_csv,
-    labels_csv,
     rank_candidates,
 )
 from core.survey import Survey
@@ -23,7 +22,7 @@ from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.who import who
 
-__all__ = ["candidate_lines", "draw", "label_lines"]
+__all__ = ["candidate_lines", "draw"]
 
 PER_PAGE = 48
 DEFAULT_K = 200
@@ -141,15 +140,9 @@ def _download_labels(task: Task) -> None:
     if not may_take(task, who()):
         st.caption("Labels are given out by this task's owner only.")
         return
-    n = sum(services().db().counts(task.name).values())
-    st.download_button(
-        f"Labels CSV ({n:,})",
-        lambda: "".join(label_lines(task)),
-        file_name=f"{task.name}-labels.csv",
-        mime="text/csv",
-        on_click="ignore",
-        width="stretch",
-    )
+    from pages._shared.files_panel import labels_button  # it takes a moment to import
+
+    labels_button(task, sum(services().db().counts(task.name).values()))
 
 
 def candidate_lines(
@@ -188,35 +181,3 @@ def _answered(label: CurrentLabel | None) -> dict[str, str | None]:
     if label is None:
         return {}
     return {"annotator": label.annotator, "answered_at": label.answered_at or label.recorded_at}
-
-
-def label_lines(task: Task) -> list[str]:
-    """The current labels as CSV lines, in the order in which they were given."""
-    database = services().db()
-    standing = {label.event_id for label in database.current_labels(task.name).values()}
-    flagged = database.flagged(task.name)
-    return list(
-        labels_csv(
-            {
-                "object_id": event.object_id,
-                "label": event.class_name,
-                "annotator": event.annotator,
-                "shown_at": event.shown_at,
-                "answered_at": event.answered_at,
-                "sampler": event.sampler,
-                "score": event.score,
-                "probability": event.probability,
-                "model_version": event.model_version,
-                "task": task.name,
-                "survey": task.survey,
-                "survey_version": event.survey_version,
-                "flagged": event.object_id in flagged,
-                "notes": " | ".join(
-                    one.note or "" for one in database.notes(task.name, event.object_id)
-                ),
-                "event_id": event.event_id,
-            }
-            for event in database.events(task.name)
-            if event.event_id in standing
-        )
-    )

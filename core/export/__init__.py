@@ -2,20 +2,16 @@
 
 from core.export.tables import (
     CANDIDATE_COLUMNS,
-    LABEL_COLUMNS,
     Provenance,
     candidates_csv,
-    labels_csv,
     rank_candidates,
     write_csv,
 )
 
 __all__ = [
     "CANDIDATE_COLUMNS",
-    "LABEL_COLUMNS",
     "Provenance",
     "candidates_csv",
-    "labels_csv",
     "rank_candidates",
     "write_csv",
 ]

@@ -1,4 +1,4 @@
-"""The two tables that leave Skysift: what was answered, and what is worth a follow-up.
+"""The candidate list: what is worth a follow-up. (Label tables: `core.exchange`.)
 
 Plain CSV with one header line, so that every tool opens it; where each line came from stands in
 its columns. Cells are safe against spreadsheet formulas (`core.csvsafe`).
@@ -20,26 +20,6 @@ import numpy as np
 from core.csvsafe import safe_cell
 from core.errors import BadInput
 from core.survey.runs import versions
-
-LABEL_COLUMNS = (
-    "object_id",
-    "label",
-    "annotator",
-    "shown_at",
-    "answered_at",
-    "sampler",
-    "score",
-    "probability",
-    "model_version",
-    "task",
-    "survey",
-    "survey_version",
-    "flagged",
-    "notes",
-    "event_id",
-    "skysift_version",
-)
-"""Of a label table; times are ISO 8601 UTC."""
 
 CANDIDATE_COLUMNS = (
     "rank",
@@ -157,15 +137,6 @@ def candidates_csv(
         for rank, one in enumerate(candidates, start=1)
     )
     return _lines(columns, rows)
-
-
-def labels_csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The lines of a label table, header first, each with its line end.
-
-    rows: mappings with the `LABEL_COLUMNS` as keys (others are ignored, absent ones empty, the
-    version of Skysift is this one's unless given).
-    """
-    return _lines(LABEL_COLUMNS, ({"skysift_version": versions()["skysift"], **r} for r in rows))
 
 
 def write_csv(lines: Iterable[str], path: str | os.PathLike[str]) -> int:

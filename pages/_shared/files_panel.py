@@ -25,7 +25,7 @@ from pages._shared.editing import as_owner
 from pages._shared.sight import may_take
 from pages._shared.words import plain
 
-__all__ = ["files_panel", "workspace_file"]
+__all__ = ["files_panel", "labels_button", "workspace_file"]
 
 EVENTS, LABELS = "Every event", "Current labels"
 UPLOAD, PATH = "Upload a file", "A file in the workspace"
@@ -53,6 +53,21 @@ def files_panel(task: Task, identity: Identity) -> None:
     if identity.role is Role.OWNER:
         st.divider()
         _import(task)
+
+
+def labels_button(task: Task, n: int) -> None:
+    """Draw a button that gives the `n` current labels as a CSV with its provenance, zipped."""
+    name = f"{task.name}-labels.zip"
+    cookies = dict(st.context.cookies)
+    st.download_button(
+        f"Labels CSV ({n:,})",
+        lambda: _file(task, Format.CSV, name, events=False, cookies=cookies),
+        file_name=name,
+        mime="application/zip",
+        on_click="ignore",
+        width="stretch",
+        help="Other formats, and all events: Tasks, Files.",
+    )
 
 
 def _export(task: Task) -> None:

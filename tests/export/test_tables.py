@@ -12,10 +12,8 @@ import pytest
 from core.errors import BadInput
 from core.export import (
     CANDIDATE_COLUMNS,
-    LABEL_COLUMNS,
     Provenance,
     candidates_csv,
-    labels_csv,
     rank_candidates,
     write_csv,
 )
@@ -91,22 +89,11 @@ def test_provenance_fills_in_time_and_version():
     assert made.skysift_version not in ("", "unknown")
 
 
-def test_labels_have_their_columns_and_ignore_others():
-    row = {name: f"{name} 1" for name in LABEL_COLUMNS} | {"seq": 5}
-    del row["score"]
-    table = read(labels_csv([row]))
-    assert list(table[0]) == list(LABEL_COLUMNS)
-    assert table[0]["object_id"] == "object_id 1"
-    assert table[0]["score"] == ""
-
-
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(A1)", "\tx", "\rx"])
 def test_no_cell_is_taken_for_a_formula(text):
-    rows = [
-        *read(labels_csv([{"object_id": text, "label": text, "score": -0.5}])),
-        *read(candidates_csv([{"object_id": text, "label": text, "score": -0.5}], PROVENANCE)),
-    ]
-    for row in rows:
+    for row in read(
+        candidates_csv([{"object_id": text, "label": text, "score": -0.5}], PROVENANCE)
+    ):
         assert row["object_id"].startswith("'")
         assert row["label"].startswith("'")
         assert row["score"] == "-0.5"  # a number stays one
@@ -116,8 +103,10 @@ def test_no_cell_is_taken_for_a_formula(text):
 
 def test_awkward_text_comes_back_as_it_was(tmp_path):
     texts = ['a,"b"', "two\nlines", "γ-ray", " spaced "]
-    path = tmp_path / "labels.csv"
-    assert write_csv(labels_csv({"object_id": text} for text in texts), path) == 4
+    path = tmp_path / "candidates.csv"
+    assert (
+        write_csv(candidates_csv(({"object_id": text} for text in texts), PROVENANCE), path) == 4
+    )
     with open(path, newline="", encoding="utf-8") as handle:
         assert [row["object_id"] for row in csv.DictReader(handle)] == texts
     assert pd.read_csv(path)["object_id"].tolist() == texts
@@ -131,14 +120,14 @@ def test_rows_are_streamed():
             taken.append(number)
             yield {"object_id": str(number)}
 
-    lines = labels_csv(rows())
+    lines = candidates_csv(rows(), PROVENANCE)
     next(lines)
     next(lines)
     assert taken == [0]
 
 
 def test_a_file_appears_only_when_whole(tmp_path):
-    path = tmp_path / "labels.csv"
+    path = tmp_path / "candidates.csv"
     path.write_text("old")
 
     def broken():
@@ -149,4 +138,4 @@ def test_a_file_appears_only_when_whole(tmp_path):
         write_csv(broken(), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    assert write_csv(labels_csv([]), path) == 0
+    assert write_csv(candidates_csv([], PROVENANCE), path) == 0

@@ -184,6 +184,8 @@ def hands(path: Path, folder: Path, n_processes: int, n_objects: int) -> None:
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     print(f"{len(names) / (time.monotonic() - began):.0f} answers a second")
     assert not any(codes), codes
+    while not list(folder.glob("*.sqlite")):
+        time.sleep(0.02)  # the first copy may take longer than a short round
     for pid in beside:
         assert os.waitpid(pid, os.WNOHANG) == (0, 0), "one ended by itself"
         os.kill(pid, signal.SIGKILL)

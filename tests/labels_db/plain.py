@@ -318,12 +318,11 @@ class Plain:
                 found[name] = why
             elif len(self.answers(name)) < self.wanted:
                 blocked = True
-        state = HandoutState.NOTHING_LEFT
         if blocked:
-            state = HandoutState.LEASED
-        elif not self.queue and not exclude:
-            state = HandoutState.NO_QUEUE
-        return found, state
+            return found, HandoutState.LEASED
+        if not self.queue and not exclude:
+            return found, HandoutState.NO_QUEUE
+        return found, HandoutState.NOTHING_LEFT
 
     def first_shown(self, object_id: str) -> tuple[str, int | None]:
         for one in self.said:

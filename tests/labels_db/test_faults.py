@@ -85,7 +85,9 @@ def test_many_hands_lose_nothing_and_do_nothing_twice(
         assert db.counts("duals")["dual"] == db.n_answers("duals") == len(events)
         assert db.n_leased("duals") == {}
         assert len(db.models("duals")) > 2
-    for copy in folder.glob("*.sqlite"):
+    copies = list(folder.glob("*.sqlite"))
+    assert copies
+    for copy in copies:
         sound(copy)
 
 

@@ -27,7 +27,7 @@ def row(number: int, object_id: str, name: str | None = "dual", **more: Any) -> 
 
 
 def take_in(db: LabelsDB, rows: Rows | Iterator[Any], **more: Any) -> ImportReport:
-    given = {"by": "owner", "source": "zoo.csv", "survey_version": 1} | more
+    given: dict[str, Any] = {"by": "owner", "source": "zoo.csv", "survey_version": 1} | more
     return db.import_events("duals", rows, **given)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ class Clock:
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that goes when it is told to."""
     told = Clock()
     monkeypatch.setattr(clock, "now", told)
@@ -441,3 +441,41 @@ def test_of_many_begun_objects_none_is_forgotten(
     for name in "abcd":
         ranked.record(make(name, "dual"))
     assert take(ranked, "ann", 5, chance=random.Random(1)) == ["old"]
+
+
+def test_no_hand_out_walks_through_the_events(ranked: LabelsDB, make: Make) -> None:
+    """SQLite tells how it carries out each statement: none reads all events of a task."""
+    ranked.change_task("duals", "owner", answers_per_object=2, gold_rate=0.5)
+    ranked.add_gold("duals", "g", "dual", "owner", 1)
+    statements: list[str] = []
+    ranked.tables.conn.set_trace_callback(statements.append)
+    items = ranked.lease_next("duals", "ann", 3).items
+    for item in items:
+        ranked.record(answer(make, item), renew_lease=True)
+        ranked.record(answer(make, item), renew_lease=True)
+    ranked.record(make("a", "dual", annotator="cay", lease="gone"), renew_lease=True)
+    ranked.lease_next("duals", "bob", 3)
+    ranked.lease_next("duals", "ann", 1, exclude="abcd")
+    ranked.renew_leases("duals", "ann", [item.lease for item in items])
+    ranked.record_undo("duals", "ann", make("x").event_id)
+    ranked.record_redo("duals", "ann", make("x").event_id)
+    list(ranked.answers("duals", object_id="a"))
+    ranked.late_answers("duals", "a")
+    ranked.disputes("duals")
+    ranked.gold_results("duals")
+    ranked.is_flagged("duals", "a")
+    ranked.object_state("duals", "a")
+    ranked.tables.conn.set_trace_callback(None)
+    asked = {sql for sql in statements if sql.split()[0] in ("SELECT", "UPDATE", "DELETE")}
+    assert len(asked) > 30
+    for sql in asked:
+        plan = [row[3] for row in ranked.tables.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        for line in plan:
+            assert not line.startswith(("SCAN events", "SCAN e ", "SCAN a ", "SCAN l ")), (
+                sql,
+                plan,
+            )
+            walks = line.endswith("(task_id=?)") and "INDEX idx_events" in line
+            assert not walks, (sql, plan)
+            assert not line.endswith("answers USING PRIMARY KEY (task_id=?)"), (sql, plan)
+            assert not line.startswith("SEARCH a USING PRIMARY KEY (task_id=?)"), (sql, plan)

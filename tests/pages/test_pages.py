@@ -14,7 +14,7 @@ from core.workspace import open_workspace
 from labels_db import LabelsDB, NewEvent
 from pages._server.identity import Identity, install_resolver
 from pages._server.services import Services, install
-from pages.candidates import candidate_lines, label_lines
+from pages.candidates import candidate_lines
 from tests.pages.conftest import IDS, embed, rank
 
 
@@ -127,17 +127,6 @@ def test_the_candidate_table_has_every_object_by_score_with_its_columns(services
     assert [row["object_id"] for row in rows] == IDS  # the scores of `rank` fall with the row
     assert [float(row["flux"]) for row in rows] == [float(i) for i in range(len(IDS))]
     assert {row["model_version"] for row in rows} == {"1"}
-
-
-def test_the_label_table_holds_what_stands(services, workspace):
-    label(workspace, "g3", "dual", 1)
-    label(workspace, "g4", "dual", 2)
-    label(workspace, "g3", "<b>no</b>", 3)
-    with LabelsDB(workspace.labels) as db:
-        db.record_undo("dual", "ann", "00000000-0000-4000-8000-000000000009")
-    rows = list(csv.DictReader(label_lines(services.db().task("dual"))))
-    assert [(row["object_id"], row["label"]) for row in rows] == [("g3", "dual"), ("g4", "dual")]
-    assert {row["annotator"] for row in rows} == {"ann"}
 
 
 def test_scores_whose_file_is_gone_are_none(services, workspace):
