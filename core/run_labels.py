@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -207,7 +208,7 @@ def import_labels(
     source = f"{file.format}:{name or path.name}"[:500]
     done = db.import_events(
         task,
-        _named(file, rename or {}, source),
+        _named(file, task, rename or {}, source),
         by=by,
         source=source,
         survey_version=survey.version,
@@ -224,14 +225,16 @@ def import_labels(
 
 
 def _named(
-    file: LabelFile, rename: Mapping[str, str], source: str
+    file: LabelFile, task: str, rename: Mapping[str, str], source: str
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """The rows with the task's names for the classes, and the file's for where they come from."""
     row: IncomingRow
     for row in file:
         values = row.values
         if values.get("source") == file.format:
-            values = values | {"source": source}
+            # A row from elsewhere: taken into two tasks it is an event of each.
+            own_id = str(uuid.uuid5(uuid.UUID(values["event_id"]), task))
+            values = values | {"source": source, "event_id": own_id}
         if values.get("class_name") in rename:
             values = values | {"class_name": rename[values["class_name"]]}
         yield row.line, values
