@@ -19,6 +19,7 @@ from labels_db.retention import backup_before_migration
 from labels_db.standing import wrong_states
 
 BUSY_TIMEOUT_MS = 10_000
+_PAUSE_S = 0.002
 
 
 class Connection:
@@ -112,7 +113,7 @@ class Connection:
         """
         conn = self._conn
         with database_errors(self.path):
-            conn.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield conn
                 conn.execute("COMMIT")
@@ -122,6 +123,28 @@ class Connection:
                     conn.execute("ROLLBACK")
                 raise
 
+    def _begin(self) -> None:
+        """Take the write lock, or fail as busy after the timeout.
+
+        SQLite itself pauses longer after each try, so that among many writers the one that has
+        waited longest comes last, perhaps never. Here all try equally often.
+        """
+        conn = self._conn
+        deadline = time.monotonic() + self._busy_timeout_ms / 1000
+        conn.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    conn.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                    if not busy or time.monotonic() > deadline:
+                        raise
+                time.sleep(_PAUSE_S)
+        finally:
+            conn.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+
     def _rows(
         self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[tuple[Any, ...]]:
@@ -130,7 +153,7 @@ class Connection:
         with database_errors(self.path):
             return self._conn.execute(sql, parameters).fetchall()
 
-    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+    def _value(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Return the first column of the first row, or None if there is no row."""
         rows = self._rows(sql, parameters)
         return rows[0][0] if rows else None

@@ -6,6 +6,8 @@ or is given back. With several answers wanted an object goes to as many differen
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import sqlite3
 import uuid
@@ -16,6 +18,7 @@ from typing import Any
 from core.vocabulary import GOLD_SAMPLER, MAX_ID_LENGTH
 from labels_db import clock
 from labels_db.checks import checked_text, checked_whole
+from labels_db.faults import database_errors
 from labels_db.records import Handout, HandoutState, LeasedItem
 from labels_db.tasks import Tasks
 
@@ -27,7 +30,10 @@ SECOND_LOOKS = 2000
 """Of the objects that want more answers, how many of the newest are looked through for one
 annotator: it bounds the time of a hand-out, whatever the size of the task."""
 LAST_LOOKS = 100_000
-"""How many of the oldest are looked through where there is nothing else to hand out."""
+"""How many of the oldest are looked through where there is nothing else to hand out; this
+happens outside the write lock."""
+CLOCK_SLACK_S = 60.0
+"""A lease that seems to run for longer than leases do was made before the clock was set back."""
 
 # What every object that is handed out must pass: this annotator has not answered or skipped it,
 # holds no lease on it, and fewer others have it in hand or answered it than answers are wanted.
@@ -36,9 +42,10 @@ _UNSEEN = (
     "  AND a.object_id = {id} AND a.annotator = :who)"
 )
 _FREE = f"{_UNSEEN} AND coalesce(s.how <> 'adjudicated', 1)"
+_HELD = "expires_at > :now AND expires_at <= :latest"
 _IN_HAND = (
     "(SELECT count(*) FROM leases AS l WHERE l.task_id = :task AND l.object_id = {id}"
-    " AND l.expires_at > :now AND l.annotator <> :who AND NOT EXISTS (SELECT 1 FROM answers AS a"
+    f" AND {_HELD} AND l.annotator <> :who AND NOT EXISTS (SELECT 1 FROM answers AS a"
     "  WHERE a.task_id = l.task_id AND a.object_id = l.object_id AND a.annotator = l.annotator"
     "  AND a.action <> 'skip'))"
 )
@@ -80,7 +87,7 @@ _GOLD = (
 )
 _OWN = (
     "SELECT lease, object_id, sampler, score, probability, model_version FROM leases"
-    " WHERE task_id = :task AND annotator = :who AND expires_at > :now"
+    f" WHERE task_id = :task AND annotator = :who AND {_HELD}"
     " AND NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.task_id = :task"
     "  AND a.object_id = leases.object_id AND a.annotator = :who) ORDER BY place"
 )
@@ -99,6 +106,61 @@ class _Terms:
     def gold_odds(self) -> float:
         """Gold objects for each other one, so that their share of all is `gold_rate`."""
         return self.gold_rate / (1 - self.gold_rate)
+
+    def given(self, who: str) -> dict[str, Any]:
+        """The parameters of this file's queries, for one annotator and now."""
+        now = clock.now()
+        return {
+            "task": self.task_id,
+            "who": who,
+            "now": now,
+            "latest": now + self.seconds + CLOCK_SLACK_S,
+            "second_looks": SECOND_LOOKS,
+            "last_looks": LAST_LOOKS,
+        }
+
+
+class _Choice:
+    """Objects being chosen for one annotator.
+
+    `chosen` are rows (object_id, sampler, score, probability, model_version); `blocked` objects
+    that would have fitted, but are in the hands of others.
+    """
+
+    def __init__(
+        self, terms: _Terms, given: dict[str, Any], wanted: int, chance: random.Random
+    ) -> None:
+        self.terms, self.given, self.wanted, self.chance = terms, given, wanted, chance
+        self.taken: set[str] = set()
+        self.chosen: list[tuple[Any, ...]] = []
+        self.blocked: list[str] = []
+
+    def look(self, conn: sqlite3.Connection, sql: str) -> None:
+        """Choose from what the query gives, until there are enough."""
+        if len(self.chosen) >= self.wanted:
+            return
+        with contextlib.closing(conn.execute(sql, self.given)) as rows:
+            for row in rows:
+                if row[0] in self.taken:
+                    continue
+                if row[5] + row[6] >= self.terms.wanted:
+                    if row[5] < self.terms.wanted and len(self.blocked) < MAX_HANDOUT:
+                        self.blocked.append(row[0])
+                    continue
+                if self.chance.random() < self.terms.gold_odds:
+                    self._slip_in(conn)
+                    if len(self.chosen) >= self.wanted:
+                        return
+                self.taken.add(row[0])
+                self.chosen.append((row[0], row[1] or "", *row[2:5]))
+                if len(self.chosen) >= self.wanted:
+                    return
+
+    def _slip_in(self, conn: sqlite3.Connection) -> None:
+        found = conn.execute(_GOLD, self.given).fetchone()
+        if found and found[0] not in self.taken:
+            self.taken.add(found[0])
+            self.chosen.append((found[0], GOLD_SAMPLER, None, None, None))
 
 
 class Leases(Tasks):
@@ -131,25 +193,39 @@ class Leases(Tasks):
         """
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         wanted = min(checked_whole(n, "n", at_least=1), MAX_HANDOUT)
-        chance = chance or random.SystemRandom()
+        out = set(exclude)
         with self._write() as conn:
             terms = self._terms(task)
-            now = clock.now()
-            given = {"task": terms.task_id, "who": who, "now": now}
+            given = terms.given(who)
             self._give_back(conn, given, give_back)
-            out = set(exclude)
-            ends = now + terms.seconds
             items = [
                 LeasedItem(*(*row, terms.seconds))
                 for row in conn.execute(_OWN, given)
                 if row[1] not in out
             ][:wanted]
-            self._extend(conn, given, [item.lease for item in items], ends)
-            fresh, blocked = self._choose(conn, given, terms, out, items, wanted, chance)
-            items += self._lease(conn, given, fresh, ends, terms.seconds)
-            if items:
-                return Handout(tuple(items), HandoutState.READY)
-            return self._nothing(conn, given, blocked, bool(out))
+            self._extend(conn, given, [item.lease for item in items], terms.seconds)
+            choice = _Choice(terms, given, wanted - len(items), chance or random.SystemRandom())
+            choice.taken = {item.object_id for item in items} | out
+            for sql in (_BEGUN, _QUEUED):
+                choice.look(conn, sql)
+            items += self._lease(conn, given, choice.chosen, terms.seconds)
+        if not items:
+            items = self._from_long_ago(terms, given, choice)
+        if items:
+            return Handout(tuple(items), HandoutState.READY)
+        return self._nothing(given, choice.blocked, bool(out))
+
+    def _from_long_ago(
+        self, terms: _Terms, given: dict[str, Any], choice: _Choice
+    ) -> list[LeasedItem]:
+        """The oldest objects that want more answers: looked for without holding up anybody."""
+        with database_errors(self.path):
+            choice.look(self._conn, _BEGUN_LONG_AGO)
+        if not choice.chosen:
+            return []
+        with self._write() as conn:
+            free = [one for one in choice.chosen if self._is_free(conn, given, terms, one[0])]
+            return self._lease(conn, given, free, terms.seconds)
 
     def renew_leases(self, task: str, annotator: str, leases: Iterable[str]) -> list[str]:
         """Give the annotator's leases their full time again; return those that still hold.
@@ -160,8 +236,7 @@ class Leases(Tasks):
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         with self._write() as conn:
             terms = self._terms(task)
-            now = clock.now()
-            given = {"task": terms.task_id, "who": who, "now": now}
+            given = terms.given(who)
             held = []
             for lease in _distinct(leases):
                 row = conn.execute(
@@ -169,9 +244,10 @@ class Leases(Tasks):
                     " AND annotator = ?",
                     (lease, terms.task_id, who),
                 ).fetchone()
-                if row and (row[1] > now or self._is_free(conn, given, terms, row[0])):
+                is_held = row and given["now"] < row[1] <= given["latest"]
+                if row and (is_held or self._is_free(conn, given, terms, row[0])):
                     held.append(lease)
-            self._extend(conn, given, held, now + terms.seconds)
+            self._extend(conn, given, held, terms.seconds)
             return held
 
     def release_leases(self, task: str, annotator: str, leases: Iterable[str]) -> int:
@@ -207,11 +283,11 @@ class Leases(Tasks):
 
     @staticmethod
     def _extend(
-        conn: sqlite3.Connection, given: dict[str, Any], leases: Sequence[str], ends: float
+        conn: sqlite3.Connection, given: dict[str, Any], leases: Sequence[str], seconds: float
     ) -> None:
         conn.executemany(
             "UPDATE leases SET expires_at = ? WHERE lease = ? AND annotator = ?",
-            [(ends, lease, given["who"]) for lease in leases],
+            [(given["now"] + seconds, lease, given["who"]) for lease in leases],
         )
 
     @staticmethod
@@ -224,60 +300,11 @@ class Leases(Tasks):
         in_hand, is_settled, is_gold = found
         return bool(is_gold if is_settled else in_hand < terms.wanted)
 
-    def _choose(
-        self,
-        conn: sqlite3.Connection,
-        given: dict[str, Any],
-        terms: _Terms,
-        out: set[str],
-        items: Sequence[LeasedItem],
-        wanted: int,
-        chance: random.Random,
-    ) -> tuple[list[tuple[Any, ...]], bool]:
-        """The objects to be leased, as (object_id, sampler, score, probability, model_version),
-        and whether others hold some that would have fitted."""
-        chosen: list[tuple[Any, ...]] = []
-        taken = {item.object_id for item in items} | out
-        blocked = False
-        looks = {"second_looks": SECOND_LOOKS, "last_looks": LAST_LOOKS}
-        for sql in (_BEGUN, _QUEUED, _BEGUN_LONG_AGO):
-            found = len(items) + len(chosen)
-            if found >= wanted or (found and sql is _BEGUN_LONG_AGO):
-                break
-            rows = conn.execute(sql, given | looks)
-            for row in rows:
-                if row[0] in taken:
-                    continue
-                if row[5] + row[6] >= terms.wanted:
-                    blocked = blocked or row[5] < terms.wanted
-                    continue
-                if len(items) + len(chosen) < wanted and chance.random() < terms.gold_odds:
-                    self._slip_in(conn, given, chosen, taken)
-                if len(items) + len(chosen) >= wanted:
-                    break
-                taken.add(row[0])
-                chosen.append((row[0], row[1] or "", *row[2:5]))
-            rows.close()
-        return chosen, blocked
-
-    @staticmethod
-    def _slip_in(
-        conn: sqlite3.Connection,
-        given: dict[str, Any],
-        chosen: list[tuple[Any, ...]],
-        taken: set[str],
-    ) -> None:
-        found = conn.execute(_GOLD, given).fetchone()
-        if found and found[0] not in taken:
-            taken.add(found[0])
-            chosen.append((found[0], GOLD_SAMPLER, None, None, None))
-
     @staticmethod
     def _lease(
         conn: sqlite3.Connection,
         given: dict[str, Any],
         chosen: Sequence[tuple[Any, ...]],
-        ends: float,
         seconds: float,
     ) -> list[LeasedItem]:
         first = conn.execute(
@@ -285,6 +312,7 @@ class Leases(Tasks):
             " AND annotator = :who",
             given,
         ).fetchone()[0]
+        ends = given["now"] + seconds
         items = [LeasedItem(*(str(uuid.uuid4()), *row, seconds)) for row in chosen]
         # OR REPLACE: a lease of the same annotator that ran out makes room for the new one.
         conn.executemany(
@@ -302,20 +330,18 @@ class Leases(Tasks):
         )
         return items
 
-    @staticmethod
-    def _nothing(
-        conn: sqlite3.Connection, given: dict[str, Any], blocked: bool, excluding: bool
-    ) -> Handout:
+    def _nothing(self, given: dict[str, Any], blocked: list[str], excluding: bool) -> Handout:
         if blocked:
-            until = conn.execute(
-                "SELECT min(expires_at) FROM leases WHERE task_id = :task AND annotator <> :who"
-                " AND expires_at > :now",
-                given,
-            ).fetchone()[0]
+            until = self._value(
+                "SELECT min(l.expires_at) FROM json_each(:blocked) AS b JOIN leases AS l"
+                f" ON l.task_id = :task AND l.object_id = b.value WHERE {_HELD}"
+                " AND l.annotator <> :who",
+                given | {"blocked": json.dumps(blocked)},
+            )
             wait = None if until is None else max(0.0, until - given["now"])
             return Handout((), HandoutState.LEASED, wait)
         sql = "SELECT 1 FROM queue WHERE task_id = :task LIMIT 1"
-        if conn.execute(sql, given).fetchone() is None and not excluding:
+        if self._value(sql, given) is None and not excluding:
             return Handout((), HandoutState.NO_QUEUE)
         return Handout((), HandoutState.NOTHING_LEFT)
 

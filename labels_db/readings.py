@@ -185,6 +185,16 @@ class Readings(Tasks):
         """Return the marks on one object that stand, oldest first."""
         return self._remarks(task, object_id, Action.MARK)
 
+    def is_secret(self, task: str) -> bool:
+        """Return whether annotators see nothing but their own answers: the task is blind, or
+        has gold objects, which the answers of others would give away."""
+        sql = (
+            "SELECT t.blind OR t.gold_rate > 0 OR EXISTS (SELECT 1 FROM object_states AS s"
+            " INDEXED BY idx_object_states_gold WHERE s.task_id = t.id AND s.is_gold = 1)"
+            " FROM tasks AS t WHERE t.id = ?"
+        )
+        return bool(self._value(sql, (self._task_id(task),)))
+
     def counts(self, task: str) -> dict[str, int]:
         """Return the number of objects whose current label is each class, zeros too."""
         return dict(self._rows(_COUNTS, (self._task_id(task),)))

@@ -17,7 +17,7 @@ from core.survey import Survey
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
 from pages._server.services import Scores, services
-from pages._shared.sight import is_blind_here, may_take
+from pages._shared.sight import is_hidden_here, may_take
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.who import who
@@ -34,10 +34,10 @@ def draw() -> None:
     task = the_task()
     survey = services().survey(task.survey)
     st.title("Candidates")
-    if is_blind_here(task):
+    if is_hidden_here(task):
         st.info(
-            "This task is blind: what others answered, and the ranking learnt from it, is shown to"
-            " its owner only. Your own answers are on the Review page."
+            "What others answered on this task, and the ranking learnt from it, is shown to its"
+            " owner only. Your own answers are on the Review page."
         )
         return
     scores = services().scores(task)

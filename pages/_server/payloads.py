@@ -1,7 +1,8 @@
 """What the label page's routes answer, as JSON-ready dictionaries.
 
-On a blind task nobody sees on the label page what the model thinks, nor what others answered; on
-one with gold objects nobody sees why an object was chosen, since that would give them away.
+On a secret task (`LabelsDB.is_secret`: blind, or with gold objects) nobody sees on the label page
+what the model thinks or why an object was chosen, and annotators see no answers but their own:
+either would sway the answer, or give the gold objects away.
 """
 
 from __future__ import annotations
@@ -48,34 +49,35 @@ CONTROL_WORDS = (
 )
 
 
-def prediction_visible(task: Task) -> bool:
+def prediction_visible(database: LabelsDB, task: Task) -> bool:
     """Whether the label page shows what the model thinks and why an object was chosen."""
-    return not task.blind and task.gold_rate == 0
+    return not database.is_secret(task.name)
 
 
-def answers_hidden(task: Task, who: Identity) -> bool:
+def answers_hidden(database: LabelsDB, task: Task, who: Identity) -> bool:
     """Whether the answers of others are kept from this person."""
-    return task.blind and who.role is not Role.OWNER
+    return who.role is not Role.OWNER and database.is_secret(task.name)
 
 
 def _class_shown(database: LabelsDB, task: Task, who: Identity, object_id: str) -> str | None:
     """The class to show beside an object: its current label, or this person's own answer."""
-    if answers_hidden(task, who):
+    if answers_hidden(database, task, who):
         own = database.answers(task.name, annotator=who.annotator, object_id=object_id)
         return next((answer.class_name for answer in own), None)
     label = database.current_label(task.name, object_id)
     return label.class_name if label is not None else None
 
 
-def _model(model: ModelRecord | None) -> dict[str, Any] | None:
+def _model(model: ModelRecord | None, *, hidden: bool) -> dict[str, Any] | None:
     if model is None:
         return None
+    # How many answers it learnt from, and of which class, says what others answered.
     return {
         "version": model.version,
-        "n_labels": model.n_labels,
-        "sampler": model.sampler,
-        "learner": model.learner,
-        "state": model.state,
+        "n_labels": None if hidden else model.n_labels,
+        "sampler": None if hidden else model.sampler,
+        "learner": None if hidden else model.learner,
+        "state": None if hidden else model.state,
         "seconds": model.seconds,
         "trained_at": model.created_at,
         "age_s": _age(model.created_at),
@@ -127,6 +129,7 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
     task = database.task(name)
     survey = services.survey(task.survey)
     keys = class_keys(task.details)
+    hidden = answers_hidden(database, task, who)
     return {
         "task": task.name,
         "question": task.question,
@@ -147,18 +150,18 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "target": task.target,
         "answers_per_object": task.answers_per_object,
         "blind": task.blind,
-        "prediction_visible": prediction_visible(task),
+        "prediction_visible": prediction_visible(database, task),
         "lease_seconds": task.lease_seconds,
         "role": who.role.value,
-        "counts": None if answers_hidden(task, who) else database.counts(task.name),
-        "n_answers": database.n_answers(task.name),
+        "counts": None if hidden else database.counts(task.name),
+        "n_answers": None if hidden else database.n_answers(task.name),
         "n_objects": len(survey),
         "survey": survey.name,
         "survey_version": survey.version,
         "survey_hash": survey.manifest.content_hash[:16],
         "cutout_size_px": survey.manifest.cutout_size_px,
         "pixel_scale_arcsec": survey.manifest.pixel_scale_arcsec,
-        "model": _model(database.latest_model(task.name)),
+        "model": _model(database.latest_model(task.name), hidden=hidden),
         "worker": _status(services, task, survey),
         "annotator": who.annotator,
         "user": who.user,
@@ -169,7 +172,7 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
 def _item(
     services: Services, task: Task, survey: Survey, item: LeasedItem | QueueItem, kind: str | None
 ) -> dict[str, Any]:
-    visible = prediction_visible(task)
+    visible = prediction_visible(services.db(), task)
     return {
         "object_id": item.object_id,
         "lease": item.lease if isinstance(item, LeasedItem) else None,
@@ -179,7 +182,7 @@ def _item(
         "score_kind": kind,
         "control": visible and item.sampler == CONTROL_SAMPLER,
         "probability": item.probability if visible else None,
-        "model_version": item.model_version,
+        "model_version": item.model_version if visible else None,
         "hidden": not visible,
         "columns": services.columns(survey, survey.row(item.object_id)),
     }
@@ -220,6 +223,10 @@ def handout_payload(
         return answer
     kind = score_kind(model).value
     if to_look:
+        if answers_hidden(database, task, who):
+            answer["condition"] = NOTHING_LEFT
+            answer["state"] = "On this task only those who answer see the objects of the queue."
+            return answer
         shown = database.next_items(task.name, n, exclude)
         answer["items"] = [_item(services, task, survey, item, kind) for item in shown]
         return answer
@@ -261,9 +268,9 @@ def object_payload(services: Services, name: str, who: Identity, object_id: str)
     task = database.task(name)
     survey = services.survey(task.survey)
     row = survey.row(object_id)
-    scores = services.scores(task) if prediction_visible(task) else None
+    scores = services.scores(task) if prediction_visible(database, task) else None
     score = float(scores.values[row]) if scores is not None else None
-    own = who.annotator if answers_hidden(task, who) else None
+    own = who.annotator if answers_hidden(database, task, who) else None
     notes = database.notes(task.name, object_id)
     return {
         "object_id": object_id,

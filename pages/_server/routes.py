@@ -348,7 +348,7 @@ def _event(services: Services, _request: Request, who: Identity, body: dict[str,
             confidence=body.get("confidence"),
             payload=_payload(body),
             lease=_text(body, "lease", 64),
-            prediction_visible=payloads.prediction_visible(task),
+            prediction_visible=payloads.prediction_visible(database, task),
         ),
         renew_lease=True,
     )
@@ -358,12 +358,12 @@ def _event(services: Services, _request: Request, who: Identity, body: dict[str,
 def _receipt(services: Services, name: str, who: Identity, ack: Ack) -> dict[str, Any]:
     database = services.db()
     model = database.latest_model(name)
-    hidden = payloads.answers_hidden(database.task(name), who)
+    hidden = payloads.answers_hidden(database, database.task(name), who)
     return {
         "duplicate": ack.duplicate,
         "late": ack.late,
         "counts": None if hidden else ack.counts,
-        "n_answers": ack.n_answers,
+        "n_answers": None if hidden else ack.n_answers,
         "model_version": model.version if model else None,
     }
 

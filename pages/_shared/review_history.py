@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.survey import Survey
-from core.vocabulary import GOLD_SAMPLER, Action, Role, Settled
+from core.vocabulary import GOLD_SAMPLER, Action, Settled
 from labels_db import CurrentLabel, Event, ObjectState, Task
 from pages._server.services import services
 from pages._shared.review_disputes import picture
@@ -29,6 +29,8 @@ LOOKED_BACK = 400
 LINKED = "review_linked"
 """In the session: the object that the address named when the page was drawn last."""
 _BOX = "review_object"
+WHY = ("Sampler", "Score", "Probability", "Model")
+"""Columns that tell a gold object from another, by being empty."""
 
 
 def draw_history(task: Task, survey: Survey, sees: Sight) -> None:
@@ -59,18 +61,12 @@ def draw_history(task: Task, survey: Survey, sees: Sight) -> None:
         picture(survey, typed)
     with right:
         st.html(f'<div class="review-said"><h2>{html.escape(typed)}</h2></div>')
-        if _hides_gold(task, typed, sees):
-            st.write(
-                "Some objects of this task have a known answer, so an object's history is shown"
-                " once you have answered it."
-            )
-            return
         _standing(task, typed, events, sees)
     if not events:
         st.caption("Nothing was recorded of this object.")
         return
     st.dataframe(
-        pd.DataFrame(history_rows(events, tells_gold=sees.settles)),
+        pd.DataFrame(history_rows(events, tells_gold=sees.settles, tells_why=not sees.own_only)),
         hide_index=True,
         width="stretch",
         height="content" if len(events) <= 15 else 560,
@@ -84,15 +80,23 @@ def draw_history(task: Task, survey: Survey, sees: Sight) -> None:
     )
 
 
-def history_rows(events: Sequence[Event], *, tells_gold: bool) -> list[dict[str, object]]:
+def history_rows(
+    events: Sequence[Event], *, tells_gold: bool, tells_why: bool = True
+) -> list[dict[str, object]]:
     """A row for each event; columns that would be empty throughout are left out.
 
-    `tells_gold` says which objects were slipped in with a known answer.
+    `tells_gold` says which objects were slipped in with a known answer, `tells_why` how any
+    object came to be shown.
     """
     undone = {event.undoes: event for event in events if event.undoes is not None}
     rows = [_row(event, undone, tells_gold) for event in events]
     always = ("When", "Who", "What", "Class")
-    kept = [name for name in rows[0] if name in always or _any(row[name] for row in rows)]
+    secret = () if tells_why else WHY
+    kept = [
+        name
+        for name in rows[0]
+        if name in always or (name not in secret and _any(row[name] for row in rows))
+    ]
     return [{name: row[name] for name in kept} for row in rows]
 
 
@@ -179,7 +183,7 @@ def _standing(task: Task, object_id: str, events: list[Event], sees: Sight) -> N
         st.write(plain(_settled(state, label)))
     else:
         st.write("What you did to it:")
-    reason = why_shown(events, tells_gold=sees.settles)
+    reason = "" if sees.own_only else why_shown(events, tells_gold=sees.settles)
     if reason:
         st.caption(plain(reason))
     if sees.settles and _is_there(services().survey(task.survey), object_id):
@@ -207,17 +211,6 @@ def _settled(state: ObjectState | None, label: CurrentLabel | None) -> str:
     }[label.how]
     when = moment(label.recorded_at)
     return f"Label: {label.class_name}, {how}, {when:%-d %b %Y}."
-
-
-def _hides_gold(task: Task, object_id: str, sees: Sight) -> bool:
-    """True for an annotator who might still be asked it as an object with a known answer."""
-    if sees.who.role is not Role.ANNOTATOR or sees.own_only:
-        return False
-    database = services().db()
-    if task.gold_rate == 0 and not database.gold(task.name):
-        return False
-    mine = database.answers(task.name, annotator=sees.who.annotator, object_id=object_id)
-    return not any(mine)
 
 
 def _is_there(survey: Survey, object_id: str) -> bool:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from core.vocabulary import Role
 from labels_db import Task
 from pages._server.identity import Identity
+from pages._server.payloads import answers_hidden
+from pages._server.services import services
 
 __all__ = ["Part", "Sight", "sight"]
 
@@ -44,11 +46,12 @@ class Sight:
 
 
 def sight(task: Task, who: Identity) -> Sight:
-    """Return what `who` sees: the owner all; others what the task's blindness leaves them."""
+    """Return what `who` sees: the owner all; others what a secret task leaves them."""
     everything = tuple(Part)
+    what = "blind" if task.blind else "one with gold objects"
     if who.role is Role.OWNER:
         return Sight(who, everything, settles=True, own_only=False, why="")
-    if not task.blind:
+    if not answers_hidden(services().db(), task, who):
         return Sight(
             who,
             everything,
@@ -62,7 +65,7 @@ def sight(task: Task, who: Identity) -> Sight:
             (Part.HISTORY, Part.WORK),
             settles=False,
             own_only=True,
-            why="This task is blind: nobody sees what the others answered, so that each answer"
+            why=f"This task is {what}: nobody sees what the others answered, so that each answer"
             " is one person's own. What you did yourself is here.",
         )
     return Sight(
@@ -70,6 +73,6 @@ def sight(task: Task, who: Identity) -> Sight:
         (Part.AGREEMENT,),
         settles=False,
         own_only=False,
-        why="This task is blind: what anybody said of an object is the owner's to see. How far"
+        why=f"This task is {what}: what anybody said of an object is the owner's to see. How far"
         " the annotators agree is here.",
     )

@@ -183,13 +183,14 @@ def hands(path: Path, folder: Path, n_processes: int, n_objects: int) -> None:
     pids = [fork(partial(work, f"annotator-{number}")) for number in range(n_processes)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     print(f"{len(names) / (time.monotonic() - began):.0f} answers a second")
-    assert not any(codes), codes
-    while not list(folder.glob("*.sqlite")):
+    while not any(codes) and not list(folder.glob("*.sqlite")):
         time.sleep(0.02)  # the first copy may take longer than a short round
-    for pid in beside:
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "one ended by itself"
+    alive = [os.waitpid(pid, os.WNOHANG) == (0, 0) for pid in beside]
+    for pid in itertools.compress(beside, alive):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+    assert all(alive), "one ended by itself"
+    assert not any(codes), codes
 
 
 def import_rows(n_rows: int, source: str) -> list[tuple[int, dict[str, str]]]:

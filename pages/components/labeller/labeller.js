@@ -13,6 +13,7 @@ const LOW = 14; // ask for more below this
 const KEPT_AFTER_RERANK = 2; // unseen objects that stay when a new ranking comes
 const POLL_MS = 2500;
 const EMPTY_POLL_MS = 1000;
+const PATIENT_POLL_MS = 5000;
 const NEIGHBOURS = 10;
 const NEIGHBOURS_DELAY_MS = 150;
 const MAX_EXCLUDED = 60;
@@ -46,6 +47,7 @@ class Labeller {
 
   _reset() {
     this.task = null;
+    this.asked = null;
     this.taskAt = 0;
     /** Which question is asked, and the tags that are on. */
     this.questions = null;
@@ -146,6 +148,7 @@ class Labeller {
   _taskCame(task) {
     const asked = JSON.stringify([task.classes, task.tree, task.tags, task.question, task.guideline, task.role]);
     this.task = task;
+    this.outbox.signedIn(task.user);
     if (asked !== this.asked) { // the owner may have changed it while we label
       this.asked = asked;
       this.questions = new Questions(task);
@@ -262,7 +265,7 @@ class Labeller {
     }
     if (epoch !== this.epoch) return;
     this.fetching = false;
-    if (answer) this._queueCame(answer, replace);
+    if (answer) this._queueCame(answer, given);
     this._await(answer);
     if (this.fetchAgain !== null) {
       const again = this.fetchAgain;
@@ -271,10 +274,10 @@ class Labeller {
     }
   }
 
-  _queueCame(answer, replace) {
+  _queueCame(answer, given) {
     this.modelVersion = Math.max(this.modelVersion, answer.model_version ?? 0);
-    // Chosen now and not when asked: the person may have answered some in between.
-    const kept = replace ? this.items.slice(0, KEPT_AFTER_RERANK) : this.items;
+    // The person may have answered some in between; what was given back is not ours any more.
+    const kept = this.items.filter((item) => !item.lease || !given.includes(item.lease));
     const held = new Set(kept.map((item) => item.object_id));
     if (this.current) held.add(this.current.object_id);
     const fresh = answer.items.filter(
@@ -305,10 +308,12 @@ class Labeller {
     }
     this.view.enable(false);
     clearTimeout(this.emptyTimer);
+    // Nothing comes soon where others hold all that is left, or nothing is left at all.
+    const patient = ["leased", "nothing_left", "dry"].includes(answer?.condition);
     this.emptyTimer = setTimeout(() => {
       if (!this.current && this.view.root.isConnected) this._refetch(false);
       else if (!this.current) this._await(null);
-    }, EMPTY_POLL_MS);
+    }, patient ? PATIENT_POLL_MS : EMPTY_POLL_MS);
   }
 
   async _retry() {
@@ -459,7 +464,8 @@ class Labeller {
   }
 
   unsure() {
-    if (this._ready(true)) this._answer("unsure", {}, "the “cannot tell”");
+    const more = this.tags.size ? { payload: { tags: [...this.tags] } } : {};
+    if (this._ready(true)) this._answer("unsure", more, "the “cannot tell”");
   }
 
   tag(index) {

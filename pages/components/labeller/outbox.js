@@ -64,6 +64,8 @@ class Outbox {
     /** Why the last attempt failed, null while all is well. @type {ApiError|null} */
     this.trouble = null;
     this.retryAt = 0;
+    /** Who is signed in on this browser; null until that is known. @type {string|null} */
+    this.user = null;
     this.onchange = () => {};
     this._busy = false;
     this._wake = null;
@@ -75,6 +77,24 @@ class Outbox {
 
   get size() {
     return this.entries.length;
+  }
+
+  /** How many wait for somebody else to sign in on this browser again. */
+  get ofOthers() {
+    return this.entries.filter((entry) => !this._mine(entry)).length;
+  }
+
+  /** Say who is signed in: what others left unsaved waits for them and holds up nobody. */
+  signedIn(user) {
+    if (user === this.user) return;
+    this.user = user;
+    this.onchange();
+    this._wake?.();
+    this._drain();
+  }
+
+  _mine(entry) {
+    return !entry.user || !this.user || entry.user === this.user;
   }
 
   /** Queue a post; the promise ends with the server's answer or an ApiError that is final. */
@@ -90,13 +110,15 @@ class Outbox {
     if (this._busy) return;
     this._busy = true;
     let failures = 0;
-    while (this.entries.length) {
-      const entry = this.entries[0];
+    for (;;) {
+      const entry = this.entries.find((one) => this._mine(one));
+      if (!entry) break;
+      const done = () => this.entries.splice(this.entries.indexOf(entry), 1);
       try {
         const answer = await postJson(entry.url, entry.body, entry.user);
         failures = 0;
         this.trouble = null;
-        this.entries.shift();
+        done();
         entry.resolve(answer);
       } catch (raw) {
         const error = raw instanceof ApiError ? raw : new ApiError(0, "The server is not answering.");
@@ -110,7 +132,7 @@ class Outbox {
         }
         failures = 0;
         this.trouble = null;
-        this.entries.shift();
+        done();
         entry.reject(error);
       }
       this.onchange();

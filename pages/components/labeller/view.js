@@ -275,15 +275,15 @@ class View {
         el("b", { text: count.toLocaleString("en-GB") }),
       ]);
     });
-    const all = el("progress", {
+    const all = task.n_answers === null ? "" : el("progress", {
       max: task.n_objects, value: task.n_answers, "aria-label": "Objects answered",
     });
     this.progress.replaceChildren(
       el("p", { class: "totals" }, [
         task.counts
           ? el("span", {}, [el("b", { class: "finds", text: String(finds) }), ` ${finds === 1 ? "find" : "finds"}`])
-          : el("span", { text: "A blind task" }),
-        el("span", { class: "faint", text:
+          : el("span", { class: "faint", text: "How the others answer is not shown on this task." }),
+        task.n_answers === null ? "" : el("span", { class: "faint", text:
           `${task.n_answers.toLocaleString("en-GB")} of ${task.n_objects.toLocaleString("en-GB")} answered` }),
       ]),
       all, el("ul", {}, bars),
@@ -292,7 +292,8 @@ class View {
 
   modelLine(model, ageSeconds) {
     this.model.textContent = model
-      ? `Model ${model.version}, trained on ${model.n_labels} ${model.n_labels === 1 ? "answer" : "answers"}, `
+      ? `Model ${model.version}, `
+        + (model.n_labels === null ? "" : `trained on ${model.n_labels} ${model.n_labels === 1 ? "answer" : "answers"}, `)
         + ago(ageSeconds) + (model.seconds ? ` (took ${readable(Number(model.seconds.toPrecision(2)))} s)` : "")
       : "No ranking yet";
   }
@@ -302,7 +303,8 @@ class View {
    * @param {ApiError|null} unreachable why the server could not even be asked
    */
   unsaved(outbox, unreachable) {
-    const n = outbox.size;
+    const others = outbox.ofOthers;
+    const n = outbox.size - others;
     const trouble = outbox.trouble ?? unreachable;
     const answers = n ? `${n} unsaved ${n === 1 ? "answer" : "answers"}` : "All answers saved";
     this.saving.dataset.unsaved = n;
@@ -314,6 +316,9 @@ class View {
         + "tab; answers wait here until then.";
     } else if (n) this.saving.textContent = `${answers}, kept here and sent again. ${trouble.message}`;
     else this.saving.textContent = `${answers}. ${trouble.message} New ones are kept here.`;
+    if (others) {
+      this.saving.textContent += `. ${others} of somebody else wait here until they sign in again`;
+    }
   }
 
   /** The unmistakable banner: answers that cannot be saved. */
