@@ -19,6 +19,7 @@ from core.vocabulary import (
     Action,
     checked_object_id,
 )
+from labels_db.marks import checked_marks
 from labels_db.records import NewEvent, QueueItem
 
 MAX_TIME_LENGTH = 40
@@ -61,8 +62,15 @@ def checked_event(event: NewEvent) -> NewEvent:
             )
     if action is Action.NOTE and checked.note is None:
         raise BadInput("The action 'note' needs a note, but none came; send its text.")
-    if action is Action.MARK and not checked.payload:
-        raise BadInput("The action 'mark' needs a payload with its positions, but none came.")
+    if (checked.payload or {}).get("gold") and (
+        action is not Action.ADJUDICATE or checked.class_name is None
+    ):
+        raise BadInput(
+            "A gold object is one that was adjudicated to a class, but gold came with the action"
+            f" '{action}' and the class {checked.class_name!r}; send both or leave gold out."
+        )
+    if action is Action.MARK and not (checked.payload or {}).get("marks"):
+        raise BadInput("The action 'mark' needs a payload with marks, but none came; send them.")
     return checked
 
 
@@ -88,6 +96,8 @@ def checked_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
     tags = plain.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise BadInput(f"The tags of a payload are a list of words, but are {str(tags)[:80]}.")
+    if "marks" in plain:
+        checked_marks(plain["marks"])
     if not isinstance(plain.get("gold", False), bool):
         raise BadInput(f"gold is true or false, but is {str(plain['gold'])[:40]}; correct it.")
     return plain

@@ -51,6 +51,7 @@ class TaskRow(NamedTuple):
     id: int
     answers_per_object: int
     tree: str | None
+    lease_seconds: float
 
 
 class Events(Readings):
@@ -128,7 +129,7 @@ class Events(Readings):
                 undoes=target.event_id,
                 answered_at=answered_at,
             )
-            return self._append(conn, undo, row, undone=target.action), target
+            return self._append(conn, undo, row, undone=target), target
 
     def record_redo(
         self, task: str, annotator: str, event_id: str, answered_at: str | None = None
@@ -166,9 +167,12 @@ class Events(Readings):
                     "answered_at": answered_at or undone.answered_at,
                 }
             )
-            self._check_content(conn, row, again)
+            untagged = {k: v for k, v in (again.payload or {}).items() if k != "tags"}
+            self._check_content(conn, row, replace(again, payload=untagged))
+            place = (again.object_id, annotator)
+            counts = self._stands(conn, row.id, *place) or self._has_room(conn, row, *place)
             # What was late before is late still: an undo and a redo must not launder it.
-            ack = self._append(conn, again, row, late=undone.late)
+            ack = self._append(conn, again, row, late=undone.late or not counts)
             return ack, self._event(conn, task, own_id)
 
     def _step_forward(
@@ -199,9 +203,10 @@ class Events(Readings):
         found = None
         if isinstance(name, str) and name.isprintable():
             found = conn.execute(
-                "SELECT id, answers_per_object, tree FROM tasks WHERE name = ?", (name,)
+                "SELECT id, answers_per_object, tree, lease_seconds FROM tasks WHERE name = ?",
+                (name,),
             ).fetchone()
-        return TaskRow(*found) if found else TaskRow(self._task_id(name), 1, None)
+        return TaskRow(*found) if found else TaskRow(self._task_id(name), 1, None, 0.0)
 
     @staticmethod
     def _check_content(conn: sqlite3.Connection, task: TaskRow, event: NewEvent) -> None:
@@ -221,7 +226,9 @@ class Events(Readings):
             assert event.class_name is not None
             checked_path(json.loads(task.tree), payload.get("path"), event.class_name)
         if payload.get("tags"):
-            rows = conn.execute("SELECT name FROM task_tags WHERE task_id = ?", (task.id,))
+            rows = conn.execute(
+                "SELECT name FROM task_tags WHERE task_id = ? AND retired = 0", (task.id,)
+            )
             known = {name for (name,) in rows}
             for tag in payload["tags"]:
                 if tag not in known:
@@ -242,12 +249,13 @@ class Events(Readings):
         ).fetchone()
         ends = event.action in ANSWERS
         if lease is None:
-            # Answered before under this lease: a change of mind. Else it was given back.
+            # Answered before under this lease, or given back.
             before = self._answered_under(conn, task.id, event)
-            if before is not None:
-                return _shown_as(event, before), False
-            late = not (renew and self._has_room(conn, task, event.object_id, event.annotator))
-            return event, late and ends
+            event = event if before is None else _shown_as(event, before)
+            late = ends and not self._stands(conn, task.id, event.object_id, event.annotator)
+            if late and renew:
+                late = not self._has_room(conn, task, event.object_id, event.annotator)
+            return event, late
         if lease[2] != event.annotator:
             raise BadInput(
                 f"The lease {event.lease} was given to somebody else, but {event.annotator!r}"
@@ -259,7 +267,8 @@ class Events(Readings):
                 " send the lease that came with the object."
             )
         event = _shown_as(event, lease[4:])
-        late = lease[3] <= clock.now()
+        left_s = lease[3] - clock.now()
+        late = not 0 < left_s <= task.lease_seconds + clock.SLACK_S
         if late and renew:
             late = not self._has_room(conn, task, event.object_id, event.annotator)
         return event, late and ends
@@ -273,14 +282,44 @@ class Events(Readings):
             "SELECT sampler, score, probability, model_version FROM events"
             " INDEXED BY idx_events_task_id_object_id_action"
             " WHERE task_id = ? AND object_id = ? AND action IN ('label', 'unsure', 'skip')"
-            " AND lease = ? AND annotator = ? AND late = 0 ORDER BY seq LIMIT 1",
+            " AND lease = ? AND annotator = ? ORDER BY seq LIMIT 1",
             (task_id, event.object_id, event.lease, event.annotator),
         ).fetchone()
         return found
 
     @staticmethod
+    def _stands(conn: sqlite3.Connection, task_id: int, object_id: str, annotator: str) -> bool:
+        """Whether an answer of the annotator to the object stands: another is a change of mind."""
+        sql = (
+            "SELECT 1 FROM answers WHERE task_id = ? AND object_id = ? AND annotator = ?"
+            " AND action <> 'skip'"
+        )
+        return conn.execute(sql, (task_id, object_id, annotator)).fetchone() is not None
+
+    def _take_up_again(self, conn: sqlite3.Connection, task: TaskRow, undone: Event) -> None:
+        """Lease an object anew to whoever undid their answer: it is on their screen again."""
+        place = (task.id, undone.object_id, undone.annotator)
+        seen = conn.execute(
+            "SELECT 1 FROM answers WHERE task_id = ? AND object_id = ? AND annotator = ?", place
+        ).fetchone()
+        if undone.lease is None or seen is not None:
+            return
+        if self._has_room(conn, task, undone.object_id, undone.annotator):
+            now = clock.now()
+            conn.execute(
+                "INSERT OR IGNORE INTO leases (lease, task_id, object_id, annotator, place,"
+                " leased_at, expires_at, sampler, score, probability, model_version)"
+                " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(undone.lease, *place, now, now + task.lease_seconds, undone.sampler or ""),
+                    *(undone.score, undone.probability, undone.model_version),
+                ),
+            )
+
+    @staticmethod
     def _has_room(conn: sqlite3.Connection, task: TaskRow, object_id: str, annotator: str) -> bool:
         """Whether the object still wants an answer of this annotator."""
+        now = clock.now()
         state = conn.execute(
             "SELECT how, is_gold FROM object_states WHERE task_id = ? AND object_id = ?",
             (task.id, object_id),
@@ -290,9 +329,15 @@ class Events(Readings):
         others = conn.execute(
             "SELECT count(*) FROM (SELECT annotator FROM answers WHERE task_id = :task"
             " AND object_id = :object AND action <> 'skip' UNION SELECT annotator FROM leases"
-            " WHERE task_id = :task AND object_id = :object AND expires_at > :now)"
-            " WHERE annotator <> :annotator",
-            {"task": task.id, "object": object_id, "now": clock.now(), "annotator": annotator},
+            " WHERE task_id = :task AND object_id = :object AND expires_at > :now"
+            " AND expires_at <= :latest) WHERE annotator <> :annotator",
+            {
+                "task": task.id,
+                "object": object_id,
+                "annotator": annotator,
+                "now": now,
+                "latest": now + task.lease_seconds + clock.SLACK_S,
+            },
         ).fetchone()[0]
         return bool(others < task.answers_per_object)
 
@@ -303,7 +348,7 @@ class Events(Readings):
         task: TaskRow,
         *,
         late: bool = False,
-        undone: Action | None = None,
+        undone: Event | None = None,
     ) -> Ack:
         try:
             values = (task.id, utc_now(), int(late), *as_values(event))
@@ -324,7 +369,10 @@ class Events(Readings):
         happened = Happened(
             event.object_id, event.annotator, event.action, event.class_name, seq, late
         )
-        follow(conn, task.id, task.answers_per_object, happened, undone)
+        action = None if undone is None else undone.action
+        follow(conn, task.id, task.answers_per_object, happened, action)
+        if undone is not None and undone.action in ANSWERS:
+            self._take_up_again(conn, task, undone)
         counts, n_answers = self._totals(conn, task.id)
         return Ack(event.event_id, seq, False, counts, n_answers, late)
 
@@ -366,7 +414,7 @@ class Events(Readings):
         stored = as_event(event.task, before[1:])
         return self._ack(conn, task_id, stored, duplicate=True)
 
-    def _check_undo(self, conn: sqlite3.Connection, event: NewEvent, task_id: int) -> Action:
+    def _check_undo(self, conn: sqlite3.Connection, event: NewEvent, task_id: int) -> Event:
         row = conn.execute(BY_EVENT_ID, (event.undoes,)).fetchone()
         if row is None or row[0] != task_id:
             raise NotFound(
@@ -394,7 +442,7 @@ class Events(Readings):
             raise BadInput(
                 f"The event {undone.event_id} was undone before; undo another one, or nothing."
             )
-        return undone.action
+        return undone
 
     @staticmethod
     def _check_redo(conn: sqlite3.Connection, event: NewEvent, task_id: int) -> None:

@@ -66,14 +66,22 @@ class Gold(Events):
         )
 
     def gold_results(self, task: str) -> list[GoldResult]:
-        """Return how each annotator did on the gold objects shown to them as such, by name."""
+        """Return how each annotator did on the gold objects shown to them as such, by name.
+
+        The first answer counts, undone or not: whoever saw the truth later learns nothing from
+        it for this figure.
+        """
         rows = self._rows(
-            "SELECT a.annotator, count(*), sum(coalesce(a.class_name = s.class_name, 0))"
+            "SELECT annotator, count(*), sum(coalesce(said = truth, 0)) FROM ("
+            " SELECT e.annotator, s.class_name AS truth, e.class_name AS said,"
+            "  row_number() OVER (PARTITION BY e.object_id, e.annotator ORDER BY e.seq) AS nth"
             " FROM object_states AS s INDEXED BY idx_object_states_gold"
-            " CROSS JOIN answers AS a ON a.task_id = s.task_id AND a.object_id = s.object_id"
-            " CROSS JOIN events AS e ON e.seq = a.seq"
-            " WHERE s.task_id = ? AND s.is_gold = 1 AND a.action <> 'skip'"
-            " AND e.sampler = 'gold' GROUP BY a.annotator ORDER BY a.annotator",
+            # CROSS: from the few gold objects to their events, never the other way round.
+            " CROSS JOIN events AS e INDEXED BY idx_events_task_id_object_id_action"
+            " WHERE s.task_id = ? AND s.is_gold = 1 AND e.task_id = s.task_id"
+            "  AND e.object_id = s.object_id AND e.action IN ('label', 'unsure')"
+            "  AND e.sampler = 'gold'"
+            ") WHERE nth = 1 GROUP BY annotator ORDER BY annotator",
             (self._task_id(task),),
         )
         return [GoldResult(*row) for row in rows]

@@ -32,8 +32,6 @@ annotator: it bounds the time of a hand-out, whatever the size of the task."""
 LAST_LOOKS = 100_000
 """How many of the oldest are looked through where there is nothing else to hand out; this
 happens outside the write lock."""
-CLOCK_SLACK_S = 60.0
-"""A lease that seems to run for longer than leases do was made before the clock was set back."""
 
 # What every object that is handed out must pass: this annotator has not answered or skipped it,
 # holds no lease on it, and fewer others have it in hand or answered it than answers are wanted.
@@ -114,7 +112,7 @@ class _Terms:
             "task": self.task_id,
             "who": who,
             "now": now,
-            "latest": now + self.seconds + CLOCK_SLACK_S,
+            "latest": now + self.seconds + clock.SLACK_S,
             "second_looks": SECOND_LOOKS,
             "last_looks": LAST_LOOKS,
         }
@@ -333,8 +331,8 @@ class Leases(Tasks):
     def _nothing(self, given: dict[str, Any], blocked: list[str], excluding: bool) -> Handout:
         if blocked:
             until = self._value(
-                "SELECT min(l.expires_at) FROM json_each(:blocked) AS b JOIN leases AS l"
-                f" ON l.task_id = :task AND l.object_id = b.value WHERE {_HELD}"
+                "SELECT min(l.expires_at) FROM json_each(:blocked) AS b CROSS JOIN leases AS l"
+                f" WHERE l.task_id = :task AND l.object_id = b.value AND {_HELD}"
                 " AND l.annotator <> :who",
                 given | {"blocked": json.dumps(blocked)},
             )

@@ -24,7 +24,7 @@ from core.vocabulary import (
     checked_name,
     checked_object_id,
 )
-from labels_db import many_hands
+from labels_db import clock, many_hands
 from labels_db.checks import checked_prose, checked_text, checked_whole
 from labels_db.connection import Connection
 from labels_db.records import ClassDetail, Task, TaskSpec, TaskVersion
@@ -101,6 +101,11 @@ class Tasks(Connection):
             checked = checked_spec(replace(task, details=active, **changes))
             row = _as_row(checked)
             self._tables["tasks"].update(task_id, {field: row[field] for field in changes})
+            if checked.lease_seconds < task.lease_seconds:
+                conn.execute(
+                    "UPDATE leases SET expires_at = min(expires_at, ?) WHERE task_id = ?",
+                    (clock.now() + checked.lease_seconds, task_id),
+                )
             if checked.answers_per_object != task.answers_per_object:
                 many_hands.rebuild_states(conn, task_id)
 

@@ -235,14 +235,12 @@ class Plain:
                 and one.kept.annotator == event.annotator
                 and one.kept.object_id == event.object_id
                 and one.kept.action in LOOKS
-                and not one.late
             ]
+            kept = event
             if before:
                 first = before[0]
-                return replace(
-                    event, sampler=first.sampler, model_version=first.model_version
-                ), False
-            kept, late = event, True
+                kept = replace(event, sampler=first.sampler, model_version=first.model_version)
+            late = event.annotator not in self.answers(event.object_id)
         if late and renew:
             late = not self.has_room(event.object_id, event.annotator)
         return kept, late
@@ -258,7 +256,22 @@ class Plain:
                 for lease in self.leases
                 if (lease.object_id, lease.annotator) != (kept.object_id, kept.annotator)
             ]
+        if kept.action is Action.UNDO:
+            self.take_up_again(self.find(kept.undoes).kept)
         return one
+
+    def take_up_again(self, undone: NewEvent) -> None:
+        """Whoever undid an answer has its object in hand again, if there is room for it."""
+        name, who = undone.object_id, undone.annotator
+        if undone.action not in LOOKS or undone.lease is None or who in self.views(name):
+            return
+        holds = any((one.object_id, one.annotator) == (name, who) for one in self.leases)
+        if self.has_room(name, who) and not holds:
+            ends = self.now + self.lease_s
+            self.leases.insert(
+                0,
+                Lease(undone.lease, name, who, ends, undone.sampler or "", undone.model_version),
+            )
 
     def in_hand(self, annotator: str) -> list[Lease]:
         """What the annotator holds and has not yet looked at."""

@@ -17,6 +17,9 @@ Make = Callable[..., NewEvent]
 STRANGE = "'; DROP TABLE leases; -- \"<b>é🌌"
 
 
+MARK = {"kind": "nucleus", "x_px": 1, "y_px": 2.5}
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
@@ -93,7 +96,7 @@ def test_the_reason_is_that_of_the_hand_out_though_the_queue_was_replaced(
     (event,) = ranked.history("duals", "a")
     assert (event.sampler, event.model_version) == ("margin", 1)
     ranked.record_undo("duals", "ann", make("x").event_id)
-    assert one(ranked, "ann").sampler == "random"
+    assert one(ranked, "ann") == item
 
 
 def test_no_queue_and_nothing_left(db: LabelsDB, make: Make, model: Any, time: Clock) -> None:
@@ -294,13 +297,48 @@ def test_an_undone_answer_brings_the_object_back(ranked: LabelsDB, make: Make) -
     ranked.record(answer(make, one(ranked, "ann")))
     assert take(ranked, "ann") == ["b"]
     ranked.record_undo("duals", "ann", make("x").event_id)
-    assert take(ranked, "bob") == ["a"]
+    assert take(ranked, "bob") == ["c"], "it is in the hands of who undid"
+    assert take(ranked, "ann") == ["a"]
     ranked.record_redo("duals", "ann", make("x").event_id)
     assert ranked.current_classes("duals") == {"a": "dual"}
 
 
+@pytest.mark.parametrize("again", ["redo", "label", "skip first"])
+def test_no_object_counts_for_two_where_one_was_asked(
+    ranked: LabelsDB, make: Make, time: Clock, again: str
+) -> None:
+    """Ann takes her answer back, it runs out, Bob answers; then Ann answers after all."""
+    item = one(ranked, "ann")
+    if again == "skip first":
+        ranked.record(answer(make, item, None))
+    else:
+        ranked.record(answer(make, item))
+        ranked.record_undo("duals", "ann", make("x").event_id)
+    time.now += 10_000
+    taken = one(ranked, "bob")
+    assert taken.object_id == item.object_id
+    ranked.record(answer(make, taken, "star", "bob"))
+    if again == "redo":
+        ack, _ = ranked.record_redo("duals", "ann", make("x").event_id)
+    else:
+        ack = ranked.record(answer(make, item), renew_lease=True)
+    assert ack.late
+    state = ranked.object_state("duals", item.object_id)
+    assert state is not None
+    assert (state.n_answers, state.class_name, state.n_late) == (1, "star", 1)
+
+
+def test_a_clock_set_back_does_not_hold_objects_for_ever(
+    ranked: LabelsDB, make: Make, time: Clock
+) -> None:
+    item = one(ranked, "ann")
+    time.now -= 24 * 3600
+    assert one(ranked, "bob").object_id == item.object_id
+    assert ranked.record(answer(make, item), renew_lease=True).late
+
+
 def test_redo_goes_as_far_as_undo_and_ends_with_a_new_answer(ranked: LabelsDB, make: Make) -> None:
-    sent = [make(name, "dual", payload={"marks": [[1, 2]]}, confidence=0.5) for name in "abc"]
+    sent = [make(name, "dual", payload={"marks": [MARK]}, confidence=0.5) for name in "abc"]
     for event in sent:
         ranked.record(event)
     for _ in range(2):
@@ -308,7 +346,7 @@ def test_redo_goes_as_far_as_undo_and_ends_with_a_new_answer(ranked: LabelsDB, m
     own_id = make("x").event_id
     ack, redone = ranked.record_redo("duals", "ann", own_id)
     assert (redone.object_id, redone.event_id, redone.confidence) == ("b", own_id, 0.5)
-    assert redone.payload == {"marks": [[1, 2]]}
+    assert redone.payload == {"marks": [MARK]}
     again, same = ranked.record_redo("duals", "ann", own_id)
     assert (again, same) == (replace(ack, duplicate=True), redone)
     with pytest.raises(BadInput, match="another event"):
@@ -404,6 +442,12 @@ def test_an_annotator_who_cannot_be_is_refused(ranked: LabelsDB, make: Make, who
         {"confidence": "sure"},
         {"prediction_visible": "yes"},
         {"payload": {"marks": "x" * 1_000_000}},
+        {"payload": {"marks": []}},
+        {"payload": {"marks": [[1, 2]]}},
+        {"payload": {"marks": [{"kind": "nucleus"}]}},
+        {"payload": {"marks": [{"kind": "nucleus", "x_px": 1}]}},
+        {"payload": {"marks": [{"kind": "nucleus", "x_px": "1", "y_px": 2}]}},
+        {"payload": {"marks": [{"kind": "", "wavelength_angstrom": 2796.4}]}},
         {"payload": {"marks": [float("nan")]}},
         {"payload": {"marks": object()}},
         {"payload": {"tags": "t"}},

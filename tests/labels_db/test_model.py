@@ -121,7 +121,14 @@ class Labelling(RuleBasedStateMachine):
         elif action is Action.NOTE:
             self.say(self.event(object_id, who, action, note="n"))
         elif action is Action.MARK:
-            self.say(self.event(object_id, who, action, payload={"marks": [[1, 2]]}))
+            self.say(
+                self.event(
+                    object_id,
+                    who,
+                    action,
+                    payload={"marks": [{"kind": "arc", "ra_deg": 1.0, "dec_deg": -2}]},
+                )
+            )
 
     @rule(
         object_id=objects,
@@ -188,7 +195,9 @@ class Labelling(RuleBasedStateMachine):
         for duplicate in (False, True):
             ack, event = self.db.record_redo(TASK, who, own_id)
             if not duplicate:
-                said = self.plain.say(again, late=before.late)
+                name = again.object_id
+                counts = who in self.plain.answers(name) or self.plain.has_room(name, who)
+                said = self.plain.say(again, late=before.late or not counts)
             assert (event.event_id, event.redoes) == (own_id, undo.event_id)
             self.agree(ack, said, duplicate=duplicate)
 

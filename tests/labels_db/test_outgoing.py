@@ -42,7 +42,13 @@ def full(db: LabelsDB, make: Make) -> LabelsDB:
     db.record(make("d", "other", action=Action.ADJUDICATE, payload={"gold": True}))
     db.record(make("e", action=Action.UNSURE))
     db.record(make("f", action=Action.FLAG))
-    db.record(make("f", action=Action.MARK, payload={"marks": [[0.5, 2]]}))
+    db.record(
+        make(
+            "f",
+            action=Action.MARK,
+            payload={"marks": [{"kind": "line", "wavelength_angstrom": 2796.352}]},
+        )
+    )
     return db
 
 

@@ -167,7 +167,12 @@ def test_tags_come_and_go_and_those_given_stay(db: LabelsDB, make: Make) -> None
     assert task.tags == ("edge-on", "tidal")
     (answer,) = db.answers("duals")
     assert answer.tags == ("ring",)
-    db.record(make("b", "dual", payload={"tags": ["ring"]}))
+    with pytest.raises(BadInput, match="was given; use one of them"):
+        db.record(make("b", "dual", payload={"tags": ["ring"]}))
+    db.record_undo("duals", "ann", make("x").event_id)
+    db.record_redo("duals", "ann", make("x").event_id)
+    (answer,) = db.answers("duals")
+    assert answer.tags == ("ring",)
     assert db.set_tags("duals", ["ring"], "owner").tags == ("ring",)
     with pytest.raises(BadInput, match="was given; use one of them"):
         db.record(make("c", "dual", payload={"tags": ["bar"]}))
