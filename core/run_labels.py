@@ -28,6 +28,7 @@ from core.exchange import (
     write_table,
 )
 from core.survey import Survey, versions
+from core.vocabulary import Action
 from labels_db import LabelsDB, document
 
 if TYPE_CHECKING:
@@ -151,17 +152,17 @@ def _consensus_by_object(db: LabelsDB, task: str) -> dict[str, tuple[str | None,
 
 
 def consensus(db: LabelsDB, task: str) -> DawidSkene | None:
-    """The consensus that weighs annotators by their reliability (Dawid & Skene 1979), with gold
-    objects as known; None with fewer than two annotators."""
+    """The consensus that weighs annotators by their reliability (Dawid & Skene 1979), with what
+    was adjudicated held fixed; None with fewer than two annotators."""
     from core.metrics import dawid_skene
 
     objects, annotators, classes = class_answers(db, task)
     if len(set(annotators)) < 2:
         return None
     seen = set(objects)
-    gold = {name: label for name, label in db.gold(task).items() if name in seen}
+    known = {name: label for name, label in db.adjudicated(task).items() if name in seen}
     names = list(db.task(task).every_class)
-    return dawid_skene(objects, annotators, classes, class_names=names, gold=gold)
+    return dawid_skene(objects, annotators, classes, class_names=names, gold=known)
 
 
 def class_answers(db: LabelsDB, task: str) -> tuple[list[str], list[str], list[str]]:
@@ -208,11 +209,12 @@ def import_labels(
     source = f"{file.format}:{name or path.name}"[:500]
     done = db.import_events(
         task,
-        _named(file, task, rename or {}, source),
+        _named(file, task, by, rename or {}, source),
         by=by,
         source=source,
         survey_version=survey.version,
         known_object=known.__contains__,
+        unit="row" if file.format in ("parquet", "fits") else "line",
     )
     return Imported(
         file.format,
@@ -225,16 +227,23 @@ def import_labels(
 
 
 def _named(
-    file: LabelFile, task: str, rename: Mapping[str, str], source: str
+    file: LabelFile, task: str, by: str, rename: Mapping[str, str], source: str
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """The rows with the task's names for the classes, and the file's for where they come from."""
     row: IncomingRow
     for row in file:
         values = row.values
         if values.get("source") == file.format:
-            # A row from elsewhere: taken into two tasks it is an event of each.
-            own_id = str(uuid.uuid5(uuid.UUID(values["event_id"]), task))
+            # A row from elsewhere: taken into two tasks it is an event of each, and one without
+            # an annotator is that of whoever takes it in.
+            mixed = f"{task}\n{values.get('annotator') or by}"
+            own_id = str(uuid.uuid5(uuid.UUID(values["event_id"]), mixed))
             values = values | {"source": source, "event_id": own_id}
+            if values["action"] == Action.LABEL:
+                del values["action"]  # its note becomes an event of its own
+        elif row.kind == "label" and values.get("task") != task:
+            own_id = str(uuid.uuid5(uuid.UUID(values["event_id"]), task))
+            values = values | {"event_id": own_id}
         if values.get("class_name") in rename:
             values = values | {"class_name": rename[values["class_name"]]}
         yield row.line, values
@@ -270,7 +279,7 @@ def agreement_lines(db: LabelsDB, task: str) -> list[str]:
     found = consensus(db, task)
     if found is not None:
         lines += [
-            f"{name}: {accuracy:.3f} of the answers right by the consensus"
+            f"{name}: estimated chance of a right answer {accuracy:.3f} (Dawid and Skene's model)"
             for name, accuracy in zip(found.annotators, found.accuracy, strict=True)
         ]
     lines += [

@@ -24,7 +24,7 @@ from labels_db.records import (
     TaskSpec,
     TaskVersion,
 )
-from labels_db.tasks import class_keys, document
+from labels_db.task_checks import class_keys, document
 
 __all__ = [
     "EVENT_COLUMNS",

@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.errors import BadInput, NotFound
-from core.vocabulary import MAX_ID_LENGTH, Action, Settled
-from labels_db import clock
+from core.vocabulary import MAX_ID_LENGTH, Action
 from labels_db.checks import checked_event, checked_text, checked_time, checked_uuid
+from labels_db.hands import (
+    ANSWERS,
+    BY_SERVER,
+    BY_SERVER_ALWAYS,
+    TaskRow,
+    answer_stands,
+    has_room,
+    take_up_again,
+    under_lease,
+)
 from labels_db.readings import Readings
 from labels_db.records import Ack, Event, NewEvent
 from labels_db.rows import BY_EVENT_ID, GIVEN, INSERT, STORED, as_event, as_values
 from labels_db.schema import utc_now
 from labels_db.standing import Happened, follow
 from labels_db.trees import checked_path
-
-ANSWERS = (Action.LABEL, Action.UNSURE, Action.SKIP)
-"""What ends a look at an object: it takes the lease with it."""
-
-_BY_SERVER = (
-    *("sampler", "score", "probability", "model_version"),
-    *("survey_version", "prediction_visible"),
-)
-"""What the server adds to an event under a lease: it may have changed when a client that never
-heard an answer sends the event again."""
 
 # The name of the index is spelled out where SQLite, without statistics, would choose by chance
 # between two that fit.
@@ -43,15 +42,6 @@ _STEPS_BACK = (
     " AND e.action IN ('label', 'unsure', 'skip', 'undo') AND e.source IS NULL"
     " ORDER BY e.seq DESC"
 )
-
-
-class TaskRow(NamedTuple):
-    """What an event needs to know of its task."""
-
-    id: int
-    answers_per_object: int
-    tree: str | None
-    lease_seconds: float
 
 
 class Events(Readings):
@@ -90,7 +80,7 @@ class Events(Readings):
             self._check_content(conn, task, checked)
             late = False
             if checked.lease is not None:
-                checked, late = self._under_lease(conn, task, checked, renew_lease)
+                checked, late = under_lease(conn, task, checked, renew_lease)
             return self._append(conn, checked, task, late=late, undone=undone)
 
     def record_undo(
@@ -170,7 +160,7 @@ class Events(Readings):
             untagged = {k: v for k, v in (again.payload or {}).items() if k != "tags"}
             self._check_content(conn, row, replace(again, payload=untagged))
             place = (again.object_id, annotator)
-            counts = self._stands(conn, row.id, *place) or self._has_room(conn, row, *place)
+            counts = answer_stands(conn, row.id, *place) or has_room(conn, row, *place)
             # What was late before is late still: an undo and a redo must not launder it.
             ack = self._append(conn, again, row, late=undone.late or not counts)
             return ack, self._event(conn, task, own_id)
@@ -238,109 +228,6 @@ class Events(Readings):
                         " given; use one of them or add it to the task."
                     )
 
-    def _under_lease(
-        self, conn: sqlite3.Connection, task: TaskRow, event: NewEvent, renew: bool
-    ) -> tuple[NewEvent, bool]:
-        """Return the event with why its object was shown, and whether it came late."""
-        lease = conn.execute(
-            "SELECT task_id, object_id, annotator, expires_at, sampler, score, probability,"
-            " model_version FROM leases WHERE lease = ?",
-            (event.lease,),
-        ).fetchone()
-        ends = event.action in ANSWERS
-        if lease is None:
-            # Answered before under this lease, or given back.
-            before = self._answered_under(conn, task.id, event)
-            event = event if before is None else _shown_as(event, before)
-            late = ends and not self._stands(conn, task.id, event.object_id, event.annotator)
-            if late and renew:
-                late = not self._has_room(conn, task, event.object_id, event.annotator)
-            return event, late
-        if lease[2] != event.annotator:
-            raise BadInput(
-                f"The lease {event.lease} was given to somebody else, but {event.annotator!r}"
-                " sent an event under it; fetch an object of your own."
-            )
-        if lease[:2] != (task.id, event.object_id):
-            raise BadInput(
-                f"The lease {event.lease} is for another object than {event.object_id[:80]!r};"
-                " send the lease that came with the object."
-            )
-        event = _shown_as(event, lease[4:])
-        left_s = lease[3] - clock.now()
-        late = not 0 < left_s <= task.lease_seconds + clock.SLACK_S
-        if late and renew:
-            late = not self._has_room(conn, task, event.object_id, event.annotator)
-        return event, late and ends
-
-    @staticmethod
-    def _answered_under(
-        conn: sqlite3.Connection, task_id: int, event: NewEvent
-    ) -> tuple[Any, ...] | None:
-        """Why the object was shown, of an answer under the same lease."""
-        found: tuple[Any, ...] | None = conn.execute(
-            "SELECT sampler, score, probability, model_version FROM events"
-            " INDEXED BY idx_events_task_id_object_id_action"
-            " WHERE task_id = ? AND object_id = ? AND action IN ('label', 'unsure', 'skip')"
-            " AND lease = ? AND annotator = ? ORDER BY seq LIMIT 1",
-            (task_id, event.object_id, event.lease, event.annotator),
-        ).fetchone()
-        return found
-
-    @staticmethod
-    def _stands(conn: sqlite3.Connection, task_id: int, object_id: str, annotator: str) -> bool:
-        """Whether an answer of the annotator to the object stands: another is a change of mind."""
-        sql = (
-            "SELECT 1 FROM answers WHERE task_id = ? AND object_id = ? AND annotator = ?"
-            " AND action <> 'skip'"
-        )
-        return conn.execute(sql, (task_id, object_id, annotator)).fetchone() is not None
-
-    def _take_up_again(self, conn: sqlite3.Connection, task: TaskRow, undone: Event) -> None:
-        """Lease an object anew to whoever undid their answer: it is on their screen again."""
-        place = (task.id, undone.object_id, undone.annotator)
-        seen = conn.execute(
-            "SELECT 1 FROM answers WHERE task_id = ? AND object_id = ? AND annotator = ?", place
-        ).fetchone()
-        if undone.lease is None or seen is not None:
-            return
-        if self._has_room(conn, task, undone.object_id, undone.annotator):
-            now = clock.now()
-            conn.execute(
-                "INSERT OR IGNORE INTO leases (lease, task_id, object_id, annotator, place,"
-                " leased_at, expires_at, sampler, score, probability, model_version)"
-                " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(undone.lease, *place, now, now + task.lease_seconds, undone.sampler or ""),
-                    *(undone.score, undone.probability, undone.model_version),
-                ),
-            )
-
-    @staticmethod
-    def _has_room(conn: sqlite3.Connection, task: TaskRow, object_id: str, annotator: str) -> bool:
-        """Whether the object still wants an answer of this annotator."""
-        now = clock.now()
-        state = conn.execute(
-            "SELECT how, is_gold FROM object_states WHERE task_id = ? AND object_id = ?",
-            (task.id, object_id),
-        ).fetchone()
-        if state is not None and state[0] == Settled.ADJUDICATED:
-            return bool(state[1])
-        others = conn.execute(
-            "SELECT count(*) FROM (SELECT annotator FROM answers WHERE task_id = :task"
-            " AND object_id = :object AND action <> 'skip' UNION SELECT annotator FROM leases"
-            " WHERE task_id = :task AND object_id = :object AND expires_at > :now"
-            " AND expires_at <= :latest) WHERE annotator <> :annotator",
-            {
-                "task": task.id,
-                "object": object_id,
-                "annotator": annotator,
-                "now": now,
-                "latest": now + task.lease_seconds + clock.SLACK_S,
-            },
-        ).fetchone()[0]
-        return bool(others < task.answers_per_object)
-
     def _append(
         self,
         conn: sqlite3.Connection,
@@ -372,7 +259,7 @@ class Events(Readings):
         action = None if undone is None else undone.action
         follow(conn, task.id, task.answers_per_object, happened, action)
         if undone is not None and undone.action in ANSWERS:
-            self._take_up_again(conn, task, undone)
+            take_up_again(conn, task, undone)
         counts, n_answers = self._totals(conn, task.id)
         return Ack(event.event_id, seq, False, counts, n_answers, late)
 
@@ -406,9 +293,8 @@ class Events(Readings):
     ) -> Ack:
         kept = list(before[1 : 1 + len(GIVEN)])
         given = as_values(event)
-        if event.lease is not None:
-            for name in _BY_SERVER:
-                given[GIVEN.index(name)] = kept[GIVEN.index(name)]
+        for name in BY_SERVER if event.lease is not None else BY_SERVER_ALWAYS:
+            given[GIVEN.index(name)] = kept[GIVEN.index(name)]
         if before[0] != task_id or kept != given:
             raise _another_event(event.event_id)
         stored = as_event(event.task, before[1:])
@@ -461,17 +347,6 @@ class Events(Readings):
         taken = conn.execute("SELECT 1 FROM events WHERE redoes = ?", (event.redoes,)).fetchone()
         if taken is not None:
             raise BadInput(f"The undo {event.redoes} was redone before; label the object anew.")
-
-
-def _shown_as(event: NewEvent, why: tuple[Any, ...]) -> NewEvent:
-    sampler, score, probability, model_version = why
-    return replace(
-        event,
-        sampler=sampler,
-        score=score,
-        probability=probability,
-        model_version=model_version,
-    )
 
 
 def _another_event(event_id: str) -> BadInput:

@@ -11,6 +11,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -18,8 +19,9 @@ from core.errors import BadInput, SkysiftError
 from core.vocabulary import MAX_ID_LENGTH, Action
 from labels_db import many_hands
 from labels_db.checks import checked_event, checked_text
-from labels_db.events import ANSWERS, Events
+from labels_db.events import Events
 from labels_db.faults import database_errors
+from labels_db.hands import ANSWERS
 from labels_db.records import NewEvent
 from labels_db.rows import GIVEN, as_values
 from labels_db.schema import utc_now
@@ -27,17 +29,35 @@ from labels_db.schema import utc_now
 _BATCH = 5000
 _COLUMNS = ", ".join(GIVEN)
 _SAME = ("object_id", "annotator", "action", "class_name", "undoes")
+_SAME_IF_GIVEN = ("confidence", "note")
+
+
+def _differ(one: str, other: str) -> str:
+    """SQL that is true if two rows differ; what `one` leaves out is no difference."""
+    needed = [f"{one}.{name} IS NOT {other}.{name}" for name in _SAME]
+    given = [
+        f"({one}.{name} IS NOT NULL AND {one}.{name} IS NOT {other}.{name})"
+        for name in _SAME_IF_GIVEN
+    ]
+    return " OR ".join([*needed, *given])
+
 
 _FAULTS = (
     (
         "SELECT a.line, a.event_id FROM incoming AS a JOIN incoming AS b USING (event_id)"
-        " WHERE a.n > b.n AND (" + " OR ".join(f"a.{one} IS NOT b.{one}" for one in _SAME) + ")",
+        f" WHERE a.n > b.n AND ({_differ('a', 'b')})",
         "the event_id {} stands for another event in this file; give each event its own",
     ),
     (
         "SELECT i.line, i.event_id FROM incoming AS i JOIN events AS e USING (event_id)"
-        " WHERE e.task_id <> :task OR " + " OR ".join(f"e.{one} IS NOT i.{one}" for one in _SAME),
-        "the event_id {} stands for another event in this workspace; give each event its own",
+        " WHERE e.task_id <> :task",
+        "the event {} is one of another task of this workspace already, and one event belongs to"
+        " one task; import its labels rather than its events",
+    ),
+    (
+        "SELECT i.line, i.event_id FROM incoming AS i JOIN events AS e USING (event_id)"
+        f" WHERE {_differ('i', 'e')}",
+        "the event_id {} stands for another event in this task; give each event its own",
     ),
     (
         "SELECT line, undoes FROM incoming AS i WHERE undoes IS NOT NULL"
@@ -98,6 +118,7 @@ class Incoming(Events):
         source: str,
         survey_version: int,
         known_object: Callable[[str], bool] | None = None,
+        unit: str = "line",
     ) -> ImportReport:
         """Append the events of a file; the label of each row that is no event becomes one.
 
@@ -114,6 +135,8 @@ class Incoming(Events):
             Of rows that name none.
         known_object
             Says whether the survey has an object.
+        unit
+            What the numbers of `rows` count, for a person: "line" or "row".
 
         Raises
         ------
@@ -122,6 +145,7 @@ class Incoming(Events):
         NotFound
             There is no such task.
         """
+        at = partial(_Place, unit)
         checked_text(by, "Who imports", MAX_ID_LENGTH)
         checked_text(source, "The source", MAX_ID_LENGTH)
         task_id = self._task_id(task)
@@ -132,7 +156,7 @@ class Incoming(Events):
 
         def events() -> Iterator[tuple[int | None, NewEvent, bool]]:
             for line, values in rows:
-                with _at_line(line):
+                with at(line):
                     for event in _as_events(values, defaults, source):
                         checked = checked_event(event)
                         _check_words(checked, task, classes, known_tags)
@@ -155,7 +179,7 @@ class Incoming(Events):
                 for name in ("event_id", "undoes", "redoes"):
                     conn.execute(f"CREATE INDEX temp.incoming_{name} ON incoming ({name})")
             with self._write():
-                n_new = self._copy(task_id)
+                n_new = self._copy(task_id, at)
         finally:
             conn.execute("DROP TABLE IF EXISTS temp.incoming")
         return ImportReport(n_rows, n_new, n_rows - n_new)
@@ -180,12 +204,12 @@ class Incoming(Events):
                     self._conn.execute("COMMIT")
         return n_rows
 
-    def _copy(self, task_id: int) -> int:
+    def _copy(self, task_id: int, at: Callable[[int | None], _Place]) -> int:
         conn: sqlite3.Connection = self._conn
         for sql, what in _FAULTS:
             wrong = conn.execute(f"{sql} LIMIT 1", {"task": task_id}).fetchone()
             if wrong is not None:
-                with _at_line(wrong[0]):
+                with at(wrong[0]):
                     raise BadInput(what.format(wrong[1]))
         before = conn.total_changes
         n_new = conn.execute(
@@ -201,18 +225,20 @@ class Incoming(Events):
         return n_new
 
 
-class _at_line:
-    """Puts the line of the file in front of an error's sentence."""
+class _Place:
+    """Puts the place in the file in front of an error's sentence."""
 
-    def __init__(self, line: int | None) -> None:
-        self.line = line
+    def __init__(self, unit: str, line: int | None) -> None:
+        self.unit, self.line = unit, line
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, SkysiftError) and self.line is not None:
-            raise type(error)(f"Line {self.line}: {error}. Nothing was imported.") from None
+            told = str(error).rstrip(".")
+            place = f"{self.unit.capitalize()} {self.line}"
+            raise type(error)(f"{place}: {told}. Nothing was imported.") from None
 
 
 def _as_events(

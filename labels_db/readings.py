@@ -83,6 +83,14 @@ class Readings(Tasks):
         )
         return dict(self._rows(sql, (self._task_id(task),)))
 
+    def adjudicated(self, task: str) -> dict[str, str]:
+        """Return the class of each object that was adjudicated to one, by object_id."""
+        sql = (
+            "SELECT object_id, class_name FROM object_states"
+            " WHERE task_id = ? AND how = 'adjudicated' AND class_name IS NOT NULL"
+        )
+        return dict(self._rows(sql, (self._task_id(task),)))
+
     def current_label(self, task: str, object_id: str) -> CurrentLabel | None:
         """Return the current label of one object; takes no longer with a million of them."""
         sql = f"SELECT {_LABEL} FROM current_labels WHERE task_id = ? AND object_id = ?"

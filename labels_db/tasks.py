@@ -7,45 +7,36 @@ before it, so that what an old event meant can always be told.
 from __future__ import annotations
 
 import json
-import math
-import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from core.errors import AlreadyExists, BadInput, NotFound
 from core.vocabulary import (
-    MAX_ANSWERS_PER_OBJECT,
-    MAX_CLASSES,
     MAX_ID_LENGTH,
-    MAX_LEAVES,
     checked_classes,
-    checked_name,
-    checked_object_id,
 )
 from labels_db import clock, many_hands
-from labels_db.checks import checked_prose, checked_text, checked_whole
+from labels_db.checks import checked_text
 from labels_db.connection import Connection
 from labels_db.records import ClassDetail, Task, TaskSpec, TaskVersion
 from labels_db.schema import utc_now
+from labels_db.task_checks import (
+    checked_detail,
+    checked_spec,
+    checked_tags,
+    document,
+    most_classes,
+    same_name,
+)
 from labels_db.trees import checked_tree, tree_classes
-
-MAX_QUESTION_LENGTH = 1000
-MAX_GUIDELINE_LENGTH = 200_000
-MAX_TAGS = 50
-MAX_EXAMPLES = 24
-MAX_GOLD_RATE = 0.5
-LEASE_SECONDS = (5, 24 * 3600)
-ACT_KEYS = frozenset("surfndmg")
-"""Letters that have a meaning on the label page already; no class may sit on them."""
 
 _COLUMNS = (
     "name, survey, question, target, guideline, seed, created_at, version, answers_per_object,"
     " blind, tree, gold_rate, lease_seconds"
 )
 _SELECT = f"SELECT id, {_COLUMNS} FROM tasks"
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class Tasks(Connection):
@@ -115,7 +106,7 @@ class Tasks(Connection):
         """Offer one class more from now on."""
 
         def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
-            if any(_same(one.name, detail.name) for one in task.details):
+            if any(same_name(one.name, detail.name) for one in task.details):
                 raise AlreadyExists(
                     f"The task {name!r} has a class {detail.name[:80]!r} already, perhaps a"
                     " retired one; bring that back or choose another name."
@@ -128,7 +119,7 @@ class Tasks(Connection):
                     details=(*active, replace(detail, retired=False)),
                     tree=None,
                 ),
-                most=_most(task),
+                most=most_classes(task),
             )
             position = self._value(
                 "SELECT max(position) + 1 FROM task_classes WHERE task_id = ?", (task_id,)
@@ -152,10 +143,10 @@ class Tasks(Connection):
                 replace(one, **changes) if one.name == class_name else one for one in task.details
             )
             active = tuple(one for one in details if not one.retired)
-            checked_spec(replace(task, details=active, tree=None), most=_most(task))
+            checked_spec(replace(task, details=active, tree=None), most=most_classes(task))
             changed = next(one for one in details if one.name == class_name)
             self._tables["task_classes"].update(
-                (task_id, class_name), _class_row(_checked_detail(changed))
+                (task_id, class_name), _class_row(checked_detail(changed))
             )
 
         return self._change(name, by, change)
@@ -174,7 +165,7 @@ class Tasks(Connection):
             left = tuple(one for one in task.classes if one != class_name)
             if task.tree is not None:
                 checked_tree(task.tree, left)
-            checked_classes(left, task.target, most=_most(task))
+            checked_classes(left, task.target, most=most_classes(task))
             self._tables["task_classes"].update((task_id, class_name), {"retired": 1})
 
         return self._change(name, by, change)
@@ -193,7 +184,7 @@ class Tasks(Connection):
                         details=(*active, replace(found, retired=False)),
                         tree=None,
                     ),
-                    most=_most(task),
+                    most=most_classes(task),
                 )
             self._tables["task_classes"].update((task_id, class_name), {"retired": 0})
 
@@ -234,7 +225,7 @@ class Tasks(Connection):
 
     def set_tags(self, name: str, tags: Sequence[str], by: str) -> Task:
         """Offer these tags, in this order, and no others; those given before stay given."""
-        checked = _checked_tags(tags)
+        checked = checked_tags(tags)
 
         def change(conn: sqlite3.Connection, task_id: int, _task: Task) -> None:
             conn.execute("UPDATE task_tags SET retired = 1 WHERE task_id = ?", (task_id,))
@@ -356,158 +347,6 @@ class Tasks(Connection):
                 f"There is no task {str(name)[:80]!r}; {there}. Name one of them or create it."
             )
         return int(row[0][0])
-
-
-def document(task: Task) -> dict[str, Any]:
-    """The definition of a task as JSON: what a version keeps and an export carries."""
-    return {
-        "name": task.name,
-        "survey": task.survey,
-        "question": task.question,
-        "target": task.target,
-        "guideline": task.guideline,
-        "classes": [
-            {
-                "name": one.name,
-                "key": one.key,
-                "colour": one.colour,
-                "guideline": one.guideline,
-                "examples": list(one.examples),
-                "retired": one.retired,
-            }
-            for one in task.details
-        ],
-        "tags": list(task.tags),
-        "answers_per_object": task.answers_per_object,
-        "blind": task.blind,
-        "tree": task.tree,
-        "gold_rate": task.gold_rate,
-        "lease_seconds": task.lease_seconds,
-        "version": task.version,
-    }
-
-
-def checked_spec(spec: TaskSpec, most: int | None = None) -> TaskSpec:
-    """Return the task as it will be stored, with a detail for each class; or `BadInput`."""
-    if most is None:
-        most = MAX_LEAVES if spec.tree is not None else MAX_CLASSES
-    classes = checked_classes(spec.classes, spec.target, most=most)
-    given = {one.name.strip(): one for one in spec.details}
-    unknown = [name for name in given if name not in classes]
-    if unknown:
-        raise BadInput(
-            f"Details belong to a class of the task ({', '.join(classes)}), but"
-            f" {unknown[0][:80]!r} is none; correct its name."
-        )
-    details = tuple(
-        _checked_detail(replace(given.get(name, ClassDetail(name)), name=name)) for name in classes
-    )
-    _refuse_same_keys(details)
-    share = spec.gold_rate
-    if isinstance(share, bool) or not isinstance(share, int | float) or math.isnan(share):
-        share = -1.0
-    if not 0 <= share <= MAX_GOLD_RATE:
-        raise BadInput(
-            f"gold_rate is a share from 0 to {MAX_GOLD_RATE}, but is"
-            f" {str(spec.gold_rate)[:40]!r}; correct it."
-        )
-    return replace(
-        spec,
-        name=checked_name(spec.name, "task"),
-        survey=checked_name(spec.survey, "survey"),
-        question=checked_text(spec.question, "The question", MAX_QUESTION_LENGTH),
-        classes=classes,
-        target=spec.target.strip(),
-        guideline=checked_prose(spec.guideline, "The guideline", MAX_GUIDELINE_LENGTH),
-        seed=checked_whole(spec.seed, "seed", at_least=0),
-        details=details,
-        tags=_checked_tags(spec.tags),
-        answers_per_object=_within(
-            spec.answers_per_object, "answers_per_object", 1, MAX_ANSWERS_PER_OBJECT
-        ),
-        blind=bool(spec.blind),
-        tree=None if spec.tree is None else checked_tree(spec.tree, classes),
-        gold_rate=float(share),
-        lease_seconds=_within(spec.lease_seconds, "lease_seconds", *LEASE_SECONDS),
-    )
-
-
-def _within(value: int, what: str, least: int, most: int) -> int:
-    whole = checked_whole(value, what, at_least=least)
-    if whole > most:
-        raise BadInput(f"{what} may be {least} to {most}, but is {whole}; lower it.")
-    return whole
-
-
-def _checked_detail(detail: ClassDetail) -> ClassDetail:
-    key = str(detail.key).strip().lower()
-    usable = len(key) == 1 and key.isascii() and key.isalnum() and key not in ACT_KEYS
-    if key and not usable:
-        raise BadInput(
-            f"The key of {detail.name!r} must be a digit or a letter other than"
-            f" {', '.join(sorted(ACT_KEYS)).upper()}, which the label page uses, but is"
-            f" {str(detail.key)[:20]!r}; choose another."
-        )
-    colour = str(detail.colour).strip()
-    if colour and not _COLOUR.fullmatch(colour):
-        raise BadInput(
-            f"The colour of {detail.name!r} must be like #6db3f2, but is {colour[:20]!r};"
-            " correct it."
-        )
-    examples = tuple(checked_object_id(one) for one in detail.examples)
-    if len(examples) > MAX_EXAMPLES:
-        raise BadInput(
-            f"A class shows up to {MAX_EXAMPLES} examples, but {detail.name!r} has"
-            f" {len(examples)}; choose the best."
-        )
-    return replace(
-        detail,
-        key=key,
-        colour=colour.lower(),
-        guideline=checked_prose(detail.guideline, "The guideline", MAX_GUIDELINE_LENGTH),
-        examples=tuple(dict.fromkeys(examples)),
-    )
-
-
-def class_keys(details: Iterable[ClassDetail]) -> dict[str, str]:
-    """The key of each active class, in order: its own, or the digit of its place."""
-    active = [one for one in details if not one.retired]
-    taken = {one.key for one in active if one.key}
-    keys = {}
-    for place, one in enumerate(active, start=1):
-        digits = (str(digit) for digit in (place, *range(1, MAX_CLASSES + 1)) if digit < 10)
-        keys[one.name] = one.key or next((key for key in digits if key not in taken), "")
-        taken.add(keys[one.name])
-    return keys
-
-
-def _refuse_same_keys(details: Sequence[ClassDetail]) -> None:
-    owners: dict[str, str] = {}
-    for one in details:
-        if one.key and one.key in owners:
-            raise BadInput(
-                f"Each class has its own key, but {owners[one.key]!r} and {one.name!r} are both"
-                f" on {one.key!r}; give one of them another."
-            )
-        owners[one.key] = one.name
-
-
-def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(checked_text(str(tag).strip(), "A tag", 64) for tag in tags)
-    if len(names) > MAX_TAGS or len({name.casefold() for name in names}) < len(names):
-        raise BadInput(
-            f"A task has up to {MAX_TAGS} tags that all differ, but got"
-            f" {', '.join(names)[:200]}; leave out what is double."
-        )
-    return names
-
-
-def _most(task: Task) -> int:
-    return MAX_LEAVES if task.tree is not None else MAX_CLASSES
-
-
-def _same(one: str, other: str) -> bool:
-    return one.strip().casefold() == str(other).strip().casefold()
 
 
 def _as_row(spec: TaskSpec) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from core.survey import Survey
 from core.vocabulary import JobKind
 from labels_db import Task
 from pages._server.services import MapView, Scores, services
-from pages._shared.sight import shown_classes, shown_scores
+from pages._shared.sight import may_start, shown_classes, shown_scores
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.times import ago, moment
+from pages._shared.who import who
 
 __all__ = ["draw"]
 
@@ -72,13 +73,14 @@ def draw() -> None:
 
 @st.fragment(run_every=2.0)
 def _wait() -> None:
+    who()  # asked anew: a fragment outlives a sign-out
     survey = services().survey(the_task().survey)
     preparation = services().prepare(survey)
     if preparation.embedded:
         st.rerun()
     if preparation.error:
         st.error(preparation.error)
-        if st.button("Try again"):
+        if may_start() and st.button("Try again"):
             services().restart_job(JobKind.EMBED, survey)
         return
     st.progress(preparation.fraction or 0.0, preparation.sentence)
@@ -87,12 +89,13 @@ def _wait() -> None:
 
 @st.fragment(run_every=2.0)
 def _umap_state(survey: Survey) -> None:
+    who()
     preparation = services().prepare(survey)
     if preparation.mapped:
         st.rerun()
     if preparation.error:
         st.warning(f"There is no UMAP: {preparation.error}")
-        if st.button("Make the UMAP"):
+        if may_start() and st.button("Make the UMAP"):
             services().restart_job(JobKind.MAP, survey)
             st.rerun(scope="fragment")
     elif preparation.sentence:

@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from core.vocabulary import JobKind, RunState
+from core.vocabulary import JobKind, Role, RunState
 from labels_db import RunRow
+from pages._server.identity import require
 from pages._server.services import services
+from pages._shared.sight import may_start
 from pages._shared.times import duration, moment
+from pages._shared.who import who
 
 __all__ = ["draw"]
 
@@ -25,6 +28,7 @@ def draw() -> None:
 
 @st.fragment(run_every=2.0)
 def _runs() -> None:
+    may_cancel = may_start()  # asked anew: a fragment outlives a sign-out
     database = services().db()
     database.clean_orphans()
     runs = database.runs(SHOWN)
@@ -33,7 +37,7 @@ def _runs() -> None:
         return
     for run in runs:
         if run.state is RunState.RUNNING:
-            _running(run)
+            _running(run, may_cancel)
     st.dataframe(
         pd.DataFrame([_row(run) for run in runs]),
         hide_index=True,
@@ -47,7 +51,7 @@ def _runs() -> None:
     )
 
 
-def _running(run: RunRow) -> None:
+def _running(run: RunRow, may_cancel: bool) -> None:
     left, right = st.columns([6, 1], vertical_alignment="center")
     with left:
         if run.kind == JobKind.WORKER:
@@ -62,7 +66,8 @@ def _running(run: RunRow) -> None:
             st.caption("Ends by itself")  # stopped, it would start again with the next answer
         elif run.cancel_requested:
             st.caption("Stopping")
-        elif st.button("Cancel", key=f"cancel {run.run_id}", width="stretch"):
+        elif may_cancel and st.button("Cancel", key=f"cancel {run.run_id}", width="stretch"):
+            require(who(), Role.OWNER, Role.ANNOTATOR)
             services().db().request_cancel(run.run_id)
             st.rerun(scope="fragment")
 

@@ -27,7 +27,7 @@ from core.metrics import (
     dawid_skene,
     pair_agreement,
 )
-from core.vocabulary import Action, Settled
+from core.vocabulary import Action
 from labels_db import LabelsDB, Task
 from pages._server.services import services
 from pages._shared.times import moment
@@ -134,11 +134,7 @@ def reckon(database: LabelsDB, task: Task, seq: int) -> Reckoning:
         annotators.append(answer.annotator)
         classes.append(answer.class_name)
     columns = (objects, annotators, classes)
-    settled = {
-        name: label.class_name
-        for name, label in database.current_labels(task.name).items()
-        if label.how is Settled.ADJUDICATED
-    }
+    settled = database.adjudicated(task.name)
     used = {*classes, *settled.values()}
     names = [name for name in task.every_class if name in used or name in task.classes]
     model = dawid_skene(*columns, class_names=names, gold=settled)

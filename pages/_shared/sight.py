@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from core.vocabulary import Role
 from labels_db import Task
 from pages._server.identity import Identity
 from pages._server.payloads import answers_hidden
 from pages._server.services import Scores, services
 from pages._shared.who import who
 
-__all__ = ["is_hidden_here", "may_take", "shown_classes", "shown_scores"]
+__all__ = ["is_hidden_here", "may_start", "may_take", "shown_classes", "shown_scores"]
 
 
 def is_hidden_here(task: Task) -> bool:
@@ -19,6 +20,11 @@ def is_hidden_here(task: Task) -> bool:
 def may_take(task: Task, identity: Identity) -> bool:
     """False where a file would tell what is hidden: others' answers, or the gold objects."""
     return not answers_hidden(services().db(), task, identity)
+
+
+def may_start() -> bool:
+    """Whether this person may start and stop jobs: everybody but viewers."""
+    return who().role is not Role.VIEWER
 
 
 def shown_classes(task: Task) -> dict[str, str]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.vocabulary import MAX_ANSWERS_PER_OBJECT
 from labels_db import Task
-from labels_db.tasks import LEASE_SECONDS, MAX_GOLD_RATE
+from labels_db.task_checks import LEASE_SECONDS, MAX_GOLD_RATE
 from pages._server.services import services
 from pages._shared.editing import attempt, field
 from pages._shared.words import plain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from urllib.parse import quote, urlsplit
 
 import streamlit as st
 
@@ -11,7 +10,7 @@ from core.errors import Forbidden
 from pages._server.identity import OWNER, Identity, resolver
 from pages._server.services import services
 
-__all__ = ["invitation_link", "sign_out_button", "who"]
+__all__ = ["sign_out_button", "who"]
 
 _BUTTON = """<form method="post" action="{action}" style="margin:0">
 <button style="all:unset;cursor:pointer;font-size:.875rem;text-decoration:underline;opacity:.75"
@@ -39,10 +38,3 @@ def sign_out_button() -> None:
     """Draw it for people who were invited; the owner's own machine needs none."""
     if who().user != OWNER:
         st.html(_BUTTON.format(action=html.escape(f"{services().base_path}/sign-out")))
-
-
-def invitation_link(secret: str) -> str:
-    """Return the link to send to somebody, at the address at which this page was opened."""
-    here = urlsplit(st.context.url or "")
-    origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
-    return f"{origin}{services().base_path}/?token={quote(secret, safe='')}"

@@ -190,9 +190,9 @@ def test_an_event_id_that_stands_for_something_else_here(
     for event in (here, elsewhere, undo):
         db.record(event)
     for wrong, told in (
-        (row(0, "a", event_id=elsewhere.event_id, annotator="ann"), "in this workspace"),
-        (row(0, "b", event_id=here.event_id, annotator="ann"), "in this workspace"),
-        (row(0, "a", event_id=here.event_id, annotator="bob"), "in this workspace"),
+        (row(0, "a", event_id=elsewhere.event_id, annotator="ann"), "another task of this"),
+        (row(0, "b", event_id=here.event_id, annotator="ann"), "in this task"),
+        (row(0, "a", event_id=here.event_id, annotator="bob"), "in this task"),
         (
             row(7, "a", None, action="undo", undoes=here.event_id, annotator="ann"),
             "undone before",

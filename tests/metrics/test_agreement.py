@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
-from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss  # type: ignore[import-untyped]
+from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 from core.errors import BadInput
 from core.metrics import (

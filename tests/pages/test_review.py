@@ -391,9 +391,14 @@ def test_that_an_answer_is_known_is_told_to_the_owner_alone(services, crew):
     assert not any(row.get("Sampler") for row in hidden)
     assert why_shown(events, tells_gold=False) == ""
     crew.become(Identity("person:3", "dao", Role.ANNOTATOR))
-    assert "once you have answered it" in words_of(crew.open(Part.HISTORY, object="g1"))
+    nothing = words_of(crew.open(Part.HISTORY, object="g1"))
+    assert "Nothing was recorded" in nothing
     crew.become(BEN)
-    assert "settled by ann" in words_of(crew.open(Part.HISTORY, object="g1"))
+    own = crew.open(Part.HISTORY, object="g1")
+    assert "settled by ann" not in words_of(own)
+    table = own.dataframe[0].value
+    assert list(table["Class"]) == [SINGLE]
+    assert not {"Sampler", "Score", "Probability", "Model"} & set(table.columns)
 
 
 def test_gold_is_made_and_unmade_and_its_results_shown(services, crew):
@@ -416,8 +421,8 @@ def test_gold_is_made_and_unmade_and_its_results_shown(services, crew):
     assert dict(services.db().gold("crew")) == {"g1": DUAL, "g2": SINGLE}
     crew.become(BEN)
     written = words_of(crew.open(Part.GOLD))
-    assert "g1" not in written
-    assert "9 to 91%" in written
+    assert "one with gold objects" in written
+    assert "9 to 91%" not in written
 
 
 def test_wilson_is_the_formula_of_the_score_interval():

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.vocabulary import Role
 from pages._server.identity import Identity, Refusal, Why, install_resolver
-from pages._shared import who
 
 answers: list[Identity | Refusal] = []
 
@@ -54,13 +52,3 @@ def test_the_owner_has_no_sign_out_button(services) -> None:
     page.run()
     assert [one.value for one in page.markdown] == ["drawn for vera"]
     assert not page.get("html")
-
-
-def test_the_link_to_send_is_that_of_the_address_in_the_browser(services, monkeypatch) -> None:
-    services.base_path = "/x"
-    for here, link in (
-        ("https://sky.example.org:8443/x/map?task=a", "https://sky.example.org:8443/x/?token=s-_"),
-        (None, "/x/?token=s-_"),
-    ):
-        monkeypatch.setattr(who.st, "context", SimpleNamespace(url=here))
-        assert who.invitation_link("s-_") == link
