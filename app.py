@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import ipaddress
 import logging
 import logging.handlers
@@ -22,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from core.errors import BadInput, InUse, SkysiftError
-from core.workspace import Workspace, hold_workspace, open_workspace, storage_errors
+from core.workspace import (
+    Workspace,
+    hold_workspace,
+    open_workspace,
+    owner_name,
+    storage_errors,
+)
 
 if TYPE_CHECKING:
     import streamlit as st
@@ -109,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> None:
     base_path = _checked_base_path(options.base_path)
-    annotator = _annotator()
+    annotator = owner_name()
     openid = _openid(options.auth, options.port, base_path)
     _refuse_port_in_use(options.address, options.port)  # before anything is made
     workspace = open_workspace(options.workspace)
@@ -273,21 +278,6 @@ def _checked_base_path(path: str) -> str:
             f" {path!r}; choose another."
         )
     return f"/{path}" if path else ""
-
-
-def _annotator() -> str:
-    name = os.environ.get("SKYSIFT_ANNOTATOR", "").strip()
-    if not name:
-        try:
-            name = getpass.getuser()
-        except (OSError, KeyError):
-            name = "owner"
-    if not name.isprintable() or len(name) > 64:
-        raise BadInput(
-            f"SKYSIFT_ANNOTATOR has 1 to 64 printable characters, but is {name[:80]!r}; choose"
-            " another name."
-        )
-    return name
 
 
 def _openid(file: str | None, port: int, base_path: str) -> OpenID | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from core.config import LoopConfig, PretrainConfig
 from core.errors import BadInput, SkysiftError
 from core.vocabulary import DEFAULT, checked_classes, checked_name
-from core.workspace import Workspace, open_workspace, storage_errors
+from core.workspace import Workspace, open_workspace, owner_name, storage_errors
 
 THREAD_SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     if sentence:
-        print(sentence)
+        try:
+            print(sentence, flush=True)
+        except BrokenPipeError:  # the reader (head, say) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -183,11 +186,12 @@ def _task(a: argparse.Namespace) -> str:
 
 def _export(a: argparse.Namespace) -> str:
     from core.exchange import SUFFIXES, Format
-    from core.run_labels import export_table
+    from core.run_labels import checked_target, export_table
     from labels_db import LabelsDB
 
     workspace = open_workspace(a.workspace, create=False)
-    out = Path(a.out or f"{a.task}-{a.table}{SUFFIXES[Format(a.format)]}").expanduser()
+    name = f"{a.task}-{a.table}{SUFFIXES[Format(a.format)]}"
+    out = checked_target(workspace, Path(a.out) if a.out else None, name)
     with LabelsDB(workspace.labels) as db:
         n = export_table(db, a.task, a.table, a.format, out, overwrite=a.overwrite)
     return f"{n:,} {a.table} of the task {a.task} are in {out}."
@@ -212,7 +216,7 @@ def _import_labels(a: argparse.Namespace) -> str:
             survey,
             a.task,
             Path(a.file).expanduser(),
-            by=a.by,
+            by=a.by or owner_name(),
             rename=rename,
             id_field=a.id_field,
             zooniverse_task=a.zooniverse_task,
@@ -370,7 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--format", choices=("csv", "parquet", "votable", "fits", "jsonl"), default="csv"
     )
-    sub.add_argument("--out", default=None, help="the file (default: TASK-TABLE in this folder)")
+    sub.add_argument("--out", help="the file (default: in the workspace's folder exports)")
     sub.add_argument("--overwrite", action="store_true")
 
     sub = job("import-labels", _import_labels, "take the labels of a file into a task")
@@ -378,7 +382,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "file", help="a table written by export, a CSV, or an export of Label Studio or Zooniverse"
     )
-    sub.add_argument("--by", default="owner", help="annotator of rows that name none")
+    sub.add_argument("--by", default=None, help="annotator of rows that name none (default: you)")
     sub.add_argument("--rename", action="append", default=[], metavar="FILE_CLASS=TASK_CLASS")
     sub.add_argument("--id-field", default=None, help="field that names the object")
     sub.add_argument("--zooniverse-task", default=None, help="task of the workflow, such as T0")
@@ -392,7 +396,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name", nargs="?", default=None)
     sub.add_argument("--role", choices=("owner", "annotator", "viewer"), default="annotator")
     sub.add_argument("--email", default=None, help="signs in through OpenID Connect")
-    sub.add_argument("--by", default="owner", help="who does it, for the log")
+    sub.add_argument("--by", default=None, help="who does it, for the log (default: you)")
 
     sub = job("backup", _backup, "copy the label database while people label")
     sub.add_argument(

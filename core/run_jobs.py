@@ -26,7 +26,7 @@ from core.survey import (
     list_surveys,
 )
 from core.vocabulary import JobKind, checked_classes, checked_name
-from core.workspace import Workspace
+from core.workspace import Workspace, owner_name
 from labels_db import LabelsDB, TaskSpec
 
 HEARTBEAT_S = 1.0
@@ -137,7 +137,7 @@ def recorded_job(
 def ensure_task(workspace: Workspace, spec: TaskSpec) -> None:
     """Create the task unless one of that name is there."""
     with LabelsDB(workspace.labels) as db, contextlib.suppress(AlreadyExists):
-        db.create_task(spec)
+        db.create_task(spec, by=owner_name())
 
 
 def create_task(
@@ -162,7 +162,7 @@ def create_task(
         seed=seed,
     )
     with LabelsDB(workspace.labels) as db:
-        db.create_task(spec)
+        db.create_task(spec, by=owner_name())
 
 
 def checked_demo(name: str) -> str:

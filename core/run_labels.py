@@ -29,6 +29,7 @@ from core.exchange import (
 )
 from core.survey import Survey, versions
 from core.vocabulary import Action
+from core.workspace import Workspace, storage_errors
 from labels_db import LabelsDB, document
 
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ class Imported:
     @property
     def sentence(self) -> str:
         """One line that says it all."""
-        told = f"{self.n_new:,} new events of {self.n_rows:,} were imported ({self.format})"
+        told = f"New events: {self.n_new:,} of {self.n_rows:,} ({self.format})"
         if self.n_before:
-            told += f"; {self.n_before:,} were there before"
+            told += f"; there before: {self.n_before:,}"
         for why, count in self.left_out.items():
-            told += f"; {count:,} left out: {why}"
+            told += f"; left out: {count:,} ({why})"
         return " ".join([f"{told}.", *self.remarks])
 
 
@@ -90,6 +91,30 @@ def provenance(db: LabelsDB, task: str) -> dict[str, Any]:
         "software": versions(),
         "exported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def checked_target(workspace: Workspace, given: Path | None, name: str) -> Path:
+    """Where an export goes: `given`, or `name` in the workspace's folder exports.
+
+    Raises
+    ------
+    BadInput
+        The path is one of the workspace's own, or its folder is not there.
+    """
+    folder = workspace.root / "exports"
+    if given is None:
+        with storage_errors(folder):
+            folder.mkdir(exist_ok=True)
+        return folder / name
+    path = given.expanduser().resolve()
+    if path.is_relative_to(workspace.root) and not path.is_relative_to(folder):
+        raise BadInput(
+            f"{path} lies among the workspace's own files; write the export into {folder} or"
+            " outside the workspace."
+        )
+    if not path.parent.is_dir():
+        raise BadInput(f"The folder {path.parent} is not there; make it or name another path.")
+    return path
 
 
 def export_table(
@@ -216,6 +241,9 @@ def import_labels(
         known_object=known.__contains__,
         unit="row" if file.format in ("parquet", "fits") else "line",
     )
+    if not done.n_rows:
+        why = "; ".join(file.left_out) or "it has no rows that say anything"
+        raise BadInput(f"Nothing in {file.name} could be taken in: {why}.")
     return Imported(
         file.format,
         done.n_rows,
@@ -256,8 +284,8 @@ def agreement_lines(db: LabelsDB, task: str) -> list[str]:
     objects, annotators, classes = class_answers(db, task)
     summary = agreement_summary(objects, annotators, classes)
     lines = [
-        f"{summary.n_answers:,} answers of {len(set(annotators))} annotators to"
-        f" {summary.n_objects:,} objects, {summary.n_shared:,} of them answered by two or more."
+        f"Answers: {summary.n_answers:,}, annotators: {len(set(annotators))}, objects:"
+        f" {summary.n_objects:,}, answered by two or more: {summary.n_shared:,}."
     ]
     if not summary.n_shared:
         return [*lines, "Agreement needs objects that two people answered."]

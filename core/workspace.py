@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import getpass
 import os
 import shutil
 import tomllib
@@ -69,6 +70,28 @@ def open_workspace(root: str | os.PathLike[str], *, create: bool = True) -> Work
         return _opened(Path(root).expanduser().resolve(), create)
 
 
+def owner_name() -> str:
+    """The name under which the owner answers: SKYSIFT_ANNOTATOR, or else the user's own.
+
+    Raises
+    ------
+    BadInput
+        It cannot be used as a name.
+    """
+    name = os.environ.get("SKYSIFT_ANNOTATOR", "").strip()
+    if not name:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError):
+            name = "owner"
+    if not name.isprintable() or len(name) > 64:
+        raise BadInput(
+            f"SKYSIFT_ANNOTATOR has 1 to 64 printable characters, but is {name[:80]!r}; choose"
+            " another name."
+        )
+    return name
+
+
 def _opened(path: Path, create: bool) -> Workspace:
     workspace = Workspace(path)
     if path.exists() and not path.is_dir():
@@ -109,7 +132,7 @@ def _check_format(marker: Path) -> None:
 
 
 _UNFIT = (
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
     *(errno.ENAMETOOLONG, errno.ELOOP),
 )
 

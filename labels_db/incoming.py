@@ -22,6 +22,7 @@ from labels_db.checks import checked_event, checked_text
 from labels_db.events import Events
 from labels_db.faults import database_errors
 from labels_db.hands import ANSWERS
+from labels_db.people import name_key
 from labels_db.records import NewEvent
 from labels_db.rows import GIVEN, as_values
 from labels_db.schema import utc_now
@@ -153,6 +154,7 @@ class Incoming(Events):
         classes = set(self._classes(task_id))
         tags = self._rows("SELECT name FROM task_tags WHERE task_id = ?", (task_id,))
         known_tags = {tag for (tag,) in tags}
+        people = {key: name for name, key in self._rows("SELECT name, name_key FROM people")}
 
         def events() -> Iterator[tuple[int | None, NewEvent, bool]]:
             for line, values in rows:
@@ -160,6 +162,7 @@ class Incoming(Events):
                     for event in _as_events(values, defaults, source):
                         checked = checked_event(event)
                         _check_words(checked, task, classes, known_tags)
+                        _check_name(checked.annotator, people)
                         if known_object is not None and not known_object(checked.object_id):
                             raise BadInput(
                                 f"the survey has no object {checked.object_id[:80]!r}; import"
@@ -268,6 +271,17 @@ def _is_late(values: Mapping[str, Any]) -> bool:
     if late not in (None, False, True):
         raise BadInput(f"late is true or false, but is {str(late)[:40]!r}; correct it")
     return bool(late)
+
+
+def _check_name(annotator: str, people: Mapping[str, str]) -> None:
+    """Refuse a name that only looks like another one of somebody who is known here."""
+    known = people.get(name_key(annotator), annotator)
+    if known != annotator:
+        raise BadInput(
+            f"the annotator {annotator[:64]!r} is spelled like {known!r}, who is known here, but"
+            " for capitals, width or spaces; write it the same way if it is the same person, or"
+            " give another name"
+        )
 
 
 def _check_words(event: NewEvent, task: str, classes: set[str], tags: set[str]) -> None:

@@ -96,7 +96,7 @@ class People(Connection):
 
     def person(self, name: str) -> Person:
         """Return one person; capitals do not count. `NotFound` lists those there are."""
-        rows = self._rows(f"{_PERSON} WHERE p.name_key = ?", (_key(name),))
+        rows = self._rows(f"{_PERSON} WHERE p.name_key = ?", (name_key(name),))
         if not rows:
             names = [one.name for one in self.people()]
             there = f"there are {', '.join(names[:20])}" if names else "there is nobody yet"
@@ -141,7 +141,7 @@ class People(Connection):
         """
         name = _checked_name(name)
         with self._write() as conn:
-            row = conn.execute(f"{_PERSON} WHERE p.name_key = ?", (_key(name),)).fetchone()
+            row = conn.execute(f"{_PERSON} WHERE p.name_key = ?", (name_key(name),)).fetchone()
             if row is None:
                 self._insert(conn, name, Role.OWNER, "the server", None, adopt=True)
         person = self.person(name)
@@ -301,7 +301,7 @@ class People(Connection):
         *,
         adopt: bool,
     ) -> None:
-        key = _key(name)
+        key = name_key(name)
         if conn.execute("SELECT 1 FROM people WHERE name_key = ?", (key,)).fetchone():
             raise AlreadyExists(
                 f"There is a person {name!r} already, or was one; choose another name, since"
@@ -311,7 +311,7 @@ class People(Connection):
             self._refuse_taken_email(conn, email, None)
         if not adopt:
             sql = "SELECT DISTINCT annotator FROM events"
-            if any(_key(taken) == key for (taken,) in conn.execute(sql).fetchall()):
+            if any(name_key(taken) == key for (taken,) in conn.execute(sql).fetchall()):
                 raise AlreadyExists(
                     f"There are answers by {name!r} already; choose another name, or say that"
                     " those answers are this person's."
@@ -360,7 +360,7 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def _key(text: str) -> str:
+def name_key(text: str) -> str:
     """The form of a name that is compared; "", which is nobody's, if it cannot be a name."""
     if not isinstance(text, str) or not text.isprintable():
         return ""

@@ -66,9 +66,9 @@ _DUAL_AGN = Template(
     question="Does this galaxy hold two nuclei?",
     target="dual nucleus",
     guideline=_prose("""\
-Look at the **centre** first, then at what surrounds it.
+Look at the centre first, then at what surrounds it.
 
-- Two nuclei are two compact peaks of light *inside one common envelope*, both red or both as
+- Two nuclei are two compact peaks of light inside one common envelope, both red or both as
   blue as a quasar. Tidal tails or shells around them make it more likely.
 - A peak that is the point-spread function and nothing else (round, with spikes, of a colour
   that no galaxy has) is a star until shown otherwise.
@@ -77,7 +77,7 @@ Look at the **centre** first, then at what surrounds it.
   stays.
 
 A picture can only propose a dual AGN. Spectra, X-rays or radio decide; here the answer says
-whether the object is worth them. If you cannot tell, say **unsure** rather than *ordinary*.
+whether the object is worth them. If you cannot tell, say unsure rather than ordinary.
 """),
     classes=(
         _class(
@@ -144,10 +144,10 @@ _LENSES = Template(
     question="Is this a strong gravitational lens?",
     target="lens",
     guideline=_prose("""\
-A lens has a **deflector** (nearly always a red, smooth, massive galaxy or a group) and
-**images of one source** behind it.
+A lens has a deflector (nearly always a red, smooth, massive galaxy or a group) and
+images of one source behind it.
 
-- Arcs bend *around* the deflector: their centre of curvature lies on it.
+- Arcs bend around the deflector: their centre of curvature lies on it.
 - Images of one source share its colour, mostly bluer than the deflector. Two arcs of different
   colours are two things.
 - Look for the counter-image on the other side, closer in and fainter.
@@ -211,12 +211,12 @@ _MERGERS = Template(
     question="Is this galaxy merging?",
     target="merger",
     guideline=_prose("""\
-What makes a merger is **disturbance**, not nearness: tails, bridges, shells, a warped or
+What makes a merger is disturbance, not nearness: tails, bridges, shells, a warped or
 lopsided disc. Two round galaxies side by side are a pair until something between them says
 otherwise.
 
 Faint features decide: look at the low-surface-brightness stretch before you answer. A shallow
-picture hides tails, so *undisturbed* means "nothing is seen at this depth".
+picture hides tails, so undisturbed means "nothing is seen at this depth".
 """),
     classes=(
         _class(
@@ -266,8 +266,8 @@ _ARTEFACTS = Template(
     question="Is this picture spoilt?",
     target="artefact",
     guideline=_prose("""\
-Judge the **data**, not the object. An odd galaxy in a good picture is *clean*; an ordinary one
-under a satellite trail is an *artefact*.
+Judge the data, not the object. An odd galaxy in a good picture is clean; an ordinary one
+under a satellite trail is an artefact.
 
 Say by tags what spoilt it, as many as apply. Compare the bands: what is in one of them only
 did not come from the sky.
@@ -310,7 +310,7 @@ _INTEREST = Template(
 Your own judgement is asked for, and quickly: the first impression is the most repeatable one.
 Use the whole scale. An artefact is 0, however odd it looks.
 
-If you cannot say what you are looking at, that is a reason for a high mark, not for *unsure*.
+If you cannot say what you are looking at, that is a reason for a high mark, not for unsure.
 """),
     classes=tuple(
         _class(str(mark), str(mark), colour, words) for mark, (colour, words) in enumerate(_MARKS)
@@ -408,8 +408,8 @@ _GALAXY_ZOO = Template(
     question="What kind of galaxy is this?",
     target="merger",
     guideline=_prose("""\
-Answer each question for what **can be seen**, not for what you know of such galaxies. A faint
-arm is an arm. If a picture is too poor for a question, say **unsure**.
+Answer each question for what can be seen, not for what you know of such galaxies. A faint
+arm is an arm. If a picture is too poor for a question, say unsure.
 
 The object in question is the one at the centre; neighbours count only where they touch it.
 """),

@@ -15,6 +15,7 @@ from core.survey import Survey
 from core.vocabulary import JobKind
 from labels_db import Task
 from pages._server.services import MapView, Scores, services
+from pages._shared.colours import CLASS_COLOURS, class_colours
 from pages._shared.sight import may_start, shown_classes, shown_scores
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
@@ -26,11 +27,6 @@ __all__ = ["draw"]
 MAX_POINTS = 50_000
 """Plotly's lasso is unusable past 100,000 points (measured)."""
 MAX_OPENED = 60
-CLASS_COLOURS = (
-    *("#f0a13c", "#45b7a9", "#a88bfa", "#e56b94", "#8cc152"),
-    *("#5f8df0", "#d6c34b", "#c98355", "#97a3b6"),
-)
-"""Of the keys 1 to 9, as on the label page (labeller.css)."""
 UNLABELLED = "rgba(128,140,160,0.6)"
 BY_LABEL, BY_SCORE = "Answers", "Score"
 
@@ -185,7 +181,7 @@ def _label_groups(task: Task, ids: np.ndarray) -> tuple[dict[str, np.ndarray], d
     answers = np.array([labels.get(name, "") for name in ids], dtype=object)
     groups = {NO_ANSWER: answers == ""}
     groups.update({name: answers == name for name in task.every_class})
-    colours = dict(zip(task.every_class, CLASS_COLOURS, strict=False)) | {NO_ANSWER: UNLABELLED}
+    colours = class_colours(task) | {NO_ANSWER: UNLABELLED}
     return groups, colours
 
 

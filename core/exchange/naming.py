@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.exchange.incoming import Place
 
@@ -57,7 +57,10 @@ def _is_name(value: object) -> bool:
 def _stem(text: str) -> str:
     """`https://host/a/SDSS%20J1.2+3.png?x` and `C:\\a\\SDSS J1.2+3.png` -> `SDSS J1.2+3`."""
     if "://" in text or text.startswith("/data/"):
-        text = unquote(urlsplit(text).path)
+        parts = urlsplit(text)
+        # Label Studio's local storage: /data/local-files/?d=folder/NAME.png
+        local = parse_qs(parts.query).get("d") if parts.path.endswith("local-files/") else None
+        text = local[0] if local else unquote(parts.path)
     name = PurePosixPath(text.replace("\\", "/").strip()).name
     stem, dot, ending = name.rpartition(".")
     return stem if dot and ending.isalnum() and not ending.isdigit() and stem else name

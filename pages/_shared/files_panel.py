@@ -38,6 +38,7 @@ FORMATS = {
 }
 MAX_UPLOAD_MB = 200
 MAX_MAPPED = 60
+READABLE = (".csv", ".json", ".jsonl", ".parquet", ".vot", ".xml", ".fits", ".gz", ".zip")
 _SHOWN = ("object_id", "action", "class_name", "annotator", "answered_at", "confidence", "note")
 
 
@@ -203,13 +204,13 @@ def workspace_file(root: Path, typed: str) -> Path:
     base = root.resolve()
     try:
         path = (base / typed).resolve()
-        inside = path.is_relative_to(base) and path.is_file()
+        inside = path.is_relative_to(base) and path.is_file() and path.suffix in READABLE
     except (OSError, ValueError, RuntimeError):
         inside = False
     if not inside:
         raise BadInput(
-            f"A file in the workspace's folder {base} can be read here, but {typed[:200]!r} is no"
-            " file in it; put the file there, or upload it."
+            f"A label file ({', '.join(READABLE)}) in the workspace's folder {base} can be read"
+            f" here, but {typed[:200]!r} is none; put the file there, or upload it."
         )
     return path
 

@@ -11,7 +11,7 @@ from core.errors import NotFound
 from core.survey import Survey
 from labels_db import Answer, Event, ObjectState, Task
 from pages._server.services import services
-from pages._shared.review_figures import class_colours
+from pages._shared.colours import class_colours
 from pages._shared.review_numbers import Reckoning, reckoned
 from pages._shared.review_settle import (
     LATER,

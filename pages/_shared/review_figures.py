@@ -9,24 +9,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from labels_db import Task
-from pages.map import CLASS_COLOURS
+from pages._shared.colours import CLASS_COLOURS
 
-__all__ = ["boxes", "class_colours", "heat_map", "intervals", "lines", "show"]
+__all__ = ["boxes", "heat_map", "intervals", "lines", "show"]
 
 ROW_PX, CELL_PX = 34, 44
 MAX_DRAWN = 400
 """Points of a line: more cannot be told apart on a screen."""
 _ACCENT = "#6db3f2"
 _GREY = "#8b97a8"
-
-
-def class_colours(task: Task) -> dict[str, str]:
-    """The colour of each class, its own or that of its place, as on the label page."""
-    return {
-        one.name: one.colour or CLASS_COLOURS[place % len(CLASS_COLOURS)]
-        for place, one in enumerate(task.details)
-    }
 
 
 def show(figure: go.Figure, key: str) -> None:

@@ -48,6 +48,8 @@ def _about(task: Task, n: int) -> str:
     )
     if task.gold_rate == 0:
         return f"{words} None are slipped in now: this task's share of gold objects is 0."
+    if not n:
+        return f"{words} None can be slipped in before there is one."
     return f"{words} {share(task.gold_rate)} of what is handed out is gold."
 
 

@@ -37,7 +37,7 @@ MAX_BUTTONS = 12
 """With more classes than that, those that somebody named have buttons and the rest a list."""
 REFUSED_KEYS = frozenset("cr")
 """Streamlit keeps these for itself."""
-CANNOT_TELL_KEY, UNDO_KEY = "U", "Backspace"
+CANNOT_TELL_KEY, UNDO_KEY = "D", "U"
 LATER = "Later"
 MIN_LOOK_S = 0.4
 """Nobody has seen a picture and judged it in less: the press was meant for the one before."""

@@ -11,8 +11,9 @@ from core.vocabulary import Role
 from labels_db import ClassDetail, Task, class_keys
 from pages._server.identity import Identity
 from pages._server.services import services
+from pages._shared.colours import CLASS_COLOURS
 from pages._shared.editing import attempt, field
-from pages._shared.task_list import PALETTE, class_colour
+from pages._shared.task_list import class_colour
 from pages._shared.thumbnails import Thumbnail, picture_address, thumbnails
 
 __all__ = ["edit_classes", "show_classes"]
@@ -164,7 +165,7 @@ def _add(task: Task) -> None:
     # Emptied after a class was added, and only then: the next one gets fields of its own.
     key = f"{task.name}/new {len(task.details)}/"
     used = {class_colour(one, place) for place, one in enumerate(task.details)}
-    colour = next((one for one in PALETTE if one not in used), PALETTE[0])
+    colour = next((one for one in CLASS_COLOURS if one not in used), CLASS_COLOURS[0])
     blank = ClassDetail("", colour=colour)
     with st.form("add a class"):
         name = st.text_input("Add a class", placeholder="Its name", key=f"{key}name")

@@ -12,17 +12,12 @@ from core.vocabulary import Role
 from labels_db import ClassDetail, Task
 from pages._server.identity import Identity
 from pages._server.services import services
+from pages._shared.colours import CLASS_COLOURS
 
-__all__ = ["PALETTE", "class_colour", "task_list"]
-
-PALETTE = (
-    *("#f0a13c", "#45b7a9", "#a88bfa", "#e56b94", "#8cc152"),
-    *("#5f8df0", "#d6c34b", "#c98355", "#97a3b6"),
-)
-"""The label page's own colours, for classes that were given none."""
+__all__ = ["class_colour", "task_list"]
 
 _CSS = """<style>
-.tasks { display: grid; gap: .5rem; max-height: 27rem; overflow-y: auto; }
+.tasks { display: grid; gap: .5rem; max-height: 60vh; overflow-y: auto; }
 .tasks a { display: grid; grid-template-columns: minmax(0, 1fr) minmax(9rem, 15rem);
   gap: .3rem 1.6rem; padding: .75rem 1rem; border-radius: 8px; color: inherit !important;
   text-decoration: none !important;
@@ -51,7 +46,7 @@ def task_list(tasks: list[Task], chosen: str, identity: Identity) -> None:
 
 def class_colour(detail: ClassDetail, place: int) -> str:
     """A class's own colour, or that of its place among the classes."""
-    return detail.colour or PALETTE[place % len(PALETTE)]
+    return detail.colour or CLASS_COLOURS[place % len(CLASS_COLOURS)]
 
 
 def _row(task: Task, here: bool, identity: Identity) -> str:
@@ -76,9 +71,9 @@ def _progress(task: Task, identity: Identity) -> str:
     at_work = database.n_leased(task.name)
     try:
         size = len(services().survey(task.survey))
-        words = f"{done:,} of {size:,} answered"
+        words = f"{done:,} of {size:,} seen"
     except SkysiftError:  # it was deleted; the answers are still there
-        size, words = 0, f"{done:,} answered; the survey is not there"
+        size, words = 0, f"{done:,} seen; the survey is not there"
     who = "nobody at work"
     if at_work:
         who = f"{len(at_work)} at work"

@@ -44,7 +44,7 @@ def test_a_task_is_made_from_a_template_and_changed(page, server, task):
     eventually(lambda: guideline.count() == 1)  # those of the task before are gone
     guideline.fill("Two **nuclei** inside one envelope.")
     guideline.press("Control+Enter")
-    page.locator("strong", has_text="nuclei").wait_for()  # the preview
+    page.locator("div", has_text=re.compile(r"^Two \*\*nuclei\*\* inside")).last.wait_for()
     page.get_by_role("button", name="Save the guideline").click()
     eventually(lambda: stored(server, made).guideline == "Two **nuclei** inside one envelope.")
 

@@ -14,7 +14,7 @@ import pytest
 import app
 from core.errors import BadInput
 from core.vocabulary import Role
-from core.workspace import hold_workspace, open_workspace
+from core.workspace import hold_workspace, open_workspace, owner_name
 from labels_db import LabelsDB
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,12 +190,12 @@ def test_a_weak_token_is_refused(tmp_path, monkeypatch):
 
 def test_the_annotator_is_the_user_or_as_told(monkeypatch):
     monkeypatch.setenv("SKYSIFT_ANNOTATOR", "  vera ")
-    assert app._annotator() == "vera"
+    assert owner_name() == "vera"
     monkeypatch.delenv("SKYSIFT_ANNOTATOR")
-    assert app._annotator()
+    assert owner_name()
     monkeypatch.setenv("SKYSIFT_ANNOTATOR", "a\nb")
     with pytest.raises(BadInput):
-        app._annotator()
+        owner_name()
 
 
 def test_every_theme_setting_is_one_that_streamlit_knows():

@@ -98,7 +98,7 @@ def test_the_list_shows_each_task_with_its_progress_and_who_is_at_work(services,
     db.create_task(TaskSpec("lost", "gone", "Where is its survey?", ("a", "b"), "a"))
     label(db, "g1", "dual", 1)
     page = text_of(draw())
-    assert "1 of 9 answered" in page
+    assert "1 of 9 seen" in page
     assert "Is it &lt;i&gt;odd&lt;/i&gt;?" in page
     assert "&lt;b&gt;no&lt;/b&gt;" in page
     assert "the survey is not there" in page
@@ -453,7 +453,7 @@ def test_a_file_comes_in_with_its_classes_renamed(services, workspace, sign_in):
     assert services.db().current_labels("dual") == {}
     one(script.selectbox, "two hearts (1)").set_value("dual").run()
     press(script, "Take these labels in")
-    assert script.success[0].value.startswith("3 new events of 3")
+    assert script.success[0].value.startswith("New events: 3 of 3")
     found = services.db().current_labels("dual")
     assert {name: (one.class_name, one.annotator) for name, one in found.items()} == {
         "g1": ("dual", "bob"),
@@ -476,14 +476,14 @@ def test_a_file_of_another_survey_is_refused_whole(services, workspace, sign_in)
 def test_only_files_of_the_workspace_are_read(path, services, workspace, sign_in):
     (workspace.root.parent / "outside.csv").write_text("object_id,label\ng1,dual\n")
     script = import_from(draw(), path)
-    assert "is no file in it" in script.error[0].value
+    assert "is none; put the file there" in script.error[0].value
 
 
 def test_a_link_out_of_the_workspace_is_not_followed(services, workspace, sign_in):
     (workspace.root.parent / "outside.csv").write_text("object_id,label\ng1,dual\n")
     (workspace.root / "inside.csv").symlink_to(workspace.root.parent / "outside.csv")
     script = import_from(draw(), "inside.csv")
-    assert "is no file in it" in script.error[0].value
+    assert "is none; put the file there" in script.error[0].value
 
 
 # What needs no page

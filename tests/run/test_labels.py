@@ -16,7 +16,7 @@ from core.run import main
 from core.run_labels import Table, agreement_lines, consensus, export_table, import_labels
 from core.survey import Batch, Survey, SurveyWriter
 from core.survey.batch import CatalogueValue
-from core.vocabulary import Action
+from core.vocabulary import Action, Role
 from core.workspace import Workspace, open_workspace
 from labels_db import EVENT_COLUMNS, LABEL_COLUMNS, LabelsDB, NewEvent, TaskSpec
 
@@ -148,6 +148,10 @@ def test_classes_of_a_file_under_other_names(workspace: Workspace, tmp_path: Pat
         assert db.current_classes("duals") == {"o1": "dual", "o2": "star"}
         (first, _) = db.events("duals")
         assert (first.annotator, first.source) == ("owner", "csv:theirs.csv")
+        db.add_person("Ann Lee", Role.ANNOTATOR, "owner")
+        path.write_text("object_id,label,annotator\no1,dual,ANN LEE\n")
+        with pytest.raises(BadInput, match="spelled like 'Ann Lee'"):
+            import_labels(db, survey, "duals", path, by="owner")
 
 
 def test_an_object_that_the_survey_lacks(workspace: Workspace, tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_an_object_that_the_survey_lacks(workspace: Workspace, tmp_path: Path) -
 def test_agreement_in_words(filled: Workspace, workspace: Workspace) -> None:
     with LabelsDB(filled.labels) as db:
         lines = agreement_lines(db, "duals")
-    assert "7 answers of 2 annotators to 4 objects, 3 of them answered by two or more" in lines[0]
+    assert lines[0] == ("Answers: 7, annotators: 2, objects: 4, answered by two or more: 3.")
     assert any(line.startswith("ann and bob: Cohen's kappa") for line in lines)
     assert any(line.startswith("Krippendorff's alpha") for line in lines)
 
@@ -178,11 +182,15 @@ def test_the_command_line(
     assert main([*export, *where]) == 2
     assert "already" in capsys.readouterr().err
     assert main(["import-labels", "duals", str(out), *where]) == 0
-    assert "0 new events" in capsys.readouterr().out
+    assert "New events: 0 of" in capsys.readouterr().out
     assert main(["agreement", "duals", *where]) == 0
     assert main(["import-labels", "duals", str(tmp_path / "none.csv"), *where]) == 2
     assert main(["import-labels", "duals", str(out), "--rename", "x", *where]) == 2
     assert main(["export", "none", *where]) == 2
+    for bad in (filled.labels, filled.root / "surveys" / "x.csv", tmp_path / "none" / "x.csv"):
+        assert main(["export", "duals", "--overwrite", "--out", str(bad), *where]) == 2
+    assert main(["export", "duals", *where]) == 0
+    assert (filled.root / "exports" / "duals-labels.csv").is_file()
     assert "Traceback" not in capsys.readouterr().err
 
 

@@ -187,6 +187,7 @@ class Labeller {
       return;
     }
     if (epoch !== this.epoch) return;
+    if (this.unreachable && this.current) this._neighbours(this.current);
     this._reached(null);
     // Another survey under the old name, or another person signed in on this browser.
     if (task.survey_hash !== this.task.survey_hash || task.user !== this.task.user) {

@@ -39,7 +39,9 @@ function ago(seconds) {
 /** Why an object is shown, in words. */
 function why(item, task) {
   if (item.hidden) return "This task does not say why an object is shown, so that nothing sways the answer.";
-  if (!item.sampler) return "Opened by its id.";
+  if (!item.sampler) {
+    return item.lease ? "Somebody has begun this one, and more answers are wanted." : "Opened by its id.";
+  }
   return task.samplers?.[item.sampler] ?? `Chosen by the sampler ${item.sampler}.`;
 }
 
@@ -276,7 +278,7 @@ class View {
       ]);
     });
     const all = task.n_answers === null ? "" : el("progress", {
-      max: task.n_objects, value: task.n_answers, "aria-label": "Objects answered",
+      max: task.n_objects, value: task.n_answers, "aria-label": "Objects seen",
     });
     this.progress.replaceChildren(
       el("p", { class: "totals" }, [
@@ -284,7 +286,7 @@ class View {
           ? el("span", {}, [el("b", { class: "finds", text: String(finds) }), ` ${finds === 1 ? "find" : "finds"}`])
           : el("span", { class: "faint", text: "How the others answer is not shown on this task." }),
         task.n_answers === null ? "" : el("span", { class: "faint", text:
-          `${task.n_answers.toLocaleString("en-GB")} of ${task.n_objects.toLocaleString("en-GB")} answered` }),
+          `${task.n_answers.toLocaleString("en-GB")} of ${task.n_objects.toLocaleString("en-GB")} seen` }),
       ]),
       all, el("ul", {}, bars),
     );
@@ -312,8 +314,8 @@ class View {
     if (!trouble) this.saving.textContent = answers;
     else if (trouble.status === 401) {
       this.saving.textContent =
-        `${answers}. This browser is signed out: open the link that the server printed in another `
-        + "tab; answers wait here until then.";
+        `${answers}. This browser is signed out: open your link again in another tab, or ask the `
+        + "owner for a new one; answers wait here until then.";
     } else if (n) this.saving.textContent = `${answers}, kept here and sent again. ${trouble.message}`;
     else this.saving.textContent = `${answers}. ${trouble.message} New ones are kept here.`;
     if (others) {
