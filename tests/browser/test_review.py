@@ -97,7 +97,7 @@ def test_the_owner_settles_a_dispute_by_its_key(page, server, task, disputed):
     on_review(page, disputed[0])
     assert disputed[0] not in server.labels(task)
     page.get_by_role("button", name="Undo the last").wait_for(state="detached")
-    page.keyboard.press("u")
+    page.keyboard.press("d")
     on_review(page, disputed[1])
     assert adjudications(server, task) == [(disputed[0], CLASSES[1]), (disputed[0], None)]
 

@@ -461,7 +461,7 @@ def test_a_file_comes_in_with_its_classes_renamed(services, workspace, sign_in):
         "g3": ("<b>no</b>", "eve"),
     }
     press(script, "Take these labels in")
-    assert "3 were there before" in script.success[0].value
+    assert "there before: 3" in script.success[0].value
 
 
 def test_a_file_of_another_survey_is_refused_whole(services, workspace, sign_in):
