@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from core.vocabulary import Action
 from labels_db import ClassDetail, LabelsDB
-from tests.browser.conftest import CLASSES, Server, all_saved, on_screen, open_task, press
+from tests.browser.conftest import (
+    CLASSES,
+    Server,
+    all_saved,
+    eventually,
+    on_screen,
+    open_task,
+    press,
+)
 
 TREE = {
     "start": "smooth",
@@ -154,11 +164,43 @@ def test_what_went_to_somebody_else_is_kept_as_late(page: Page, server: Server, 
 def tree_task(server: Server, task: str) -> str:
     """The same task with questions; its queue is that of `task`."""
     with LabelsDB(server.workspace.labels) as db:
-        from dataclasses import replace
-
         spec = replace(db.task(task), name=f"{task}-tree", tree=TREE)
         made = db.create_task(spec)
         items = [replace(item, model_version=None) for item in db.next_items(task, 60)]
         (model,) = db.models(task)
         db.replace_queue(made.name, items, replace(model, task=made.name))
     return f"{task}-tree"
+
+
+def test_another_task_with_the_same_classes(page: Page, server: Server, task: str) -> None:
+    """The sidebar changes the task without a reload; keys answer in the new one at once."""
+    with LabelsDB(server.workspace.labels) as db:
+        other = db.create_task(replace(db.task(task), name=f"{task}-twin"))
+        items = [replace(item, model_version=None) for item in db.next_items(task, 60)]
+        (model,) = db.models(task)
+        db.replace_queue(other.name, items, replace(model, task=other.name))
+    open_task(page, server, task)
+    press(page, "1")
+    all_saved(page)
+    page.get_by_role("combobox", name="Task").click()
+    page.get_by_role("option", name=other.name, exact=True).click()
+    page.wait_for_function(f"window.skysiftLabeller.task?.task === '{other.name}'")
+    shown = press(page, "2")
+    all_saved(page)
+    assert server.labels(other.name) == {shown: CLASSES[1]}
+
+
+def test_what_somebody_else_left_unsaved_holds_up_nobody(
+    page: Page, server: Server, task: str
+) -> None:
+    first = open_task(page, server, task)
+    page.evaluate(
+        """([task, name, chosen]) => { window.skysiftOutbox.add(`${location.origin}/api/events`, {
+             event_id: crypto.randomUUID(), task, object_id: name, action: "label",
+             class_name: chosen}, "person:999"); }""",
+        [task, first, CLASSES[2]],
+    )
+    expect(page.locator(".saving")).to_contain_text("1 of somebody else wait")
+    shown = press(page, "1")
+    eventually(lambda: server.labels(task) == {shown: CLASSES[0]})
+    page.evaluate("window.skysiftOutbox.entries = []")

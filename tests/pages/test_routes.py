@@ -229,12 +229,31 @@ def test_a_gold_object_is_not_given_away(browser, workspace):
     rank(workspace, ["g0", "g1", "g2"])
     with LabelsDB(workspace.labels) as db:
         db.change_task("dual", "ann", gold_rate=0.5)
-        for name in ("g5", "g6"):
+        for name in IDS[3:]:
             db.add_gold("dual", name, "dual", "bob", 1)
     items = lease(browser, n=50)["items"]
-    assert {item["hidden"] for item in items} == {True}
-    assert {item["sampler"] for item in items} == {None}
-    assert {item["score"] for item in items} == {None}
+    names = {item["object_id"] for item in items}
+    told = [
+        {key: value for key, value in item.items() if key not in ("object_id", "lease", "columns")}
+        for item in items
+    ]
+    assert len(names) > 3, "a gold object is among them"
+    assert all(one == told[0] for one in told), "nothing tells it from the others"
+    assert told[0]["hidden"]
+
+
+def test_a_task_with_gold_shows_annotators_nothing_but_their_own(annotator, workspace):
+    rank(workspace, ["g0", "g1"])
+    with LabelsDB(workspace.labels) as db:
+        db.add_gold("dual", "g5", "dual", "bob", 1)
+    for path in ("object?object_id=g5&", "queue?"):
+        seen = annotator.get(f"/api/{path}task=dual").json()
+        assert seen.get("label") is None
+        assert seen.get("items", []) == []
+    task = annotator.get("/api/task?task=dual").json()
+    assert (task["counts"], task["n_answers"], task["model"]["state"]) == (None, None, None)
+    annotator.post("/api/events", event(object_id="g5", class_name="<b>no</b>"))
+    assert annotator.get("/api/object?task=dual&object_id=g5").json()["label"] == "<b>no</b>"
 
 
 def test_object_by_its_id_with_its_history(browser, workspace):

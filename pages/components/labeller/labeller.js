@@ -113,6 +113,9 @@ class Labeller {
         await new Promise((resolve) => setTimeout(resolve, EMPTY_POLL_MS));
       }
     }
+    // The choice in the sidebar keeps the focus, and with it the keys that are meant for the picture.
+    const focused = document.activeElement;
+    if (focused?.closest?.('[data-testid="stSidebar"]')) focused.blur();
     if (objectId) await this.open(objectId);
     if (epoch === this.epoch) this._refetch(false);
   }
