@@ -88,7 +88,13 @@ def backup_before_migration(database: str | os.PathLike[str], version: int) -> P
         old = conn.execute("PRAGMA user_version").fetchone()[0]
     if old == 0:
         return None
-    return backup_into_folder(database, f"v{old}-before-v{version}-")
+    kind = f"v{old}-before-v{version}-"
+    # A migration that was killed begins again: one backup of the same labels is enough.
+    folder = backups_folder(database)
+    earlier = sorted(folder.glob(f"labels-{kind}*.sqlite")) if folder.is_dir() else []
+    if earlier and _same_labels(database, earlier[-1]):
+        return earlier[-1]
+    return backup_into_folder(database, kind)
 
 
 def backup_into_folder(database: Path, kind: str) -> Path:

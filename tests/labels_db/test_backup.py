@@ -670,6 +670,9 @@ def test_a_backup_before_each_migration(tmp_path: Path) -> None:
     assert [file.path for file in list_backups(backups_folder(path))] == [made]
     assert automatic_backup(path, 1) is not None
     assert made.exists(), "it does not count among the automatic ones"
+    assert backup_before_migration(path, 2) == made, (
+        "begun again, one of the same labels is enough"
+    )
 
 
 def test_settings() -> None:
