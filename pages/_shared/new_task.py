@@ -100,6 +100,7 @@ def new_task(chosen: Callable[[str], None]) -> None:
         blind = st.toggle(
             "Blind: nobody sees the others' answers or the model's opinion", key="new blind"
         )
+    refused = st.container()  # above the button: below it, it may be off the screen
     if st.button("Make the task", type="primary"):
         try:
             spec = TaskSpec(
@@ -117,7 +118,7 @@ def new_task(chosen: Callable[[str], None]) -> None:
             )
             services().db().create_task(spec, by=as_owner())
         except SkysiftError as error:
-            st.error(str(error))
+            refused.error(str(error))
         else:
             chosen(spec.name)
 
