@@ -19,9 +19,7 @@ import resource
 import signal
 import sys
 import time
-import traceback
 import uuid
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from labels_db import LabelsDB, ModelRecord, NewEvent, QueueItem
 from labels_db.backup import backup, inspect
 from labels_db.restore import restore
 from labels_db.retention import backups_folder, list_backups
+from tests.labels_db.crew import fork
 
 TASK = "duals"
 
@@ -51,21 +50,6 @@ def event_ids(path: Path) -> list[str]:
     with LabelsDB(path) as db:
         db.check(thorough=True)
         return [event.event_id for event in db.events(TASK)]
-
-
-def fork(work: Callable[[], None]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    return pid
 
 
 def kill(pid: int) -> bool:
