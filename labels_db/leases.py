@@ -19,6 +19,7 @@ from core.vocabulary import GOLD_SAMPLER, MAX_ID_LENGTH
 from labels_db import clock
 from labels_db.checks import checked_text, checked_whole
 from labels_db.faults import database_errors
+from labels_db.hands import TaskRow, has_room
 from labels_db.records import Handout, HandoutState, LeasedItem
 from labels_db.tasks import Tasks
 
@@ -67,13 +68,7 @@ _BEGUN_FROM = (
 )
 _BEGUN = _BEGUN_FROM.format(end="DESC", most=":second_looks")
 _BEGUN_LONG_AGO = _BEGUN_FROM.format(end="ASC", most=":last_looks")
-_ROOM = (
-    f"SELECT coalesce(s.n_answers, 0) + {_IN_HAND.format(id=':object')},"
-    " coalesce(s.how = 'adjudicated', 0), coalesce(s.is_gold, 0)"
-    " FROM (SELECT 1) LEFT JOIN object_states AS s"
-    " ON s.task_id = :task AND s.object_id = :object"
-    f" WHERE {_UNSEEN.format(id=':object')}"
-)
+_SEEN = "SELECT 1 FROM answers WHERE task_id = :task AND object_id = :object AND annotator = :who"
 _GOLD = (
     "SELECT s.object_id FROM object_states AS s INDEXED BY idx_object_states_gold"
     " WHERE s.task_id = :task AND s.is_gold = 1 AND NOT EXISTS (SELECT 1 FROM answers AS a"
@@ -292,11 +287,9 @@ class Leases(Tasks):
     def _is_free(
         conn: sqlite3.Connection, given: dict[str, Any], terms: _Terms, object_id: str
     ) -> bool:
-        found = conn.execute(_ROOM, given | {"object": object_id}).fetchone()
-        if found is None:
-            return False
-        in_hand, is_settled, is_gold = found
-        return bool(is_gold if is_settled else in_hand < terms.wanted)
+        seen = conn.execute(_SEEN, given | {"object": object_id}).fetchone()
+        task = TaskRow(terms.task_id, terms.wanted, None, terms.seconds)
+        return seen is None and has_room(conn, task, object_id, given["who"])
 
     @staticmethod
     def _lease(

@@ -116,13 +116,6 @@ class Readings(Tasks):
                 return
             values["object"], values["annotator"] = rows[-1][:2]
 
-    def answered_by(self, task: str, annotator: str) -> int:
-        """Return how many objects the annotator has labelled or was unsure of."""
-        sql = (
-            "SELECT count(*) FROM answers WHERE task_id = ? AND annotator = ? AND action <> 'skip'"
-        )
-        return int(self._value(sql, (self._task_id(task), bindable(annotator))))
-
     def object_state(self, task: str, object_id: str) -> ObjectState | None:
         """Return where one object stands, or None if nobody touched it."""
         sql = f"SELECT {_STATE} FROM object_states WHERE task_id = ? AND object_id = ?"

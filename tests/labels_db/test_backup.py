@@ -48,6 +48,7 @@ from labels_db.retention import (
     list_backups,
 )
 from pages._server.autobackup import AutoBackup
+from tests.labels_db.conftest import mounted_disk
 
 Make = Callable[..., NewEvent]
 Crew = Callable[..., str]
@@ -79,15 +80,8 @@ def crew() -> Crew:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let a test mount a disk")
-    try:
+    with mounted_disk(tmp_path / "disk", "8m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def leave_room(disk: Path, n_bytes: int) -> None:

@@ -15,6 +15,7 @@ from core.errors import BadInput, Damaged, InUse, StorageFull
 from core.vocabulary import Action
 from labels_db import LabelsDB, ModelRecord, NewEvent, QueueItem, TaskSpec
 from labels_db.faults import explained
+from tests.labels_db.conftest import mounted_disk
 
 Make = Callable[..., NewEvent]
 Crew = Callable[..., str]
@@ -195,15 +196,8 @@ def test_a_full_disk_is_told_and_loses_nothing(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let a test mount a disk")
-    try:
+    with mounted_disk(tmp_path / "disk", "1m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @ROOT_ONLY
