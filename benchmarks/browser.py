@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core.errors import NotReady
+from core.workspace import Workspace
+from labels_db import LabelsDB, TaskSpec
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -78,3 +80,12 @@ def first_picture(page: Page, address: str, timeout_s: float = 180) -> None:
 
 def seconds_since(began: float) -> float:
     return time.perf_counter() - began
+
+
+def fresh_task(workspace: Workspace, survey: str) -> str:
+    """Make a task on the survey that nobody has answered anything of."""
+    with LabelsDB(workspace.labels) as database:
+        name = f"bench-{len(database.tasks())}"
+        classes = ("two nuclei", "ordinary", "artefact")
+        database.create_task(TaskSpec(name, survey, "How many nuclei?", classes, classes[0]))
+    return name

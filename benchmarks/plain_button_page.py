@@ -11,7 +11,14 @@ from core.display import render_png
 from core.survey import Survey
 from core.workspace import open_workspace
 
-survey = Survey.open(open_workspace(os.environ["SKYSIFT_BENCH_WORKSPACE"]), "hubble")
+
+@st.cache_resource
+def the_survey() -> Survey:
+    workspace = open_workspace(os.environ["SKYSIFT_BENCH_WORKSPACE"])
+    return Survey.open(workspace, os.environ["SKYSIFT_BENCH_SURVEY"])
+
+
+survey = the_survey()
 row = st.session_state.setdefault("row", 0)
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from core.errors import BadInput
 from core.vocabulary import DEFAULT
 
+MAX_CLASS_PROBABILITIES = 20_000_000
+"""Objects times classes up to which a ranking keeps P(class) of every object (2 bytes each)."""
+
 
 def _require(ok: bool, setting: str, allowed: str, came: object) -> None:
     if not ok:

@@ -13,13 +13,13 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.config import LoopConfig
+from core.config import MAX_CLASS_PROBABILITIES, LoopConfig
 from core.errors import NotReady
 from core.run_jobs import recorded_job
 from core.survey import Survey
@@ -32,6 +32,8 @@ HEARTBEAT_S = 2.0
 QUIET_S = 1.5
 """After this long without a new answer the model takes in what is there."""
 KEPT_SCORES = 3
+CLASSES = "classes"
+"""Folder beside the score files: of each, under the same name, P(class) of every object."""
 
 
 def work(
@@ -176,11 +178,10 @@ class _Worker:
         folder = self.workspace.task_scores(self.task.name)
         scores_file = f"seq{seq:09d}-{self.embedding_run[-6:]}.npy"
         with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f"{scores_file}.partial"
-            with open(partial, "wb") as handle:
-                np.save(handle, ranking.scores.astype(np.float32))
-            partial.replace(folder / scores_file)
+            _save(folder / scores_file, ranking.scores.astype(np.float32))
+            save_class_probabilities(
+                folder / CLASSES / scores_file, ranking.class_probabilities, self.engine.classes
+            )
         self.db.replace_queue(
             self.task.name,
             items,
@@ -204,10 +205,34 @@ class _Worker:
         _keep_newest(folder, KEPT_SCORES)
 
 
+def _save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    with open(partial, "wb") as handle:
+        # Version 3 holds any class name as a field's; named, it is no reason for a warning.
+        np.lib.format.write_array(handle, array, version=(3, 0), allow_pickle=False)
+    partial.replace(path)
+
+
+def save_class_probabilities(
+    path: Path, probabilities: np.ndarray | None, classes: Sequence[str]
+) -> None:
+    """Write P(class) as (N,) records of float16, fields named by class: one row is read without
+    the rest. Nothing is left at `path` where there are none, or too many to write each time."""
+    if probabilities is None or probabilities.size > MAX_CLASS_PROBABILITIES:
+        path.unlink(missing_ok=True)
+        return
+    kinds = np.dtype([(name, np.float16) for name in classes])
+    values = np.ascontiguousarray(probabilities, dtype=np.float16)
+    _save(path, values.view(kinds).reshape(len(values)))
+
+
 def _keep_newest(folder: Path, count: int) -> None:
     files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime_ns)
-    for path in files[:-count]:
-        path.unlink(missing_ok=True)
+    kept = {path.name for path in files[-count:]}
+    for path in (*files[:-count], *(folder / CLASSES).glob("*")):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
 
 
 def serve(workspace: Workspace, task_name: str) -> None:
@@ -230,4 +255,4 @@ def serve(workspace: Workspace, task_name: str) -> None:
     work(workspace, task_name, stop=stop)
 
 
-__all__ = ["serve", "work"]
+__all__ = ["save_class_probabilities", "serve", "work"]

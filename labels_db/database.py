@@ -5,12 +5,14 @@ from __future__ import annotations
 from labels_db.gold import Gold
 from labels_db.incoming import Incoming
 from labels_db.outgoing import Outgoing
+from labels_db.own import Own
 from labels_db.people import People
+from labels_db.preferences import Preferences
 from labels_db.queue import Queue
 from labels_db.runs import Runs
 
 
-class LabelsDB(Gold, Incoming, Outgoing, Queue, People, Runs):
+class LabelsDB(Gold, Incoming, Outgoing, Own, Queue, People, Preferences, Runs):
     """Tasks, label events, queues, people and runs of one workspace, in one SQLite file.
 
     Use it as a context manager, one object a thread and process: it opens in about a

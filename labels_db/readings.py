@@ -147,16 +147,6 @@ class Readings(Tasks):
         rows = self._rows(sql, (self._task_id(task), bindable(object_id)))
         return [as_event(task, row) for row in rows]
 
-    def skipped(self, task: str) -> set[str]:
-        """Return the objects with a skip that stands and no current label."""
-        sql = (
-            "SELECT DISTINCT s.object_id FROM standing_events AS s"
-            " WHERE s.task_id = ? AND s.action = 'skip' AND NOT EXISTS ("
-            " SELECT 1 FROM object_states AS o WHERE o.task_id = s.task_id"
-            " AND o.object_id = s.object_id AND o.class_name IS NOT NULL)"
-        )
-        return {object_id for (object_id,) in self._rows(sql, (self._task_id(task),))}
-
     def unlabelled(self, task: str) -> set[str]:
         """Return the objects that somebody touched and that have no current label: skipped,
         unsure or tied. A ranking leaves them out; the queue itself brings them back to those

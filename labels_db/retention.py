@@ -38,7 +38,7 @@ _OUR_NAME = re.compile(
 # fmt: off
 _PASSING_TABLES = frozenset([
     "queue", "models", "runs", "run_documents", "leases",
-    "answers", "object_states", "class_counts", "answer_counts",
+    "answers", "object_states", "class_counts", "answer_counts", "preferences",
 ])
 # fmt: on
 _PASSING_COLUMNS = frozenset(["last_seen_at", "last_used_at"])

@@ -291,8 +291,21 @@ def _create_runs(db: sqlite_utils.Database) -> None:
     )
 
 
+def _create_preferences(db: sqlite_utils.Database) -> None:
+    db.execute(
+        "CREATE TABLE preferences (user TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,"
+        " changed_at TEXT NOT NULL, PRIMARY KEY (user, name)) WITHOUT ROWID, STRICT"
+    )
+    # What somebody skipped is looked for by annotator, which the table is not ordered by.
+    db.execute(
+        "CREATE INDEX idx_answers_skipped ON answers (task_id, annotator, seq)"
+        " WHERE action = 'skip'"
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "tasks, events, queue and runs", _first),
     Migration(2, "people, answers, leases", many_hands.create),
+    Migration(3, "preferences", _create_preferences),
 )
 """In order; the last one's version is the newest that this Skysift reads."""

@@ -48,6 +48,9 @@ class Ranking:
         Name of the learner behind `scores`; None while nothing is trained.
     state
         One sentence: what is shown and why.
+    class_probabilities
+        (N, C) float32, read-only: P(class) of every row, in the order of the engine's classes;
+        None while nothing is trained.
     """
 
     picks: list[Pick]
@@ -57,6 +60,7 @@ class Ranking:
     learner: str | None
     state: str
     n_labels: int
+    class_probabilities: np.ndarray | None = None
 
 
 class Engine:
@@ -163,10 +167,11 @@ class Engine:
         )
         length = min(length, len(open_rows))
         draws = {name: ask(learner, pool, SAMPLERS[name].call, length) for name in unique(cycle)}
+        probabilities = pool.probabilities if trained else None
         scores = (
-            pool.probabilities[:, self.target]
-            if trained
-            else self.detector_scores(_SCORE_DETECTOR)
+            self.detector_scores(_SCORE_DETECTOR)
+            if probabilities is None
+            else probabilities[:, self.target]
         )
         return Ranking(
             picks=self._fill(draws, cycle, open_rows, length, n_done, scores),
@@ -176,6 +181,7 @@ class Engine:
             learner=self._learner.name if trained else None,
             state=self._sentence(answers, cycle, trained=trained, n_open=len(open_rows)),
             n_labels=len(labelled),
+            class_probabilities=probabilities,
         )
 
     def _read(

@@ -48,16 +48,35 @@ def to_rgb(
     BadInput
         The image has not three axes, or the limits are not one a band.
     """
+    checked_image(image)
+    if image.dtype == np.uint8 and len(image) == 3:
+        return np.ascontiguousarray(np.moveaxis(image, 0, -1))
+    return _as_picture(survey_planes(image, low, high, sigma, linear=image.dtype == np.uint8))
+
+
+def checked_image(image: np.ndarray) -> None:
+    """`BadInput` if the array is no image (band, y, x)."""
     if image.ndim != 3 or 0 in image.shape:
         raise BadInput(
             f"An image to be shown has the axes (band, y, x), but this one is {image.shape};"
             " give one object at a time."
         )
-    if image.dtype == np.uint8:
-        if len(image) == 3:
-            return np.ascontiguousarray(np.moveaxis(image, 0, -1))
-        planes = _three_planes(image.astype(np.float32))
-        return _as_picture(planes / 255.0)
+
+
+def survey_planes(
+    image: np.ndarray,
+    low: Sequence[float] | np.ndarray,
+    high: Sequence[float] | np.ndarray,
+    sigma: Sequence[float] | np.ndarray,
+    *,
+    linear: bool,
+) -> np.ndarray:
+    """What `to_rgb` rounds to 8 bits: (3, y, x) float as R, G, B, from 0 to 1.
+
+    `linear` is for values that came as uint8: 0 to 255 as they are. See `to_rgb` for the rest.
+    """
+    if linear:
+        return dealt(image.astype(np.float32), as_rgb=len(image) == 3) / 255.0
     limits = [np.asarray(values, dtype=np.float64) for values in (low, high, sigma)]
     if any(values.shape != image.shape[:1] for values in limits):
         raise BadInput(
@@ -65,7 +84,7 @@ def to_rgb(
             f" {', '.join(str(values.size) for values in limits)} for low, high and sigma;"
             " take those of its survey's manifest."
         )
-    return _as_picture(_lupton(image, *limits))
+    return _lupton(image, *limits)
 
 
 def _lupton(image: np.ndarray, low: np.ndarray, high: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -102,8 +121,15 @@ def _white_above_sky(span: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.minimum(middle, _WHITE_SIGMA) * noise * np.clip(reach / middle, 0.5, 2.0)
 
 
+def dealt(values: np.ndarray, *, as_rgb: bool = False) -> np.ndarray:
+    """(band, ...) from blue to red -> (3, ...) as R, G, B; as they are if they are R, G, B."""
+    if as_rgb:
+        return values
+    return _three_planes(values)
+
+
 def _three_planes(values: np.ndarray) -> np.ndarray:
-    """(band, y, x) from blue to red -> (3, y, x) as R, G, B."""
+    """(band, ...) from blue to red -> (3, ...) as R, G, B."""
     n_bands = len(values)
     if n_bands == 1:
         return np.repeat(values, 3, axis=0)

@@ -1,5 +1,39 @@
-"""What can be read off pixels: arrays in, arrays out."""
+"""What can be read off pixels: arrays in, arrays out.
 
-from core.measure.sources import Sources, find_sources
+Names are looked up when they are first used: importing photutils takes a second, and a page that
+shows a picture without it should not wait for it.
+"""
 
-__all__ = ["Sources", "find_sources"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.measure.residuals import RESIDUAL_MODES, Residual, residual
+    from core.measure.smoothing import gaussian_smoothed
+    from core.measure.sources import Sources, find_sources
+
+__all__ = [
+    "RESIDUAL_MODES",
+    "Residual",
+    "Sources",
+    "find_sources",
+    "gaussian_smoothed",
+    "residual",
+]
+
+_MODULE_OF = {
+    "RESIDUAL_MODES": "residuals",
+    "Residual": "residuals",
+    "gaussian_smoothed": "smoothing",
+    "residual": "residuals",
+    "Sources": "sources",
+    "find_sources": "sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"core.measure has no {name!r}")
+    return getattr(import_module(f"core.measure.{_MODULE_OF[name]}"), name)

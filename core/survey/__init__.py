@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from core.survey.astrometry import Astrometry, sky_positions
 from core.survey.batch import Batch, Reject
 from core.survey.importing import import_folder, import_survey
 from core.survey.manifest import Manifest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEMOS",
     "READERS",
+    "Astrometry",
     "Batch",
     "Manifest",
     "Reader",
@@ -30,6 +32,7 @@ __all__ = [
     "import_survey",
     "list_surveys",
     "register_reader",
+    "sky_positions",
     "versions",
 ]
 

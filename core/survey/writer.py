@@ -24,7 +24,7 @@ from core.vocabulary import checked_object_id
 from core.workspace import Workspace, storage_errors
 
 DTYPES = ("uint8", "float32")
-MAX_CUTOUT_PX = 1024
+MAX_CUTOUT_PX = 2048
 MAX_BANDS = 64
 _MAX_REASON = 500
 
@@ -46,7 +46,7 @@ class SurveyWriter:
     bands
         Names along the first image axis, from blue to red, or ("R", "G", "B") for pictures.
     cutout_size_px
-        Side of every image, 1 to 1024.
+        Side of every image, 1 to 2048.
     dtype
         "uint8" or "float32".
     origin, licence

@@ -44,6 +44,7 @@ def _lease(services: Services, _request: Request, who: Identity, body: dict[str,
             min(max(24 if n is None else n, 1), MAX_HANDOUT),
             set(texts(body, "exclude")),
             texts(body, "give_back"),
+            columns=texts(body, "columns"),
         )
     )
 
@@ -102,7 +103,7 @@ def _event(services: Services, _request: Request, who: Identity, body: dict[str,
             confidence=body.get("confidence"),
             payload=_payload(body),
             lease=text_of(body, "lease", 64),
-            prediction_visible=payloads.prediction_visible(database, task),
+            prediction_visible=payloads.prediction_visible(database, task, who, object_id),
         ),
         renew_lease=True,
     )

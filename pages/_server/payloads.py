@@ -1,30 +1,27 @@
-"""What the label page's routes answer, as JSON-ready dictionaries.
-
-On a secret task (`LabelsDB.is_secret`: blind, or with gold objects) nobody sees on the label page
-what the model thinks or why an object was chosen, and annotators see no answers but their own:
-either would sway the answer, or give the gold objects away.
-"""
+"""What the label page's routes answer of a task and its queue, as JSON-ready dictionaries."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from core.survey import Survey
-from core.vocabulary import CONTROL_SAMPLER, Role
-from labels_db import (
-    HandoutState,
-    LabelsDB,
-    LeasedItem,
-    ModelRecord,
-    QueueItem,
-    Task,
-    class_keys,
-)
+from core.survey.astrometry import sky_positions
+from core.vocabulary import CONTROL_SAMPLER
+from labels_db import HandoutState, ModelRecord, Task, class_keys
+from pages._server.columns import column_list
 from pages._server.identity import Identity
+from pages._server.items import item_payloads, object_payload
 from pages._server.processes import WorkerState, WorkerStatus
 from pages._server.services import Services, score_kind
+from pages._server.visibility import (
+    answers_hidden,
+    class_shown,
+    prediction_shown,
+    prediction_visible,
+)
+from pages._server.which_workspace import workspace_id
 
 __all__ = [
     "answers_hidden",
@@ -47,25 +44,6 @@ CONTROL_WORDS = (
     "A control: the next of the task's fixed random order, whatever the model thinks. It keeps"
     " the estimate of what was missed honest; answer it like any other."
 )
-
-
-def prediction_visible(database: LabelsDB, task: Task) -> bool:
-    """Whether the label page shows what the model thinks and why an object was chosen."""
-    return not database.is_secret(task.name)
-
-
-def answers_hidden(database: LabelsDB, task: Task, who: Identity) -> bool:
-    """Whether the answers of others are kept from this person."""
-    return who.role is not Role.OWNER and database.is_secret(task.name)
-
-
-def _class_shown(database: LabelsDB, task: Task, who: Identity, object_id: str) -> str | None:
-    """The class to show beside an object: its current label, or this person's own answer."""
-    if answers_hidden(database, task, who):
-        own = database.answers(task.name, annotator=who.annotator, object_id=object_id)
-        return next((answer.class_name for answer in own), None)
-    label = database.current_label(task.name, object_id)
-    return label.class_name if label is not None else None
 
 
 def _model(model: ModelRecord | None, *, hidden: bool) -> dict[str, Any] | None:
@@ -150,7 +128,8 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "target": task.target,
         "answers_per_object": task.answers_per_object,
         "blind": task.blind,
-        "prediction_visible": prediction_visible(database, task),
+        "prediction_visible": prediction_shown(database, task),
+        "prediction_after_answer": not database.has_gold(task.name),
         "lease_seconds": task.lease_seconds,
         "role": who.role.value,
         "counts": None if hidden else database.counts(task.name),
@@ -159,33 +138,39 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "survey": survey.name,
         "survey_version": survey.version,
         "survey_hash": survey.manifest.content_hash[:16],
+        "bands": list(survey.manifest.bands),
+        "dtype": survey.manifest.dtype,
+        "maps": _maps(),
+        **_catalogue(services, survey),
         "cutout_size_px": survey.manifest.cutout_size_px,
         "pixel_scale_arcsec": survey.manifest.pixel_scale_arcsec,
         "model": _model(database.latest_model(task.name), hidden=hidden),
         "worker": _status(services, task, survey),
         "annotator": who.annotator,
         "user": who.user,
+        "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "workspace": workspace_id(services.workspace),
         "samplers": {**services.sampler_words(), CONTROL_SAMPLER: CONTROL_WORDS},
     }
 
 
-def _item(
-    services: Services, task: Task, survey: Survey, item: LeasedItem | QueueItem, kind: str | None
-) -> dict[str, Any]:
-    visible = prediction_visible(services.db(), task)
-    return {
-        "object_id": item.object_id,
-        "lease": item.lease if isinstance(item, LeasedItem) else None,
-        "seconds_left": item.seconds_left if isinstance(item, LeasedItem) else None,
-        "sampler": item.sampler if visible else None,
-        "score": item.score if visible else None,
-        "score_kind": kind,
-        "control": visible and item.sampler == CONTROL_SAMPLER,
-        "probability": item.probability if visible else None,
-        "model_version": item.model_version if visible else None,
-        "hidden": not visible,
-        "columns": services.columns(survey, survey.row(item.object_id)),
-    }
+def _maps() -> list[str]:
+    # Here and not above: it brings in astropy, which a page without pictures need not wait for.
+    from core.display import COLOUR_MAPS
+
+    return list(COLOUR_MAPS)
+
+
+def _catalogue(services: Services, survey: Survey) -> dict[str, Any]:
+    """What the catalogue has, looked up once a survey: the task is asked for all the time."""
+
+    def look() -> dict[str, Any]:
+        return {
+            "columns": column_list(survey),
+            "has_sky": sky_positions(survey) is not None,
+        }
+
+    return services.catalogues.get(survey.manifest.content_hash, look)
 
 
 def handout_payload(
@@ -196,11 +181,13 @@ def handout_payload(
     exclude: Collection[str],
     give_back: Collection[str] = (),
     *,
+    columns: Sequence[str] = (),
     to_look: bool = False,
 ) -> dict[str, Any]:
     """POST api/lease: the next objects for this person, or why there are none.
 
-    With `to_look` (GET api/queue) the head of the queue, without leases.
+    `columns` names the catalogue columns that come with them, none: the first ones. With
+    `to_look` (GET api/queue) the head of the queue, without leases.
     """
     database = services.db()
     task = database.task(name)
@@ -228,12 +215,12 @@ def handout_payload(
             answer["state"] = "On this task only those who answer see the objects of the queue."
             return answer
         shown = database.next_items(task.name, n, exclude)
-        answer["items"] = [_item(services, task, survey, item, kind) for item in shown]
+        answer["items"] = item_payloads(services, task, survey, shown, kind, columns)
         return answer
     handout = database.lease_next(
         task.name, who.annotator, n, exclude=exclude, give_back=give_back
     )
-    answer["items"] = [_item(services, task, survey, item, kind) for item in handout.items]
+    answer["items"] = item_payloads(services, task, survey, handout.items, kind, columns)
     if handout.items or exclude:
         return answer
     if handout.state is HandoutState.LEASED:
@@ -262,33 +249,6 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def object_payload(services: Services, name: str, who: Identity, object_id: str) -> dict[str, Any]:
-    """GET api/object: one object by its id, with the scores that the newest model gives it."""
-    database = services.db()
-    task = database.task(name)
-    survey = services.survey(task.survey)
-    row = survey.row(object_id)
-    scores = services.scores(task) if prediction_visible(database, task) else None
-    score = float(scores.values[row]) if scores is not None else None
-    own = who.annotator if answers_hidden(database, task, who) else None
-    notes = database.notes(task.name, object_id)
-    return {
-        "object_id": object_id,
-        "lease": None,
-        "sampler": None,
-        "score": None if score is None or score != score else score,
-        "score_kind": scores.kind.value if scores is not None else None,
-        "control": False,
-        "probability": None,
-        "model_version": scores.model.version if scores is not None else None,
-        "hidden": False,
-        "columns": services.columns(survey, row),
-        "label": _class_shown(database, task, who, object_id),
-        "flagged": database.is_flagged(task.name, object_id, by=own),
-        "notes": [one.note for one in notes if own in (None, one.annotator)],
-    }
-
-
 def neighbours_payload(
     services: Services, name: str, who: Identity, object_id: str, k: int
 ) -> dict[str, Any]:
@@ -301,7 +261,7 @@ def neighbours_payload(
         {
             "object_id": other,
             "distance": distance,
-            "label": _class_shown(database, task, who, other),
+            "label": class_shown(database, task, who, other),
         }
         for other, distance in near
     ]

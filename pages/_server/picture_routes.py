@@ -1,49 +1,129 @@
-"""The addresses of pictures."""
+"""The addresses of pictures: PNG, stretched values, pixel values, colour maps."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.display import Look, colour_map
 from core.errors import NotFound
+from core.survey import Survey
 from core.vocabulary import checked_object_id
 from pages._server.identity import Identity
+from pages._server.pictures import PICTURE_SIZES, Rendered
 from pages._server.requests import RouteSpec, number, parameter
-from pages._server.services import PICTURE_SIZES, Services
+from pages._server.services import Services
 
 __all__ = ["PICTURE_ROUTES"]
+
+_DRAWING = 2
+"""Part of every ETag: raised when the same pixels and look come to be drawn differently."""
+
+_MAX_SIDE = 10**6
 
 
 def _image(
     services: Services, request: Request, _who: Identity, _body: dict[str, Any]
 ) -> Response:
+    size = number(request, "size", 256, 0, PICTURE_SIZES[-1])
+    survey, object_id = _asked_for(services, request)
+    look = _look(request, survey)
+    headers = _headers(request, survey, object_id, f"png|{size}|{look.key()}")
+    if _known(request, headers):
+        return Response(status_code=304, headers=headers)
+    picture = services.pictures.picture(survey, object_id, size, look)
+    return _answer(picture, "image/png", headers)
+
+
+def _levels(
+    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    survey, object_id = _asked_for(services, request)
+    look = _look(request, survey).levels()
+    headers = _headers(request, survey, object_id, f"levels|{look.key()}")
+    if _known(request, headers):
+        return Response(status_code=304, headers=headers)
+    levels = services.pictures.levels(survey, object_id, look)
+    return _answer(levels, "application/octet-stream", headers)
+
+
+def _pixels(
+    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    survey, object_id = _asked_for(services, request)
+    side = survey.manifest.cutout_size_px
+    window = (
+        number(request, "x0", 0, 0, _MAX_SIDE),
+        number(request, "y0", 0, 0, _MAX_SIDE),
+        number(request, "x1", side, 0, _MAX_SIDE),
+        number(request, "y1", side, 0, _MAX_SIDE),
+    )
+    corners = ",".join(map(str, window))
+    headers = _headers(request, survey, object_id, f"pixels|{corners}") | {"x-window": corners}
+    if _known(request, headers):
+        return Response(status_code=304, headers=headers)
+    pixels = services.pictures.pixels(survey, object_id, window)
+    return _answer(pixels, "application/octet-stream", headers)
+
+
+def _colourmap(
+    _services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    name = parameter(request, "map")
+    content = {"map": name, "rgb": colour_map(name).tolist()}
+    headers = {"cache-control": "private, max-age=86400"}
+    return Response(json.dumps(content), media_type="application/json", headers=headers)
+
+
+def _asked_for(services: Services, request: Request) -> tuple[Survey, str]:
+    """The survey and object_id of a request; `NotFound` if the survey is another by now."""
     object_id = checked_object_id(parameter(request, "object_id"))
     version = number(request, "version", 0, 0, 10**9) or None
-    size = number(request, "size", 256, PICTURE_SIZES[0], PICTURE_SIZES[-1])
     survey = services.survey(parameter(request, "survey"), version)
-    content_hash = survey.manifest.content_hash
     wanted = request.query_params.get("hash")
-    if wanted and not content_hash.startswith(wanted):
+    if wanted and not survey.manifest.content_hash.startswith(wanted):
         raise NotFound(
             f"The survey {survey.name} is no longer the one this page was opened with; reload"
             " the page."
         )
-    etag = '"' + hashlib.sha256(f"{content_hash}|{object_id}|{size}".encode()).hexdigest()[:32]
-    etag += '"'
-    headers = {
-        # Immutable, because the address holds the hash of the survey's content.
-        "cache-control": "private, max-age=604800, immutable" if wanted else "private, no-cache",
-        "etag": etag,
+    return survey, object_id
+
+
+def _look(request: Request, survey: Survey) -> Look:
+    return Look.from_query(request.query_params, survey.manifest.bands)
+
+
+def _headers(request: Request, survey: Survey, object_id: str, what: str) -> dict[str, str]:
+    named = f"{_DRAWING}|{survey.manifest.content_hash}|{object_id}|{what}"
+    # Immutable, because the address holds the hash of the survey's content.
+    lasting = "private, max-age=604800, immutable"
+    return {
+        "cache-control": lasting if request.query_params.get("hash") else "private, no-cache",
+        "etag": '"' + hashlib.sha256(named.encode()).hexdigest()[:32] + '"',
         "x-object-id": quote(object_id, safe=""),
     }
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    picture = services.picture(survey, object_id, size)
-    return Response(picture, media_type="image/png", headers=headers)
 
 
-PICTURE_ROUTES = (RouteSpec("/api/image", _image),)
+def _known(request: Request, headers: dict[str, str]) -> bool:
+    return request.headers.get("if-none-match") == headers["etag"]
+
+
+def _answer(rendered: Rendered, media_type: str, headers: dict[str, str]) -> Response:
+    if rendered.shape:
+        headers["x-shape"] = ",".join(map(str, rendered.shape))
+    if rendered.note:
+        headers["x-note"] = quote(rendered.note, safe="")
+    return Response(rendered.body, media_type=media_type, headers=headers)
+
+
+PICTURE_ROUTES = (
+    RouteSpec("/api/image", _image),
+    RouteSpec("/api/levels", _levels),
+    RouteSpec("/api/pixels", _pixels),
+    RouteSpec("/api/colourmap", _colourmap),
+)

@@ -26,11 +26,13 @@ from core.errors import (
 )
 from pages._server.identity import identity_of
 from pages._server.label_routes import LABEL_ROUTES
+from pages._server.limits import Limits, TooMany, kind_of
 from pages._server.measure_routes import MEASURE_ROUTES
 from pages._server.object_routes import OBJECT_ROUTES
 from pages._server.picture_routes import PICTURE_ROUTES
 from pages._server.requests import Refused, RouteSpec, json_answer, json_body
 from pages._server.services import Services
+from pages._server.which_workspace import refuse_other_workspace, workspace_id
 
 __all__ = ["make_routes"]
 
@@ -57,16 +59,21 @@ def _status_of(error: Exception) -> int:
             return 500
 
 
-def make_routes(services: Services) -> list[Route]:
-    """The routes, under the services' base path."""
+def make_routes(services: Services, limits: Limits | None = None) -> list[Route]:
+    """The routes, under the services' base path; `limits` are those of `limits.py` if absent."""
+    here = workspace_id(services.workspace)
+    limited = Limits() if limits is None else limits
 
     def route(spec: RouteSpec) -> Route:
+        kind = kind_of(spec)
+
         async def endpoint(request: Request) -> Response:
             try:
-                body = await json_body(request) if spec.method == "POST" else {}
-                return await run_in_threadpool(
-                    spec.handler, services, request, identity_of(request), body
-                )
+                who = identity_of(request)
+                async with limited.admit(who.user, kind):
+                    refuse_other_workspace(request, here)
+                    body = await json_body(request) if spec.method == "POST" else {}
+                    return await run_in_threadpool(spec.handler, services, request, who, body)
             except Exception as error:
                 status = _status_of(error)
                 if isinstance(error, SkysiftError | Refused):
@@ -77,7 +84,10 @@ def make_routes(services: Services) -> list[Route]:
                         f"The server met an unforeseen error ({type(error).__name__}); the log in"
                         " the workspace's logs folder has the details."
                     )
-                return json_answer({"error": sentence}, status)
+                answer = json_answer({"error": sentence}, status)
+                if isinstance(error, TooMany):
+                    answer.headers["retry-after"] = str(error.retry_after_s)
+                return answer
 
         return Route(f"{services.base_path}{spec.path}", endpoint, methods=[spec.method])
 

@@ -10,10 +10,8 @@ import math
 import os
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +22,9 @@ from core.vocabulary import JobKind, RunState, ScoreKind
 from core.workspace import Workspace
 from labels_db import LabelsDB, ModelRecord, RunRow, Task
 from pages._server.identity import Identity
-from pages._server.pictures import PictureCache
+from pages._server.pictures import Pictures
 from pages._server.processes import Children
+from pages._server.recent import Recent
 
 if TYPE_CHECKING:
     from core.mapping import NeighbourIndex
@@ -33,10 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MapView", "Preparation", "Scores", "Services", "install", "score_kind", "services"]
 
-T = TypeVar("T")
 RECHECK_SECONDS = 1.0
-PICTURE_SIZES = (64, 128, 256, 512, 768, 1024)
-"""Sides in pixels that pictures are rendered at: a few, so that the cache is hit."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +74,6 @@ class Scores:
     model: ModelRecord
 
 
-class _Recent:
-    """The last few values of a costly function, by key; one thread computes, others wait."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._values: OrderedDict[Hashable, Any] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = make()
-                while len(self._values) > self._size:
-                    self._values.popitem(last=False)
-            self._values.move_to_end(key)
-            value: T = self._values[key]
-            return value
-
-
 class Services:
     """See the module; everything here may be called from any thread.
 
@@ -123,15 +100,21 @@ class Services:
         self.workspace = workspace
         self.owner = owner
         self.base_path = base_path
-        self.pictures = PictureCache()
+        self.pictures = Pictures()
         self.children = Children(workspace)
         self.start_processes = start_processes
         self._local = threading.local()
-        self._surveys = _Recent(8)
-        self._embeddings = _Recent(4)
-        self._indices = _Recent(2)
-        self._maps = _Recent(4)
-        self._scores = _Recent(4)
+        self._surveys = Recent(8)
+        self._embeddings = Recent(4)
+        self._indices = Recent(2)
+        self._maps = Recent(4)
+        self._scores = Recent(4)
+        # Kept for the modules of these names: chances of classes, what catalogues hold, ids and
+        # places to find objects by, labelled objects to compare with.
+        self.class_scores = Recent(6)
+        self.catalogues = Recent(8)
+        self.find_tables = Recent(6)
+        self.labelled = Recent(16)
         self._preparations: dict[str, tuple[float, Preparation]] = {}
         self._prepare_lock = threading.Lock()
         self._sampler_words: dict[str, str] = {}
@@ -166,32 +149,6 @@ class Services:
     def survey_of(self, task: str) -> Survey:
         """The survey of a task."""
         return self.survey(self.db().task(task).survey)
-
-    def picture(self, survey: Survey, object_id: str, size_px: int) -> bytes:
-        """A PNG of the object, `size_px` rounded up to one of `PICTURE_SIZES`.
-
-        Raises
-        ------
-        NotFound
-            The survey has no such object, or the object no picture.
-        """
-        from core.display import render_png
-        from core.errors import NotFound
-
-        size = next((step for step in PICTURE_SIZES if step >= size_px), PICTURE_SIZES[-1])
-        row = survey.row(object_id)
-        if not survey.has_image[row]:
-            raise NotFound(f"The object {object_id} of the survey {survey.name} has no picture.")
-        key = (survey.manifest.content_hash, object_id, size)
-        return self.pictures.get(
-            key, lambda: render_png(survey.image(row), survey.manifest, size_px=size)
-        )
-
-    def columns(self, survey: Survey, row: int, limit: int = 24) -> dict[str, Any]:
-        """The object's catalogue columns as JSON values, at most `limit` of them."""
-        record = survey.catalogue.iloc[row]
-        names = [name for name in survey.catalogue.columns if name not in _ID_COLUMNS][:limit]
-        return {str(name): _plain(record[name]) for name in names}
 
     # Embedding, map, scores
 
@@ -277,7 +234,9 @@ class Services:
                 continue
             path = self.workspace.task_scores(task.name) / os.path.basename(model.scores_file)
             try:
-                values = self._scores.get(str(path), lambda p=path: np.load(p))  # type: ignore[misc]
+                # A ranking of the same answers anew replaces the file under its name.
+                key = (str(path), os.stat(path).st_mtime_ns)
+                values = self._scores.get(key, lambda p=path: np.load(p))  # type: ignore[misc]
             except OSError:
                 continue  # only the last few are kept: an older one may just have gone
             if len(values) == len(survey):
@@ -360,8 +319,15 @@ class Services:
             self._sampler_words = {
                 name: f"Showing {entry.description}." for name, entry in SAMPLERS.items()
             }
+            import astropy.visualization  # noqa: F401  (the first look needs it)
+
             import core.mapping
             import core.representation  # noqa: F401
+            from core.measure.distances import kpc_per_arcsec
+            from pages._server.positions import read_position
+
+            kpc_per_arcsec(0.1)
+            read_position("0 0")
 
             self._warm.set()
 
@@ -370,9 +336,6 @@ class Services:
     def close(self) -> None:
         """Stop the processes."""
         self.children.close()
-
-
-_ID_COLUMNS = {"object_id", "group_id"}
 
 
 def _is_of(survey: Survey, record: RunRecord) -> bool:
@@ -384,17 +347,6 @@ def _is_of(survey: Survey, record: RunRecord) -> bool:
 def score_kind(model: ModelRecord) -> ScoreKind:
     """What a model's scores mean: before anything is learnt they are anomaly scores."""
     return ScoreKind.TARGET_PROBABILITY if model.learner else ScoreKind.ANOMALY
-
-
-def _plain(value: Any) -> Any:
-    """A catalogue value as JSON holds it: numpy's scalars unpacked, NaN and NaT as None."""
-    item = value.item() if isinstance(value, np.generic) else value
-    if item is None or isinstance(item, bool | int | str):
-        return item
-    if isinstance(item, float):
-        return item if math.isfinite(item) else None
-    text = str(item)
-    return None if text in ("NaT", "<NA>", "nan") else text
 
 
 _installed: Services | None = None

@@ -11,15 +11,24 @@ import streamlit as st
 __all__ = ["labeller", "source"]
 
 FOLDER = Path(__file__).with_name("labeller")
-PARTS = ("outbox.js", "pictures.js", "leases.js", "questions.js", "view.js", "labeller.js")
-"""Read in this order as one ES module: the sources are the bundle, there is no build step."""
+ENTRY = "labeller.js"
+"""Has the default export; the other parts only declare what it uses."""
 
 
 @cache
 def source() -> tuple[str, str]:
-    """The component's JavaScript and CSS."""
-    script = "\n".join((FOLDER / part).read_text(encoding="utf-8") for part in PARTS)
-    return script, (FOLDER / "labeller.css").read_text(encoding="utf-8")
+    """The component's JavaScript and CSS: the sources are the bundle, there is no build step.
+
+    All of labeller/*.js is one ES module, so that a name may be declared in one part only.
+    """
+    return _joined("*.js", ENTRY), _joined("*.css", "labeller.css", first=True)
+
+
+def _joined(pattern: str, entry: str, *, first: bool = False) -> str:
+    """The files of the folder by name, `entry` at the end or, for style, at the beginning."""
+    parts = sorted(path for path in FOLDER.glob(pattern) if path.name != entry)
+    parts = [FOLDER / entry, *parts] if first else [*parts, FOLDER / entry]
+    return "\n".join(path.read_text(encoding="utf-8") for path in parts)
 
 
 @cache

@@ -1,8 +1,9 @@
-"""The server is killed between labels."""
+"""The server is killed between labels; pictures are put off. See also test_outbox.py."""
 
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Route
 
 from tests.browser.conftest import (
     CLASSES,
@@ -49,3 +50,22 @@ def test_killed_between_labels_nothing_is_lost_and_the_page_goes_on(page, server
     assert server.labels(task)[shown] == CLASSES[2]
     # The worker is back as well: a model that knows the last answers.
     page.locator(".model", has_text=f"trained on {3 * KILLS + 1} answers").wait_for(timeout=30_000)
+
+
+def test_a_picture_that_is_put_off_is_shown_once_it_may_be(page, server, task):
+    put_off: list[str] = []
+
+    def not_yet(route: Route) -> None:
+        if len(put_off) < 3:
+            put_off.append(route.request.url)
+            headers = {"retry-after": "1", "content-type": "application/json"}
+            route.fulfill(status=429, headers=headers, body='{"error": "Too many pictures."}')
+        else:
+            route.continue_()
+
+    page.route("**/api/image*size=*", not_yet)
+    open_task(page, server, task)
+    assert len(put_off) == 3
+    shown = press(page, "2")
+    all_saved(page)
+    assert server.labels(task) == {shown: CLASSES[1]}

@@ -48,6 +48,20 @@ def test_the_same_labels_give_the_same_ranking(sampler, labels):
     assert (a.state, a.sampler, a.learner) == (b.state, b.sampler, b.learner)
 
 
+def test_class_probabilities_come_once_something_is_learnt():
+    assert engine().rerank({}).class_probabilities is None
+    assert engine().rerank({3: "dual", 4: "dual"}).class_probabilities is None
+    ranking = engine().rerank({3: "dual", 40: "other", 60: "other"})
+    chances = ranking.class_probabilities
+    assert chances is not None
+    assert chances.shape == (120, 3)
+    assert (chances[:, 0] == ranking.scores).all()
+    assert chances.sum(axis=1) == pytest.approx(np.ones(120), abs=1e-5)
+    assert (chances[:, 2] == 0).all()  # no artefact was seen yet
+    with pytest.raises(ValueError, match="read-only"):
+        chances[0, 0] = 1
+
+
 def test_the_seed_changes_what_is_left_to_chance():
     first = engine(sampler="random").rerank({}).picks
     second = engine(sampler="random", seed=1).rerank({}).picks

@@ -104,7 +104,7 @@ def test_a_skip_does_not_erase_a_label(db: LabelsDB, make: Make) -> None:
     ack = db.record(make("obj-2"))
     assert (ack.counts["dual"], ack.n_answers) == (1, 2)
     assert classes(db) == {"obj-1": "dual"}
-    assert db.skipped("duals") == {"obj-2"}
+    assert db.skipped("duals", "ann") == ["obj-2"]
 
 
 def test_the_latest_label_counts_whoever_gave_it(db: LabelsDB, make: Make) -> None:
@@ -228,7 +228,7 @@ def test_what_cannot_be_used_is_refused(db: LabelsDB, make: Make, change: dict[s
 def test_an_unknown_task_is_refused(db: LabelsDB, make: Make) -> None:
     with pytest.raises(NotFound, match="there are duals"):
         db.record(make("obj-1", "dual", task="lens"))
-    for ask in (db.events, db.current_labels, db.skipped, db.flagged, db.counts, db.last_seq):
+    for ask in (db.events, db.current_labels, db.unlabelled, db.flagged, db.counts, db.last_seq):
         with pytest.raises(NotFound):
             ask("lens")
 

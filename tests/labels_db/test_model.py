@@ -64,6 +64,8 @@ class Labelling(RuleBasedStateMachine):
         self.plain = Plain(1, LEASE_S, CLASSES)
         self.handed: list[tuple[str, LeasedItem]] = []
         self.ids = random.Random(0)
+        self.followed: dict[str, str | None] = {}
+        self.followed_version = self.followed_seq = 0
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(clock, "now", lambda: self.plain.now)
 
@@ -330,7 +332,7 @@ class Labelling(RuleBasedStateMachine):
         found = db.current_labels(TASK)
         assert {k: (v.class_name, v.how, v.event_id) for k, v in found.items()} == labels
         assert db.current_classes(TASK) == {name: one[0] for name, one in labels.items()}
-        assert db.skipped(TASK) == plain.having(Action.SKIP) - labels.keys()
+        self.what_each_did(labels)
         assert db.flagged(TASK) == plain.having(Action.FLAG)
         assert db.counts(TASK) == plain.counts()
         assert db.n_answers(TASK) == len(plain.answered())
@@ -361,8 +363,40 @@ class Labelling(RuleBasedStateMachine):
                 for one in plain.about(name, Action.LABEL, Action.UNSURE)
                 if one.late
             }
+        self.same_when_followed()
         in_hand = {who: sum(who in plain.live(name) for name in OBJECTS) for who in ANNOTATORS}
         assert db.n_leased(TASK) == {who: n for who, n in in_hand.items() if n}
+
+    def what_each_did(self, labels: dict[str, Any]) -> None:
+        """The look-ups of one annotator, and those that are read once and then followed."""
+        db, plain = self.db, self.plain
+        assert db.has_gold(TASK)  # the task is made with a share of them
+        for who in ANNOTATORS:
+            views = {name: plain.views(name).get(who) for name in plain.objects()}
+            said = {name: one for name, one in views.items() if one}
+            skips = [n for n, one in said.items() if one.kept.action is Action.SKIP]
+            assert db.skipped(TASK, who) == sorted(skips, key=lambda n: -said[n].seq)
+            own = {n: one.kept.class_name for n, one in said.items() if one.kept.class_name}
+            found = db.own_classes(TASK, who)
+            assert {name: one for name, one in found.items() if one} == own
+            for name in OBJECTS:
+                ever = any(
+                    (one.kept.object_id, one.kept.annotator) == (name, who)
+                    and one.kept.action in (Action.LABEL, Action.UNSURE)
+                    for one in plain.said
+                )
+                assert db.has_answered(TASK, who, name) is ever
+        assert db.newest_classes(TASK, 9) == {name: one[0] for name, one in labels.items()}
+
+    def same_when_followed(self) -> None:
+        version, seq = self.db.task(TASK).version, self.db.last_seq(TASK)
+        if version != self.followed_version:
+            self.followed = dict(self.db.newest_classes(TASK, 9))
+        else:
+            self.followed |= self.db.classes_since(TASK, self.followed_seq)
+        self.followed_version, self.followed_seq = version, seq
+        known = {name: one for name, one in self.followed.items() if one}
+        assert known == self.db.current_classes(TASK)
 
 
 PROFILE = settings(

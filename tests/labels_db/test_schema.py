@@ -78,7 +78,10 @@ def test_from_every_version(tmp_path: Path, make: Make, version: int) -> None:
         # The same acts are in every dump.
         labels = {key: label.class_name for key, label in db.current_labels("duals").items()}
         assert labels == {"obj-1": "dual", "obj-'2'": "star"}
-        assert db.skipped("duals") == {"obj-3"}
+        assert db.skipped("duals", "ann") == ["obj-3"]
+        assert db.skipped("duals", "bob") == []
+        kept = {"keys": {"label": "Ω"}} if version >= 3 else {}
+        assert db.preferences("owner") == kept
         assert db.flagged("duals") == {"obj-1"}
         assert [note.note for note in db.notes("duals", "obj-1")] == ["two\ncores Ω"]
         assert db.counts("duals") == {"dual": 1, "star": 1, "other": 0}

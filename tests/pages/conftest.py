@@ -91,6 +91,13 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
+def db(workspace: Workspace) -> Iterator[LabelsDB]:
+    """The workspace's label database."""
+    with LabelsDB(workspace.labels) as database:
+        yield database
+
+
+@pytest.fixture
 def services(workspace: Workspace) -> Iterator[Services]:
     """Services that start no process."""
     made = Services(workspace, Identity("owner", "ann", Role.OWNER), start_processes=False)

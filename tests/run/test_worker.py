@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.run import main
-from core.run_worker import work
+from core.run_worker import save_class_probabilities, work
 from core.survey import Survey
 from core.vocabulary import Action
 from core.workspace import open_workspace
@@ -78,6 +78,54 @@ def test_first_ranking_fills_the_queue_and_answers_change_it(task):
     assert scores.shape == (40,)
     doubles = np.array([truth(o) == "double" for o in survey.object_ids])
     assert scores[doubles].mean() > scores[~doubles].mean()
+
+
+def test_chances_of_every_class_lie_beside_the_scores(task):
+    workspace, survey = task
+    folder = workspace.task_scores("doubles")
+    work(workspace, "doubles", until_ranked=True)
+    assert not list((folder / "classes").glob("*"))  # nothing is learnt yet
+    with LabelsDB(workspace.labels) as db:
+        for object_id in list(survey.object_ids)[:12]:
+            answer(db, object_id, truth(object_id))
+        work(workspace, "doubles", until_ranked=True)
+        name = latest(db).scores_file
+        assert name is not None
+        scores = np.load(folder / name)
+        table = np.load(folder / "classes" / name, mmap_mode="r")
+        assert isinstance(table, np.memmap)
+        assert table.dtype.names == ("double", "single")
+        assert table["double"] == pytest.approx(scores, abs=1e-3)
+        assert table["double"] + table["single"] == pytest.approx(np.ones(40), abs=2e-3)
+        for object_id in list(survey.object_ids)[12:16]:
+            answer(db, object_id, truth(object_id))
+            work(workspace, "doubles", until_ranked=True)
+        kept = {path.name for path in folder.glob("*.npy")}
+        assert len(kept) == 3
+        assert {path.name for path in (folder / "classes").glob("*")} == kept
+
+
+def test_chances_of_too_many_objects_are_not_kept(task, monkeypatch):
+    workspace, survey = task
+    monkeypatch.setattr("core.run_worker.MAX_CLASS_PROBABILITIES", 79)
+    with LabelsDB(workspace.labels) as db:
+        for object_id in list(survey.object_ids)[:6]:
+            answer(db, object_id, truth(object_id))
+        work(workspace, "doubles", until_ranked=True)
+        assert latest(db).learner is not None
+    assert not list((workspace.task_scores("doubles") / "classes").glob("*"))
+
+
+def test_a_file_of_chances_holds_any_class_name_and_none_that_is_older(tmp_path):
+    path = tmp_path / "classes" / "a.npy"
+    names = ["<b>'\"\\", "Ω" * 64, *(f"{i:02d}" + "\\" * 60 for i in range(58))]
+    chances = np.random.default_rng(0).dirichlet(np.ones(60), 5).astype(np.float32)
+    save_class_probabilities(path, chances, names)
+    table = np.load(path, mmap_mode="r", max_header_size=100_000)
+    assert table.dtype.names == tuple(names)
+    assert table[3].item() == pytest.approx(chances[3], abs=1e-3)
+    save_class_probabilities(path, None, names)
+    assert not path.exists()
 
 
 def test_an_undone_answer_is_unlearnt(task):

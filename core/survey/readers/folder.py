@@ -21,7 +21,7 @@ from core.survey.readers.registry import register_reader
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png"))
 MAX_MOST_FREQUENT_PX = 256
-MAX_SIZE_PX = 1024
+MAX_SIZE_PX = 2048
 _BATCH = 64
 
 
@@ -43,7 +43,7 @@ class FolderReader:
     folder
         Where the pictures lie.
     size_px
-        Side of the cutouts, 8 to 1024; when left out the most frequent shorter side among the
+        Side of the cutouts, 8 to 2048; when left out the most frequent shorter side among the
         pictures, and at most 256.
 
     Raises

@@ -21,12 +21,13 @@ class Leases {
   }
 
   /**
-   * Say that `items` are still wanted, if it is time to.
+   * Say that `items` are still wanted, if it is time to (or `now`).
    * @returns {Promise<Set<string>|null>} the leases that hold, or null if nothing was asked
    */
-  async renew(task, items, seconds) {
+  async renew(task, items, seconds, now = false) {
     const leases = Leases.of(items);
-    if (!leases.length || performance.now() - this.renewedAt < RENEW_SHARE * 1000 * seconds) return null;
+    const due = now || performance.now() - this.renewedAt >= RENEW_SHARE * 1000 * seconds;
+    if (!leases.length || !due) return null;
     this.renewedAt = performance.now();
     const { held } = await this.post("renew", { task, leases });
     return new Set(held);

@@ -5,54 +5,65 @@
  * read from the answer: it is never shown under another object_id.
  */
 
-const PICTURES_KEPT = 48;
+const PICTURES_BYTES = 256 * 1024 * 1024; // decoded, beyond which the longest unused go
 const PICTURE_ATTEMPTS = 4;
+const PICTURE_RETRY_MS = 300;
 
 class Pictures {
-  /** @param {(objectId: string) => string} address */
-  constructor(address) {
-    this.address = address;
-    /** @type {Map<string, {state: string, img: HTMLImageElement|null, error: string, done: Promise<void>}>} */
+  /** @param {Labeller} page */
+  constructor(page) {
+    this.page = page;
+    /** By address. @type {Map<string, Picture>} */
     this.kept = new Map();
+    this.bytes = 0;
   }
 
-  /** The picture of an object: {state: "loading" | "ready" | "failed", img, error, done}. */
-  get(objectId) {
-    let picture = this.kept.get(objectId);
+  /**
+   * The picture of an object; at the size of the frame and in the present look unless told.
+   * @returns {{state: "loading"|"ready"|"failed", objectId: string, img: HTMLImageElement|null,
+   *   error: string, passing: boolean, note: string, done: Promise<void>}}
+   */
+  get(objectId, look = this.page.look.value, size = this.page.pictureSize()) {
+    const url = this.page.pictureAddress(objectId, size, look);
+    let picture = this.kept.get(url);
     // What failed because the server was away is fetched anew.
     if (picture && !(picture.state === "failed" && picture.passing)) {
-      this.kept.delete(objectId); // put at the end: most recently wanted
+      this.kept.delete(url); // put at the end: most recently wanted
     } else {
-      picture = { state: "loading", img: null, error: "", passing: false, done: null };
-      picture.done = this._load(objectId, picture);
+      picture = {
+        url, objectId, state: "loading", img: null, error: "", passing: false, note: "", done: null,
+      };
+      picture.done = this._load(picture);
     }
-    this.kept.set(objectId, picture);
-    this._evict();
+    this.kept.set(url, picture);
     return picture;
   }
 
-  forget(objectId) {
-    const picture = this.kept.get(objectId);
-    this.kept.delete(objectId);
-    if (picture?.img && !picture.img.isConnected) URL.revokeObjectURL(picture.img.src);
+  forget(picture) {
+    if (this.kept.get(picture.url) !== picture) return;
+    this.kept.delete(picture.url);
+    this.bytes -= pictureBytes(picture);
+    if (picture.img && !picture.img.isConnected) URL.revokeObjectURL(picture.img.src);
   }
 
   clear() {
-    for (const objectId of [...this.kept.keys()]) this.forget(objectId);
+    for (const picture of [...this.kept.values()]) this.forget(picture);
   }
 
   _evict() {
-    for (const [objectId, picture] of this.kept) {
-      if (this.kept.size <= PICTURES_KEPT) return;
-      if (!picture.img?.isConnected) this.forget(objectId);
+    for (const picture of [...this.kept.values()]) {
+      if (this.bytes <= PICTURES_BYTES) return;
+      if (picture.state !== "loading" && !picture.img?.isConnected) this.forget(picture);
     }
   }
 
-  async _load(objectId, picture) {
+  async _load(picture) {
     for (let attempt = 0; ; attempt++) {
       try {
-        picture.img = await this._fetch(objectId);
+        picture.img = await this._fetch(picture);
         picture.state = "ready";
+        if (this.kept.get(picture.url) === picture) this.bytes += pictureBytes(picture);
+        this._evict();
         return;
       } catch (error) {
         const passing = error instanceof ApiError ? error.passing : false;
@@ -62,32 +73,30 @@ class Pictures {
           picture.state = "failed";
           return;
         }
-        await new Promise((resolve) => setTimeout(resolve, 300 * 2 ** attempt));
+        const wait = Math.max(error.retryAfter ?? 0, PICTURE_RETRY_MS * 2 ** attempt);
+        await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
   }
 
-  async _fetch(objectId) {
-    let response;
-    try {
-      response = await fetch(this.address(objectId), { credentials: "same-origin" });
-    } catch {
-      throw new ApiError(0, "The server is not answering.");
-    }
-    if (!response.ok) {
-      const body = await response.json().catch(() => null);
-      throw new ApiError(response.status, body?.error ?? `The server answered ${response.status}.`);
-    }
+  async _fetch(picture) {
+    const response = await fetchOk(picture.url);
     const shown = decodeURIComponent(response.headers.get("x-object-id") ?? "");
-    if (shown !== objectId) {
+    if (shown !== picture.objectId) {
       throw new Error(`The server sent the picture of ${shown || "an unnamed object"} instead.`);
     }
+    picture.note = decodeURIComponent(response.headers.get("x-note") ?? "");
     const img = new Image();
     img.src = URL.createObjectURL(await response.blob());
-    img.alt = `Object ${objectId}`;
+    img.alt = `Object ${picture.objectId}`;
     img.draggable = false;
-    img.dataset.objectId = objectId;
+    img.dataset.objectId = picture.objectId;
     await img.decode();
     return img;
   }
+}
+
+/** What a decoded picture takes. */
+function pictureBytes(picture) {
+  return picture.img ? 4 * picture.img.naturalWidth * picture.img.naturalHeight : 0;
 }

@@ -207,7 +207,7 @@ def test_size_is_capped_and_can_be_wished(workspace, pictures):
     survey = import_folder(workspace, pictures, "two", size_px=300)
     assert survey.image(0).shape == (3, 300, 300)
     assert not survey.catalogue["resampled"].any()
-    for size_px in (0, 7, 1025):
+    for size_px in (0, 7, 2049):
         with pytest.raises(BadInput, match="cutout size"):
             import_folder(workspace, pictures, "three", size_px=size_px)
 

@@ -1,0 +1,139 @@
+"""An object as the label page is told of it: why it is shown, its columns, its place on the sky.
+
+Made for all objects of an answer at once: looking into a catalogue of a million rows costs as
+much for a hundred objects as for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.survey import Survey
+from core.survey.astrometry import astrometry
+from core.vocabulary import CONTROL_SAMPLER, GOLD_SAMPLER
+from labels_db import LeasedItem, QueueItem, Task
+from pages._server.columns import columns_of
+from pages._server.identity import Identity
+from pages._server.probabilities import Opinion, opinions
+from pages._server.services import Services
+from pages._server.visibility import (
+    answers_hidden,
+    class_shown,
+    prediction_shown,
+    prediction_visible,
+)
+
+__all__ = ["AFTERWARDS", "NEVER", "item_payloads", "object_payload", "why_hidden"]
+
+AFTERWARDS = "This task is blind: what the model thinks is shown once you have answered."
+NEVER = "On this task it is not shown what the model thinks."
+
+
+def why_hidden(services: Services, task: Task) -> str:
+    """Why the model's opinion is not shown: until the answer, or never."""
+    return NEVER if services.db().has_gold(task.name) else AFTERWARDS
+
+
+def item_payloads(
+    services: Services,
+    task: Task,
+    survey: Survey,
+    items: Sequence[LeasedItem | QueueItem],
+    kind: str | None,
+    columns: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """The objects of a hand-out; `columns` names those wanted, none: the first ones."""
+    visible = prediction_shown(services.db(), task)
+    rows = [survey.row(item.object_id) for item in items]
+    thoughts: list[Opinion]
+    if visible:
+        asked = [(row, item.model_version) for row, item in zip(rows, items, strict=True)]
+        thoughts = opinions(services, task, survey, asked)
+    else:
+        thoughts = [(None, why_hidden(services, task))] * len(items)
+    values = columns_of(survey, rows, columns)
+    return [
+        {
+            "object_id": item.object_id,
+            "lease": item.lease if isinstance(item, LeasedItem) else None,
+            "seconds_left": item.seconds_left if isinstance(item, LeasedItem) else None,
+            "sampler": item.sampler if visible else None,
+            "score": item.score if visible else None,
+            "score_kind": kind,
+            "control": visible and item.sampler == CONTROL_SAMPLER,
+            "probability": item.probability if visible else None,
+            "model_version": item.model_version if visible else None,
+            "hidden": not visible,
+            "probabilities": chances,
+            "probabilities_state": state,
+            "columns": named,
+            "sky": sky(survey, row),
+        }
+        for item, row, named, (chances, state) in zip(items, rows, values, thoughts, strict=True)
+    ]
+
+
+def sky(survey: Survey, row: int) -> dict[str, Any] | None:
+    """Where the object's pixels lie on the sky, as `Astrometry.payload` says; None if unknown."""
+    found = astrometry(survey, row)
+    return None if found is None else found.payload()
+
+
+def object_payload(
+    services: Services,
+    name: str,
+    who: Identity,
+    object_id: str,
+    columns: Sequence[str] = (),
+) -> dict[str, Any]:
+    """GET api/object: one object by its id, with the scores that the newest model gives it."""
+    database = services.db()
+    task = database.task(name)
+    survey = services.survey(task.survey)
+    row = survey.row(object_id)
+    visible = prediction_visible(database, task, who, object_id)
+    scores = services.scores(task) if visible else None
+    score = float(scores.values[row]) if scores is not None else None
+    chances, state = None, why_hidden(services, task)
+    if visible:
+        version = scores.model.version if scores is not None else None
+        ((chances, state),) = opinions(services, task, survey, [(row, version)])
+    own = who.annotator if answers_hidden(database, task, who) else None
+    notes = database.notes(task.name, object_id)
+    marks = database.marks(task.name, object_id)
+    return {
+        "object_id": object_id,
+        "lease": None,
+        "sampler": _sampler(services, task, who, object_id) if visible else None,
+        "score": None if score is None or score != score else score,
+        "score_kind": scores.kind.value if scores is not None else None,
+        "control": False,
+        "probability": None,
+        "model_version": scores.model.version if scores is not None else None,
+        "hidden": not visible,
+        "probabilities": chances,
+        "probabilities_state": state,
+        "columns": columns_of(survey, [row], columns)[0],
+        "sky": sky(survey, row),
+        "label": class_shown(database, task, who, object_id),
+        "flagged": database.is_flagged(task.name, object_id, by=own),
+        "notes": [one.note for one in notes if own in (None, one.annotator)],
+        "marks": [
+            {
+                "annotator": one.annotator,
+                "at": one.recorded_at,
+                "own": one.annotator == who.annotator,
+                "marks": (one.payload or {}).get("marks", []),
+            }
+            for one in marks
+            if own in (None, one.annotator)
+        ],
+    }
+
+
+def _sampler(services: Services, task: Task, who: Identity, object_id: str) -> str | None:
+    """Which sampler showed it to this person when they answered it, if one did."""
+    own = services.db().answers(task.name, annotator=who.annotator, object_id=object_id)
+    sampler = next((answer.sampler for answer in own), None)
+    return None if sampler == GOLD_SAMPLER else sampler

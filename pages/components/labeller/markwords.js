@@ -1,0 +1,51 @@
+/** Marks in words and as they are kept. */
+
+function markRounded(value, digits = 4) {
+  return Number(value.toFixed(digits));
+}
+
+function markCount(n) {
+  return n === 1 ? "1 mark" : `${n} marks`;
+}
+
+/** "2.11″ · 3.9 kpc · 5.3 px · PA 134° · flux 3.1 : 1 (1.2 mag)": what is known of two nuclei. */
+function markPairWords(pair) {
+  const parts = [];
+  if (Number.isFinite(pair.separation_arcsec)) parts.push(formatAngle(pair.separation_arcsec));
+  if (Number.isFinite(pair.separation_kpc)) parts.push(`${Number(pair.separation_kpc.toPrecision(3))} kpc`);
+  parts.push(`${pair.separation_px.toFixed(2)} px`);
+  if (Number.isFinite(pair.position_angle_deg)) parts.push(`PA ${pair.position_angle_deg.toFixed(1)}°`);
+  if (Number.isFinite(pair.flux_ratio)) {
+    const mag = Number.isFinite(pair.delta_mag) ? ` (${pair.delta_mag.toFixed(2)} mag)` : "";
+    parts.push(`flux ${Number(pair.flux_ratio.toPrecision(3))} : 1${mag}`);
+  }
+  return parts.join(" · ") + ".";
+}
+
+/**
+ * Marks as they are kept: positions in pixels and, where known, on the sky. The second nucleus
+ * says how it lies to the first; the points of an arc count theirs.
+ * @param {object|null} pair what /api/measure said of the first two nuclei
+ */
+function markPayload(marks, pair, sky) {
+  const nuclei = marks.filter((mark) => mark.kind === "nucleus");
+  const arcs = [...new Set(marks.filter((mark) => mark.kind === "arc").map((mark) => mark.arc))];
+  return marks.map((mark) => {
+    const kept = { kind: mark.kind, x_px: markRounded(mark.x), y_px: markRounded(mark.y) };
+    const place = skyOf(sky, mark.x, mark.y);
+    if (place) Object.assign(kept, { ra_deg: markRounded(place.ra, 8), dec_deg: markRounded(place.dec, 8) });
+    if (mark.kind === "arc") {
+      const points = marks.filter((one) => one.kind === "arc" && one.arc === mark.arc);
+      Object.assign(kept, { arc: arcs.indexOf(mark.arc) + 1, vertex: points.indexOf(mark) + 1 });
+    }
+    if (mark.kind !== "nucleus") return kept;
+    kept.snapped = mark.snapped;
+    if (Number.isFinite(mark.flux)) kept.flux = mark.flux;
+    if (mark === nuclei[1] && pair) {
+      for (const [name, value] of Object.entries(pair)) {
+        if (Number.isFinite(value)) kept[name] = value;
+      }
+    }
+    return kept;
+  });
+}
