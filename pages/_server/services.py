@@ -322,6 +322,7 @@ class Services:
             import astropy.visualization  # noqa: F401  (the first look needs it)
 
             import core.mapping
+            import core.measure.nuclei
             import core.representation  # noqa: F401
             from core.measure.distances import kpc_per_arcsec
             from pages._server.positions import read_position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,9 @@ GRAVE = ("serious", "critical")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A survey with a catalogue and positions, so that every panel has something in it."""
     with catalogued_server(tmp_path_factory.mktemp("axe")) as running:
+        running.stop()
+        running.options = ("--no-workers", "--theme", "auto")
+        running.start()
         yield running
 
 
@@ -56,11 +60,12 @@ def script() -> str:
     return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
-def read(page: Page) -> tuple[list[str], list[str], int]:
-    """What is serious or critical inside the component and outside it, and how much was read
-    inside it.
+def read(page: Page) -> tuple[list[str], int]:
+    """What is serious or critical inside the component, and how much was read there.
 
     Only the component lies in a shadow root: there axe gives the way to an element as a list.
+    Streamlit's own frame, outside it, is left out, as it is not ours to mend; that of 1.67.0 has
+    nothing serious on this page.
     """
     # Colours on their way from one to another would be read as neither.
     page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
@@ -69,23 +74,20 @@ def read(page: Page) -> tuple[list[str], list[str], int]:
     found: dict[str, Any] = page.evaluate(
         "axe.run(document, { resultTypes: ['violations', 'passes'] })"
     )
-    ours: list[str] = []
-    streamlits: list[str] = []
-    for rule in found["violations"]:
-        for node in rule["nodes"] if rule["impact"] in GRAVE else []:
-            place = node["target"][0]
-            where = ours if isinstance(place, list) else streamlits
-            where.append(f"{rule['id']}: {place}: {node['html'][:160]}: {node['failureSummary']}")
+    ours = [
+        f"{rule['id']}: {node['target'][0]}: {node['html'][:160]}: {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+        if rule["impact"] in GRAVE and isinstance(node["target"][0], list)
+    ]
     n_read = sum(
         isinstance(node["target"][0], list) for rule in found["passes"] for node in rule["nodes"]
     )
-    return ours, streamlits, n_read
+    return ours, n_read
 
 
 def fine(page: Page) -> None:
-    """Nothing serious inside the component. Streamlit's own frame is not ours to mend: it has
-    nothing serious on this page either as of 1.67 and later, and would not fail the test."""
-    ours, _, n_read = read(page)
+    ours, n_read = read(page)
     assert n_read > 50
     assert ours == []
 
@@ -126,7 +128,7 @@ def summary(page: Page) -> None:
     for key in "1223":
         press(page, key)
     all_saved(page)
-    page.locator('[data-act="summary"]').click()
+    page.locator(".sessionline").click()
     page.locator(".plotlabels").wait_for()
 
 
@@ -184,8 +186,13 @@ OPENED: tuple[Callable[[Page], None], ...] = (
 )
 
 
-def test_as_it_opens(page: Page, server: Server, task: str) -> None:
+def test_as_it_opens(
+    page: Page, server: Server, task: str, request: pytest.FixtureRequest
+) -> None:
     open_task(page, server, task)
+    ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    is_light = min(int(one) for one in re.findall(r"\d+", ground)[:3]) > 128
+    assert is_light == ("[light]" in request.node.name)
     fine(page)
 
 
@@ -208,11 +215,9 @@ def test_axe_would_tell(page: Page, server: Server, task: str) -> None:
     """A button without a name and words without contrast, put into the component, are found."""
     open_task(page, server, task)
     page.evaluate("""() => {
-      const bad = document.createElement("button");
-      const pale = document.createElement("p");
-      pale.textContent = "pale";
-      pale.style.cssText = "color: #777; background: #787878";
-      window.skysiftLabeller.root.append(bad, pale);
+      const { root, view } = window.skysiftLabeller;
+      root.append(document.createElement("button"));
+      view.saving.style.cssText = "color: #999; background: #bbb";
     }""")
-    ours, _, _ = read(page)
+    ours, _ = read(page)
     assert {one.split(":")[0] for one in ours} == {"button-name", "color-contrast"}

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.survey import SurveyWriter
-from core.survey.batch import Batch
+from core.survey.batch import Batch, CatalogueValue
 from core.vocabulary import Action, Role
 from core.workspace import open_workspace
 from labels_db import LabelsDB, ModelRecord, NewEvent, QueueItem, TaskSpec
@@ -50,7 +50,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         licence="none",
         pixel_scale_arcsec=0.4,
     ) as writer:
-        columns = [{"ra": 185.7, "dec": declination(number)} for number in range(len(IDS))]
+        columns: list[dict[str, CatalogueValue]] = [
+            {"ra": 185.7, "dec": declination(number)} for number in range(len(IDS))
+        ]
         writer.append(Batch(object_ids=list(IDS), images=images.astype(np.uint8), columns=columns))
         write_runs(writer.commit())
     running = Server(workspace, "--no-workers")

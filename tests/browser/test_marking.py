@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from astropy.coordinates import Angle
 from astropy.wcs import WCS
 from playwright.sync_api import Page, Route, expect
 
@@ -19,7 +17,6 @@ from core.vocabulary import Action
 from core.workspace import Workspace, open_workspace
 from labels_db import LabelsDB, ModelRecord, NewEvent, QueueItem, TaskSpec
 from tests.browser.conftest import (
-    ROOT,
     Server,
     all_saved,
     eventually,
@@ -439,47 +436,3 @@ def test_marks_survive_another_object_being_opened(page: Page, server: Server, t
     expect(page.locator(".mark")).to_have_count(0)
     assert press(page, "1") == "pair_07"  # the tool was put away with its object
     eventually(lambda: server.labels(task) == {"pair_07": CLASSES[0]})
-
-
-def test_the_sky_in_the_browser_is_that_of_astropy(page: Page, server: Server, task: str) -> None:
-    """sky.js, evaluated in the page: there and back, and how positions are written."""
-    open_task(page, server, task)
-    source = (ROOT / "pages/components/labeller/sky.js").read_text(encoding="utf-8")
-    cases = [(185.7, 15.8, CD), (0.0003, -40.0, CD), (359.9999, 89.999, CD), (10.0, -89.9995, CD)]
-    for ra, dec, cd in cases:
-        wcs = WCS(naxis=2)
-        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        wcs.wcs.crval, wcs.wcs.crpix = [ra, dec], [32.5, 32.5]
-        wcs.wcs.cd = np.reshape(cd, (2, 2))
-        matrix = [list(cd[:2]), list(cd[2:])]
-        sky = {"ra_deg": ra, "dec_deg": dec, "x_px": 31.5, "y_px": 31.5, "cd": matrix}
-        for x, y in ((0, 0), (63, 5.25), (31.5, 31.5)):
-            place, back = page.evaluate(
-                f"([sky, x, y]) => {{ {source}; const p = skyOf(sky, x, y);"
-                " return [p, pixelOf(sky, p.ra, p.dec)]; }",
-                [sky, x, y],
-            )
-            expected = wcs.pixel_to_world(x, y)
-            apart = expected.separation(type(expected)(place["ra"], place["dec"], unit="deg"))
-            assert apart.arcsec < 1e-6
-            assert (back["x"], back["y"]) == pytest.approx((x, y), abs=1e-5)
-
-    def written(call: str) -> str:
-        return page.evaluate(f"() => {{ {source}; return {call}; }}")
-
-    assert written("formatRa(185.725)") == "12h22m54.00s"
-    assert written("formatRa(359.99999999)") == "00h00m00.00s"
-    assert written("formatDec(15.8222222)") == "+15°49′20.0″"
-    assert written("formatDec(-0.00416666)") == "−00°00′15.0″"
-    assert written("formatDec(-1e-9)") == "+00°00′00.0″"
-    assert written("formatDec(29.99999999)") == "+30°00′00.0″"
-    assert (
-        written("[0.4213, 12.34, 75, 7200].map(formatAngle).join()") == "0.42″,12.3″,1.25′,2.00°"
-    )
-    for degrees in (0.0, 12.3456, 222.2222, 300.5):
-        said = written(f"formatRa({degrees}, 4)")
-        assert Angle(said).deg == pytest.approx(degrees, abs=1e-6)
-    assert json.loads(written("JSON.stringify([skyOf(null, 1, 1), skyOf({cd: null}, 1, 1)])")) == [
-        None,
-        None,
-    ]

@@ -91,7 +91,10 @@ def test_two_clicks_find_both_places_and_the_flux_ratio(separation, ratio):
         picture, bright, faint = double(separation, ratio, 200, rng)
         clicks = [tuple(place + rng.normal(0, 0.4, 2)) for place in (bright, faint)]
         one, other = snap_all(picture, clicks)
-        errors.append(max(distance(one, bright), distance(other, faint)))
+        error = max(distance(one, bright), distance(other, faint))
+        if ratio == 1:  # which of two equal ones a click was meant for is not told
+            error = min(error, max(distance(one, faint), distance(other, bright)))
+        errors.append(error)
         assert one.flux is not None
         assert other.flux is not None
         ratios.append(one.flux / other.flux)

@@ -8,6 +8,7 @@
 const COMPARE_MOST = 6; // examples of a class
 const COMPARE_K = 3;
 const COMPARE_DELAY_MS = 60; // whoever answers by the first glance needs no examples
+const COMPARE_PATIENCE = 15; // delays to wait for own answers to be saved: they are examples, too
 const COMPARE_PICTURE = 128;
 const COMPARE_KEPT = 24;
 const COMPARE_FRESH_MS = 60000; // answers given meanwhile may have brought nearer examples
@@ -101,7 +102,14 @@ class Compare {
       return;
     }
     this.element.classList.add("stale"); // the last object's examples, until these are here
-    this.timer = setTimeout(() => this._fetch(item), COMPARE_DELAY_MS);
+    this._soon(item, COMPARE_PATIENCE);
+  }
+
+  _soon(item, patience) {
+    this.timer = setTimeout(() => {
+      if (this.page.outbox.size && patience) this._soon(item, patience - 1);
+      else this._fetch(item);
+    }, COMPARE_DELAY_MS);
   }
 
   _stop() {
@@ -147,6 +155,7 @@ class Compare {
   async _ahead() {
     const { epoch, look } = this.page;
     for (const item of this.page.queue.items.slice(0, COMPARE_AHEAD)) {
+      if (this.page.outbox.size) return; // asked now, the newest answer would be missing
       const answer = await this._ask(item.object_id).answer;
       if (epoch !== this.page.epoch || !this.on) return;
       for (const one of answer.classes.flatMap((c) => c.items)) {

@@ -11,6 +11,7 @@
  *   mode(name)            "one", "grid", "compare" or "blink"
  *   answered(action, item, more), unanswered(item), undone(answer), redone(answer)
  *   keysChanged()         other keys
+ *   lookChanged()         pictures are drawn in another way
  *   reset()               another task
  * and `key(event) -> true` if it takes a key before anybody else (a tool that is switched on).
  *
@@ -145,8 +146,10 @@ class Labeller {
           this.get("task"), this.kept.load().catch(() => this.say("Your settings could not be fetched")),
         ]);
         if (epoch !== this.epoch) return;
-        await this._taskCame(task); // what an earlier page left unsaved is not asked again
+        // What an earlier page left unsaved is known before objects are asked for.
+        await this.outbox.signedIn(task.user, task.workspace ?? null);
         if (epoch !== this.epoch) return;
+        this._taskCame(task);
         break;
       } catch (error) {
         if (epoch !== this.epoch) return;
@@ -210,13 +213,12 @@ class Labeller {
 
   // The task's state
 
-  /** @returns {Promise<void>} resolves once it is known what waits here unsaved */
   _taskCame(task) {
     const asked = JSON.stringify([
       task.classes, task.tree, task.tags, task.question, task.guideline, task.role, task.target,
     ]);
     this.task = task;
-    const known = this.outbox.signedIn(task.user, task.workspace ?? null);
+    this.outbox.signedIn(task.user, task.workspace ?? null);
     if (asked !== this.asked) { // the owner may have changed it while we label
       this.asked = asked;
       this.tell("task", task);
@@ -226,7 +228,6 @@ class Labeller {
     this.beside.counts(task);
     this.describe(this.current);
     this._tick();
-    return known;
   }
 
   _tick() {
@@ -259,7 +260,7 @@ class Labeller {
     if (this.unreachable && this.current) this.tell("show", this.current);
     this._reached(null);
     // Another survey under the old name, or another person signed in on this browser.
-    if (task.survey_hash !== this.task.survey_hash || task.user !== this.task.user) {
+    if (["survey_hash", "user", "workspace"].some((name) => task[name] !== this.task[name])) {
       this.epoch += 1;
       this._reset();
       this._start(null);
@@ -361,7 +362,7 @@ class Labeller {
   }
 
   lookChanged() {
-    this.showing.lookChanged();
+    this.tell("lookChanged");
   }
 
   // Acts that parts share

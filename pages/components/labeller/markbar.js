@@ -30,7 +30,7 @@ class MarkBar {
     });
     this.measured = el("p", { class: "markpair", role: "status" });
     this.place = el("p", { class: "faint markplace", role: "status" });
-    this.element = el("div", { class: "marking", hidden: true }, [this.tools, this.measured, this.place, this.hint]);
+    this.element = el("div", { class: "marking", hidden: true }, [this.measured, this.tools, this.hint, this.place]);
   }
 
   _button(children, help, act, more = {}) {

@@ -141,8 +141,9 @@ class Queue {
     const kept = this.items.filter((item) => !item.lease || !given.includes(item.lease));
     const held = new Set([...kept, ...this.taken].map((item) => item.object_id));
     if (this.page.current) held.add(this.page.current.object_id);
-    const fresh = answer.items.filter(
-      (item) => !held.has(item.object_id) && !this.answered.has(item.object_id));
+    const unsaved = this.page.outbox.unsaved(this.page.taskName);
+    const fresh = answer.items.filter(({ object_id: id }) => (
+      !held.has(id) && !this.answered.has(id) && !unsaved.has(id)));
     this.items = [...kept, ...fresh];
     this.onitems();
   }

@@ -34,7 +34,7 @@ class Tidings {
     const what = body.action ? actInWords(body.action, body) : "an undo";
     const where = body.task === this.page.taskName ? "" : ` in the task ${body.task}`;
     this.fail(`Not saved${where}: ${what} for ${body.object_id ?? "the last object"}`,
-      null, error.message, () => this.page.outbox.dismissed?.(entry));
+      where ? null : body.object_id ?? null, error.message, () => this.page.outbox.dismissed(entry));
   }
 
   /** The object was answered after all. */
