@@ -11,7 +11,7 @@ from core.display.colourmaps import colour_map
 from core.display.look import Look
 from core.display.render import SurveyLimits, encode_png, render_png, resized_planes
 from core.display.scaling import HUGE, limits_of, scaled, stretched
-from core.display.stretch import checked_image, dealt, survey_planes
+from core.display.stretch import checked_image, dealt, survey_ends, survey_planes
 from core.errors import BadInput
 from core.measure import Residual, gaussian_smoothed, residual
 
@@ -85,17 +85,15 @@ def stretched_planes(
     if look.colour == "survey":
         limits = (survey.band_low, survey.band_high, survey.band_sigma)
         return Planes(np.clip(survey_planes(smooth, *limits, linear=linear), 0.0, 1.0))
+    black, white = _survey_ends(survey, linear=linear)
     if look.colour == "band":
         index = _band_index(survey, look)
-        ends = (survey.band_low[index], survey.band_high[index])
+        ends = (float(black[index]), float(white[index]))
         return Planes(_one_stretched(_plain(smooth[index]), look, ends)[None])
     channels = _channels(_plain(smooth), survey, look, linear)
     if look.colour == "lupton":
         return Planes(_lupton(channels, survey, look, linear))
-    lows, highs = (
-        _channels(np.asarray(ends, dtype=np.float64), survey, look, linear)
-        for ends in (survey.band_low, survey.band_high)
-    )
+    lows, highs = (_channels(ends, survey, look, linear) for ends in (black, white))
     each = [
         _one_stretched(plane, look, (float(low), float(high)))
         for plane, low, high in zip(channels, lows, highs, strict=True)
@@ -161,6 +159,14 @@ def _smoothed(image: np.ndarray, look: Look) -> np.ndarray:
 def _plain(values: np.ndarray) -> np.ndarray:
     """float64 within bounds that keep all arithmetic finite; NaN stay."""
     return np.clip(values.astype(np.float64), -HUGE, HUGE)
+
+
+def _survey_ends(survey: DisplayedSurvey, *, linear: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Black and white a band of `limits="survey"`: those of the survey's own colours."""
+    if linear:
+        return np.asarray(survey.band_low, np.float64), np.asarray(survey.band_high, np.float64)
+    black, span, _ = survey_ends(survey.band_low, survey.band_high, survey.band_sigma)
+    return black, black + span
 
 
 def _band_index(survey: DisplayedSurvey, look: Look) -> int:

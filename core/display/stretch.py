@@ -87,8 +87,19 @@ def survey_planes(
     return _lupton(image, *limits)
 
 
-def _lupton(image: np.ndarray, low: np.ndarray, high: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+def survey_ends(
+    low: Sequence[float] | np.ndarray,
+    high: Sequence[float] | np.ndarray,
+    sigma: Sequence[float] | np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Black, white minus black, and sky noise a band, (B,) float64 each, as a survey's pictures
+    are drawn.
+
+    White is the bright limit, or lower where a few stars alone are so bright (see `to_rgb`). All
+    are finite and the second is above 0.
+    """
     # The bounds lie far beyond any survey's units and keep the arithmetic finite.
+    low, high, sigma = (np.asarray(values, dtype=np.float64) for values in (low, high, sigma))
     low = np.clip(np.nan_to_num(low, posinf=0.0, neginf=0.0), -_HUGE, _HUGE)
     high = np.clip(np.where(np.isfinite(high), high, low), -_HUGE, _HUGE)
     noise = np.where(np.isfinite(sigma) & (sigma > 1 / _HUGE), np.minimum(sigma, _HUGE), 0.0)
@@ -96,6 +107,11 @@ def _lupton(image: np.ndarray, low: np.ndarray, high: np.ndarray, sigma: np.ndar
     span = np.where(span > 1 / _HUGE, span, np.where(noise > 0, noise, 1.0))
     if (noise > 0).all():
         span = _white_above_sky(span, noise)
+    return low, span, noise
+
+
+def _lupton(image: np.ndarray, low: np.ndarray, high: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    low, span, noise = survey_ends(low, high, sigma)
     # A pixel that is NaN shows as sky, an infinite one as black or white.
     values = np.where(np.isnan(image), low[:, None, None], np.clip(image, -_HUGE, _HUGE))
     scaled = np.clip((values - low[:, None, None]) / span[:, None, None], -1e6, 1e6)

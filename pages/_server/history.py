@@ -21,6 +21,8 @@ def history_payload(
 ) -> dict[str, Any]:
     """GET api/history: the events of one object in order, those undone marked as such.
 
+    One's own come with their event_id, by which they are taken back.
+
     On a secret task only one's own, the owner's too: beside the picture the others' would sway
     the answer. The Review page shows the owner all.
     """
@@ -32,6 +34,7 @@ def history_payload(
     secret = database.is_secret(task.name)
     shown = [
         {
+            "event_id": event.event_id if event.annotator == who.annotator else None,
             "at": event.recorded_at,
             "annotator": event.annotator,
             "action": event.action.value,

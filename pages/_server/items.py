@@ -1,4 +1,5 @@
-"""An object as the label page is told of it: why it is shown, its columns, its place on the sky.
+"""An object as the label page is told of it: why it is shown, its columns, its place on the sky,
+what was said of it.
 
 Made for all objects of an answer at once: looking into a catalogue of a million rows costs as
 much for a hundred objects as for one.
@@ -16,6 +17,7 @@ from labels_db import LeasedItem, QueueItem, Task
 from pages._server.columns import columns_of
 from pages._server.identity import Identity
 from pages._server.probabilities import Opinion, opinions
+from pages._server.remarks import remarks_on
 from pages._server.services import Services
 from pages._server.visibility import (
     answers_hidden,
@@ -39,12 +41,19 @@ def item_payloads(
     services: Services,
     task: Task,
     survey: Survey,
+    who: Identity,
     items: Sequence[LeasedItem | QueueItem],
     kind: str | None,
     columns: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """The objects of a hand-out; `columns` names those wanted, none: the first ones."""
-    visible = prediction_shown(services.db(), task)
+    """The objects of a hand-out; `columns` names those wanted, none: the first ones.
+
+    On a secret task they come with this person's own flags, notes and marks only, the owner's
+    too: those of others would sway the answer.
+    """
+    database = services.db()
+    visible = prediction_shown(database, task)
+    secret = database.is_secret(task.name)
     rows = [survey.row(item.object_id) for item in items]
     thoughts: list[Opinion]
     if visible:
@@ -69,6 +78,7 @@ def item_payloads(
             "probabilities_state": state,
             "columns": named,
             "sky": sky(survey, row),
+            **remarks_on(database, task.name, item.object_id, who.annotator, only_own=secret),
         }
         for item, row, named, (chances, state) in zip(items, rows, values, thoughts, strict=True)
     ]
@@ -99,9 +109,7 @@ def object_payload(
     if visible:
         version = scores.model.version if scores is not None else None
         ((chances, state),) = opinions(services, task, survey, [(row, version)])
-    own = who.annotator if answers_hidden(database, task, who) else None
-    notes = database.notes(task.name, object_id)
-    marks = database.marks(task.name, object_id)
+    only_own = answers_hidden(database, task, who)
     return {
         "object_id": object_id,
         "lease": None,
@@ -117,18 +125,7 @@ def object_payload(
         "columns": columns_of(survey, [row], columns)[0],
         "sky": sky(survey, row),
         "label": class_shown(database, task, who, object_id),
-        "flagged": database.is_flagged(task.name, object_id, by=own),
-        "notes": [one.note for one in notes if own in (None, one.annotator)],
-        "marks": [
-            {
-                "annotator": one.annotator,
-                "at": one.recorded_at,
-                "own": one.annotator == who.annotator,
-                "marks": (one.payload or {}).get("marks", []),
-            }
-            for one in marks
-            if own in (None, one.annotator)
-        ],
+        **remarks_on(database, task.name, object_id, who.annotator, only_own=only_own),
     }
 
 

@@ -11,6 +11,7 @@ from core.vocabulary import MAX_NOTE_LENGTH, Action, JobKind, checked_object_id
 from labels_db import Ack, Event, NewEvent
 from pages._server import payloads
 from pages._server.identity import Identity, require
+from pages._server.remarks import take_back
 from pages._server.requests import (
     WRITERS,
     Refused,
@@ -124,9 +125,21 @@ def _receipt(services: Services, name: str, who: Identity, ack: Ack) -> dict[str
 
 
 def _undo(services: Services, _request: Request, who: Identity, body: dict[str, Any]) -> Response:
+    """Undo the event that `undoes` names, or else the latest answer that stands."""
     require(who, *WRITERS)
-    task = needed(body, "task", 64)
-    ack, undone = services.db().record_undo(task, who.annotator, event_id_of(body))
+    task, event_id = needed(body, "task", 64), event_id_of(body)
+    if "undoes" in body:  # null too: it must not take back something else instead
+        ack, undone = take_back(
+            services.db(),
+            task,
+            who.annotator,
+            event_id,
+            needed(body, "undoes", 64),
+            object_id=text_of(body, "object_id", 10_000),
+            answered_at=moment(body, "answered_at"),
+        )
+    else:
+        ack, undone = services.db().record_undo(task, who.annotator, event_id)
     return json_answer(_receipt(services, task, who, ack) | {"undone": _answer_of(undone)})
 
 

@@ -215,12 +215,12 @@ def handout_payload(
             answer["state"] = "On this task only those who answer see the objects of the queue."
             return answer
         shown = database.next_items(task.name, n, exclude)
-        answer["items"] = item_payloads(services, task, survey, shown, kind, columns)
+        answer["items"] = item_payloads(services, task, survey, who, shown, kind, columns)
         return answer
     handout = database.lease_next(
         task.name, who.annotator, n, exclude=exclude, give_back=give_back
     )
-    answer["items"] = item_payloads(services, task, survey, handout.items, kind, columns)
+    answer["items"] = item_payloads(services, task, survey, who, handout.items, kind, columns)
     if handout.items or exclude:
         return answer
     if handout.state is HandoutState.LEASED:

@@ -265,6 +265,18 @@ def test_a_key_in_use_is_told_and_can_be_swapped(page: Page, server: Server, tas
     expect(skip.locator("kbd")).to_have_text("F")
 
 
+def test_closed_and_opened_again_at_once_it_still_has_the_keys(
+    page: Page, server: Server, task: str
+) -> None:
+    open_task(page, server, task)
+    for _ in range(5):
+        open_sheet(page)
+        page.keyboard.press("Escape")
+    open_sheet(page)
+    change(page, "Skip", "f")
+    expect(row(page, "Skip").locator(".keysaid")).to_contain_text("F is the key of “Flag”")
+
+
 @pytest.mark.parametrize(
     ("key", "problem"),
     [

@@ -148,3 +148,23 @@ def test_the_owner_of_the_start_token_needs_nothing_set_up(
     press(page, "1")
     all_saved(page)
     assert server.labels(task) == {shown: CLASSES[0]}
+
+
+def test_two_tabs_of_one_person_do_not_ask_the_same_twice(page, server, task):
+    shown = open_task(page, server, task)
+    other = page.context.new_page()
+    assert open_task(other, server, task) == shown
+    for tab in (page, other):
+        tab.locator(".tabs", has_text="open in another tab of yours").wait_for()
+    press(page, "1")
+    other.locator(".notice", has_text=f"{shown} was answered in your other tab").wait_for()
+    other.wait_for_timeout(1000)  # until presses are taken again
+    then = on_screen(page)
+    assert on_screen(other) == then != shown
+    press(other, "2")
+    eventually(lambda: on_screen(page) not in (shown, then))
+    all_saved(page)
+    all_saved(other)
+    assert server.labels(task) == {shown: CLASSES[0], then: CLASSES[1]}
+    other.close()
+    page.locator(".tabs").wait_for(state="hidden")

@@ -11,6 +11,7 @@ class Answers {
   /** @param {Labeller} page */
   constructor(page) {
     this.page = page;
+    this.remarks = new Remarks(this);
     this.reset();
     page.register({
       unsure: () => this.unsure(), skip: () => this.skip(), undo: () => this.undo(),
@@ -80,7 +81,7 @@ class Answers {
       page.tell("answered", action, item, more);
     }
     try {
-      const answer = await this._post("events", body);
+      const answer = await this.post("events", body);
       if (answer.late) {
         page.fail(`Kept, not counted: ${actInWords(action, more)} for ${item.object_id}`, item.object_id,
           "Its time had run out and somebody else had it; it counts once somebody settles it on the Review page.");
@@ -92,7 +93,7 @@ class Answers {
       if (answers) {
         page.queue.undone(item.object_id);
         page.tell("unanswered", item);
-        this.guardedUntil = performance.now() + GUARD_MS;
+        this.guard();
         page.bringBack(item);
       }
       return null;
@@ -100,7 +101,7 @@ class Answers {
   }
 
   /** Post in order; the promise fails only for good, and only while this task is open. */
-  async _post(path, body) {
+  async post(path, body) {
     const { page } = this;
     const epoch = page.epoch;
     let answer;
@@ -158,6 +159,11 @@ class Answers {
     return recorded;
   }
 
+  /** Take no answer for a moment: the object on screen has changed unasked. */
+  guard() {
+    this.guardedUntil = performance.now() + GUARD_MS;
+  }
+
   /** One question back in a decision tree. */
   back() {
     if (this.questions?.back()) this.ask();
@@ -192,7 +198,7 @@ class Answers {
       return false;
     }
     if (performance.now() < this.guardedUntil) {
-      page.say("Not taken: this object has just come back");
+      page.say("Not taken: this object has just come on screen unasked");
       return false;
     }
     if (needsPicture && page.visible !== page.current.object_id) {
@@ -202,26 +208,12 @@ class Answers {
     return true;
   }
 
-  async flag() {
-    const { page } = this;
-    if (!this.ready(false)) return;
-    const item = page.current;
-    item.flagged = true;
-    page.describe(item);
-    const answer = await this.record("flag", {}, item);
-    if (answer) page.say(`${item.object_id} flagged`);
-    else {
-      item.flagged = false;
-      page.describe(item);
-    }
+  flag() {
+    if (this.ready(false)) this.remarks.toggleFlag(this.page.current);
   }
 
-  async note(text) {
-    const { page } = this;
-    const item = page.current;
-    item.notes = [...(item.notes ?? []), text];
-    page.describe(item);
-    if (await this.record("note", { note: text }, item)) page.say("Note saved");
+  note(text) {
+    this.remarks.note(text, this.page.current);
   }
 
   // Back and forth
@@ -238,7 +230,7 @@ class Answers {
     const done = [];
     try {
       while (done.length < n) {
-        const { undone } = await this._post("undo", { task: page.taskName, event_id: newUuid() });
+        const { undone } = await this.post("undo", { task: page.taskName, event_id: newUuid() });
         page.queue.undone(undone.object_id);
         page.tell("undone", undone);
         done.push(undone);
@@ -271,7 +263,7 @@ class Answers {
     if (!page.task || this.undoing || !page.mayWrite()) return;
     this.undoing = true;
     try {
-      const { redone } = await this._post("redo", { task: page.taskName, event_id: newUuid() });
+      const { redone } = await this.post("redo", { task: page.taskName, event_id: newUuid() });
       page.queue.answered.add(redone.object_id);
       page.queue.drop(redone.object_id);
       page.tell("redone", redone);

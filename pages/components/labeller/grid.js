@@ -264,11 +264,9 @@ class Grid {
     const cell = this.cells[this.at];
     const item = cell?.item;
     if (!item || !this._mayChoose()) return;
-    item.flagged = true;
+    const done = this.page.answers.remarks.toggleFlag(item);
     this._changed();
-    const answer = await this.page.record("flag", {}, item);
-    if (answer) this.page.say(`${item.object_id} flagged`);
-    else item.flagged = false;
+    await done;
     this._changed();
   }
 

@@ -17,7 +17,7 @@ const ACTIONS = [
   { name: "undo", key: "u", text: "Undo", group: "Answers", help: "Take back the last answer and bring its object back" },
   { name: "redo", key: "r", text: "Redo", group: "Answers", help: "Give the answer again that was undone" },
   { name: "back", key: "Backspace", text: "Back", group: "Answers", help: "One question back, where a task asks several" },
-  { name: "flag", key: "f", text: "Flag", group: "Answers", help: "Mark for later; the object stays on screen" },
+  { name: "flag", key: "f", text: "Flag", group: "Answers", help: "Mark for later, once more takes it back; the object stays on screen" },
   { name: "note", key: "n", text: "Note", group: "Answers", help: "Write a note; Enter saves it, Esc leaves it" },
   { name: "confidence", key: ";", text: "Confidence", group: "Answers", help: "How sure the next answer is" },
   { name: "help", key: "?", text: "Keys", group: "This page", help: "Open and close this sheet" },

@@ -24,6 +24,8 @@ class Modal {
    */
   constructor(className, title, { onkey = () => false, onclose = () => {} } = {}) {
     this.onkey = onkey;
+    this.onclose = onclose;
+    this.active = false;
     this.heading = el("h2", { text: title });
     this.body = el("div", { class: "modalbody" });
     this.element = el("dialog", { class: `sheet modal ${className}`, "aria-label": title }, [
@@ -33,10 +35,8 @@ class Modal {
       this.body,
     ]);
     this._listener = (event) => this._key(event);
-    this.element.addEventListener("close", () => {
-      window.removeEventListener("keydown", this._listener, true);
-      onclose();
-    });
+    // This event comes late: by then the dialog may have been opened again.
+    this.element.addEventListener("close", () => this.element.open || this._closed());
     this.element.addEventListener("click", (event) => {
       if (event.target === this.element) this.close(); // beside it, on the backdrop
     });
@@ -48,13 +48,22 @@ class Modal {
 
   open() {
     if (this.isOpen) return;
-    this.element.close(); // taken off the page while it was open
+    this.close(); // it was taken off the page while open, or its late event has not come yet
     this.element.showModal();
+    this.active = true;
     window.addEventListener("keydown", this._listener, true);
   }
 
   close() {
     this.element.close();
+    this._closed();
+  }
+
+  _closed() {
+    if (!this.active) return;
+    this.active = false;
+    window.removeEventListener("keydown", this._listener, true);
+    this.onclose();
   }
 
   _key(event) {

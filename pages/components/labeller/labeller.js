@@ -54,11 +54,12 @@ class Labeller {
     this.settings = new Settings(this);
     this.session = new Session(this);
     this.answers = new Answers(this);
+    this.tabs = new Tabs(this);
     this.view = new View(this);
     this.parts = [
       this.look, this.stage, this.palette, this.marking, this.grid, this.compare, this.blink,
       this.beside, this.sheet, this.jump, this.settings, this.session, this.answers, this.view,
-      this.showing, this.tidings,
+      this.showing, this.tidings, this.tabs,
     ];
     this._registerOwn();
     this._reset();

@@ -48,7 +48,11 @@ class MarkBar {
     this.hint.hidden = !on;
     for (const [name, button] of this.kinds) button.setAttribute("aria-pressed", String(name === kind));
     this.snap.setAttribute("aria-pressed", String(snapping));
-    for (const button of [this.remove, this.clear, this.save]) button.disabled = !marks.length;
+    for (const button of [this.clear, this.save]) button.disabled = !marks.length;
+    const saved = !marks.length && Boolean(this.marking.savedLast);
+    this.remove.disabled = !marks.length && !saved;
+    this.remove.title = saved ? "Take back the marks that you saved last on this object" : "Remove the last mark";
+    this.remove.lastElementChild.textContent = saved ? "Take back saved" : "Remove last";
     for (const [node, text] of [[this.measured, measured], [this.place, place]]) {
       if (node.textContent !== text) node.textContent = text;
     }

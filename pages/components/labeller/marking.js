@@ -143,7 +143,9 @@ class Marking {
     if (!event.shiftKey && MARK_KINDS[digit - 1]) this.setKind(MARK_KINDS[digit - 1].name);
     else if (event.key === "Enter") event.repeat || this.save();
     else if (event.key === "Escape") this._escape();
-    else if (["Backspace", "Delete"].includes(event.key)) this.removeLast();
+    else if (["Backspace", "Delete"].includes(event.key)) {
+      if (!event.repeat || this.marks.length) this.removeLast(); // held down it leaves what is saved
+    }
     else if (MARK_STEPS[event.key]) this._step(MARK_STEPS[event.key], event.shiftKey ? 5 : 1);
     else if (event.key === " ") event.repeat || this._placeAtCross(event);
     else if (this.page.keymap.meaning(event, ["marking"])?.answer !== undefined) {
@@ -179,9 +181,26 @@ class Marking {
   }
 
   removeLast() {
+    if (!this.marks.length) {
+      this._takeBackSaved();
+      return;
+    }
     const gone = this.marks.pop();
     this.changed();
-    if (gone?.kind === "nucleus") this.measure();
+    if (gone.kind === "nucleus") this.measure();
+  }
+
+  /** What this person saved last on this object and has not taken back, or undefined. */
+  get savedLast() {
+    return (this.item?.marks ?? []).findLast((one) => one.own);
+  }
+
+  async _takeBackSaved() {
+    const { page, item, savedLast } = this;
+    if (!savedLast) page.say("Nothing is marked yet");
+    else if (page.ready(false) && await page.answers.remarks.takeBack({ ...savedLast, action: "mark" }, item)) {
+      page.say(`${item.object_id}: ${markCount(savedLast.marks.length)} taken back`);
+    }
   }
 
   clear() {
@@ -337,19 +356,17 @@ class Marking {
   async _record() {
     const { page, item, marks } = this;
     const payload = markPayload(marks, this.pair, item.sky);
-    const kept = { annotator: "", own: true, at: new Date().toISOString(), marks: payload };
-    item.marks = [...(item.marks ?? []), kept];
     this.marks = [];
     this.asked += 1;
     this.measuring = null;
+    const recorded = page.answers.remarks.mark(payload, item);
     this.changed();
-    const answer = await page.record("mark", { payload: { marks: payload } }, item);
-    if (!answer) { // refused for good, which the page has told
-      item.marks = item.marks.filter((one) => one !== kept);
+    const { saved, unwanted } = await recorded;
+    if (!saved && !unwanted) { // refused for good, which the page has told
       if (this.item === item && !this.marks.length) this.marks = marks;
       this.changed();
     }
-    return answer;
+    return saved;
   }
 
   /** The page turned to another task before the marks of the last were saved. */

@@ -4,6 +4,7 @@
 
 const PAST_DELAY_MS = 150;
 const PAST_AGAIN_MS = 900; // after the person wrote something, once it is likely to be saved
+const PAST_TAKEN_BACK = ["flag", "note", "mark"]; // an answer is by undo
 const PAST_WORDS = {
   skip: "skipped", unsure: "cannot tell", flag: "flagged", note: "wrote a note", mark: "marked",
   undo: "took back an answer", redo: "gave it again", adjudicate: "settled it",
@@ -61,7 +62,7 @@ class Past {
     this.state = "";
     this.said = el("p", { class: "faint" });
     this.list = el("ol", { class: "past", tabindex: "0", "aria-label": "Events" });
-    this.notes = el("ul", { class: "notes" });
+    this.notes = el("ul", { class: "notes", tabindex: "-1" });
     this.fold = new Fold(page, "history", "History", [this.said, this.list], { open: false });
     this.notesFold = new Fold(page, "notes", "Notes", [this.notes]);
     this.drawn = new Drawn();
@@ -111,9 +112,33 @@ class Past {
     this.said.textContent = this.state
       || (events === null ? "Being fetched" : events.length ? "" : "Nobody has answered or noted anything yet.");
     this.said.hidden = !this.said.textContent;
-    const newest = [...(events ?? [])].reverse();
+    const newest = this._known().reverse();
     this.drawn.fill(this.list, newest, () => newest.map((event) => this._line(event)));
     this._writeNotes();
+  }
+
+  /** The events, with what was taken back here and may not have reached the server yet. */
+  _known() {
+    const gone = this.page.answers?.remarks.gone;
+    return (this.events ?? []).map((event) => ({
+      ...event, undone: event.undone || Boolean(gone?.has(event.event_id)),
+    }));
+  }
+
+  /** A button that takes back an event, for what stands and is this person's own. */
+  _takeBack(event, list) {
+    const mine = event.own && event.event_id && !event.undone;
+    if (!mine || !PAST_TAKEN_BACK.includes(event.action) || !this.page.mayWrite()) return [];
+    return [" ", el("button", {
+      type: "button", class: "plain takeback", text: "Take back",
+      "aria-label": `Take back: you ${pastDeed(event)}, ${pastMoment(event.at)}`,
+      onclick: (click) => {
+        const focused = click.currentTarget === this.page.shadow.activeElement;
+        this.page.answers.remarks.takeBackAloud(event, this.item).then(() => this._write());
+        this._write();
+        if (focused) list.focus(); // the button is gone
+      },
+    })];
   }
 
   _who(event) {
@@ -131,13 +156,14 @@ class Past {
     if (detail) told.push(": ", el("span", { class: "detail", text: detail }));
     const fate = event.undone ? " (taken back)" : event.late ? " (came late, not counted)" : "";
     return el("li", { class: event.undone ? "undone" : null }, [
-      this._when(event), el("span", {}, [...told, fate && el("span", { class: "faint", text: fate })]),
+      this._when(event),
+      el("span", {}, [...told, fate && el("span", { class: "faint", text: fate }), ...this._takeBack(event, this.list)]),
     ]);
   }
 
   /** Every note in full; one that was just written has no event yet. */
   _writeNotes() {
-    const told = (this.events ?? []).filter((event) => event.note && !event.undone);
+    const told = this._known().filter((event) => event.note && !event.undone);
     const left = [...(this.item?.notes ?? [])];
     for (const event of told) {
       const place = left.indexOf(event.note);
@@ -148,7 +174,7 @@ class Past {
     this.drawn.fill(this.notes, [told, left], () => [
       ...told.map((event) => el("li", {}, [
         el("p", { text: event.note }),
-        el("p", { class: "faint" }, [`${this._who(event)}, `, this._when(event)]),
+        el("p", { class: "faint" }, [`${this._who(event)}, `, this._when(event), ...this._takeBack(event, this.notes)]),
       ])),
       ...left.map((note) => el("li", {}, [el("p", { text: note })])),
     ]);

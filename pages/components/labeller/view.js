@@ -50,7 +50,7 @@ class View {
           el("div", { class: "modes", role: "group", "aria-label": "Mode" }, [...this.modeButtons.values()]),
           ...this._elementsOf(page.session.line), row(PLACES_SHOWN, "This page"),
         ]),
-        ...this._elementsOf(page.session.notice),
+        ...this._elementsOf(page.tabs, page.session.notice),
       ]),
       el("div", { class: "main" }, [
         el("section", { class: "stage", "aria-label": "Object" }, [
