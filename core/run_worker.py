@@ -164,7 +164,9 @@ class _Worker:
             for object_id, class_name in self.db.current_classes(self.task.name).items()
         }
         skipped = [self.survey.row(object_id) for object_id in self.db.unlabelled(self.task.name)]
-        ranking = self.engine.rerank(labels, skipped)
+        # What has no picture cannot be answered on the label page: it would only be in the way.
+        unseen = np.flatnonzero(~self.survey.has_image).tolist()
+        ranking = self.engine.rerank(labels, {*skipped, *unseen} - labels.keys())
         items = [
             QueueItem(
                 object_id=str(self.survey.object_ids[pick.row]),

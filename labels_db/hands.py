@@ -44,8 +44,9 @@ def under_lease(
     ).fetchone()
     ends = event.action in ANSWERS
     if lease is None:
-        # Answered before under this lease, or given back.
-        before = _answered_under(conn, task.id, event)
+        # Answered before under this lease; or given back and leased anew since, for which the
+        # newer reason stands.
+        before = _answered_under(conn, task.id, event) or _own_lease(conn, task.id, event)
         event = event if before is None else _shown_as(event, before)
         late = ends and not answer_stands(conn, task.id, event.object_id, event.annotator)
         if late and renew:
@@ -83,6 +84,16 @@ def _answered_under(
     return found
 
 
+def _own_lease(conn: sqlite3.Connection, task_id: int, event: NewEvent) -> tuple[Any, ...] | None:
+    """Why the annotator was last given the object."""
+    found: tuple[Any, ...] | None = conn.execute(
+        "SELECT sampler, score, probability, model_version FROM leases"
+        " WHERE task_id = ? AND object_id = ? AND annotator = ?",
+        (task_id, event.object_id, event.annotator),
+    ).fetchone()
+    return found
+
+
 def answer_stands(conn: sqlite3.Connection, task_id: int, object_id: str, annotator: str) -> bool:
     """Whether an answer of the annotator to the object stands: another is a change of mind."""
     sql = (
@@ -102,6 +113,12 @@ def take_up_again(conn: sqlite3.Connection, task: TaskRow, undone: Event) -> Non
         return
     if has_room(conn, task, undone.object_id, undone.annotator):
         now = clock.now()
+        # One that was given back meanwhile goes on; else the one of the answer is there again.
+        conn.execute(
+            "UPDATE leases SET expires_at = ? WHERE task_id = ? AND object_id = ?"
+            " AND annotator = ? AND expires_at <= ?",
+            (now + task.lease_seconds, *place, now),
+        )
         conn.execute(
             "INSERT OR IGNORE INTO leases (lease, task_id, object_id, annotator, place,"
             " leased_at, expires_at, sampler, score, probability, model_version)"

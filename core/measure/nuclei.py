@@ -1,24 +1,29 @@
 """Nuclei: the local peak near a click, and peaks that are worth pointing out.
 
-Peaks are looked for in the sharpened picture, its negative Laplacian smoothed by a Gaussian
-(Marr & Hildreth 1980; photometric codes know it as the Mexican hat): a constant or sloping
-background drops out, and a nucleus on the flank of a brighter one still has a peak of its own.
-Arrays in, numbers out. Pixels count from 0 at the centre of the first one.
+Peaks are looked for in the sharpened picture (see `sharpening`): a constant or sloping background
+drops out, and a nucleus on the flank of a brighter one still has a peak of its own. Arrays in,
+numbers out. Pixels count from 0 at the centre of the first one.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
-from photutils.centroids import centroid_quadratic
-from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
 from core.measure.blends import measure_blend
+from core.measure.sharpening import (
+    Patch,
+    binned,
+    bytes_to_sharpen,
+    centroid,
+    filled_in,
+    patches,
+    peaks,
+    sharpened,
+)
 
 SNAP_RADIUS_PX = 3.0
 
@@ -41,6 +46,11 @@ _NO_PEAK_OF_ITS_OWN = (
 
 _BLENDED = 8.0
 """Nuclei closer than so many scales are fitted together."""
+
+_PIXELS_FITTED = 320
+"""For each nucleus at most (see `measure_blend`)."""
+
+_SUMMED_AT_ONCE = 2**20
 
 _SEARCH_SCALES_PX = (0.7, 1.0, 1.5, 2.2)
 _MAX_SEARCHED_PX = 384
@@ -68,20 +78,42 @@ class Nucleus:
 
 
 def summed(image: np.ndarray, sigma: Sequence[float], band: int | None = None) -> np.ndarray:
-    """One picture (y, x) of floats from an image (band, y, x).
+    """One picture (y, x) of float32 from an image (band, y, x).
 
     The sum of all bands, each divided by its noise `sigma`, or one band in its own units. Where
     some bands have no value the others stand for them; NaN where none has.
     """
-    values = np.asarray(image, dtype=np.float64)
     if band is not None:
-        return np.where(np.isfinite(values[band]), values[band], np.nan)
+        values = np.asarray(image[band], dtype=np.float32)
+        return np.where(np.isfinite(values), values, np.float32(np.nan))
     noise = np.array([s if np.isfinite(s) and s > 0 else 1.0 for s in sigma], dtype=np.float64)
-    values = np.clip(values / noise[:, None, None], -1e30, 1e30)
+    n_bands, height, width = image.shape
+    total = np.empty((height, width), np.float32)
+    # By some rows at a time: at once it takes five times the memory of a large image.
+    step = max(1, _SUMMED_AT_ONCE // (n_bands * width))
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        total[rows] = _sum_of(image[:, rows], noise)
+    return total
+
+
+def _sum_of(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    values = np.clip(np.asarray(image, np.float64) / noise[:, None, None], -1e30, 1e30)
     there = np.isfinite(values) & np.isfinite(image)
     n = there.sum(axis=0)
     total = np.where(there, values, 0.0).sum(axis=0)
     return np.where(n > 0, total * len(values) / np.maximum(n, 1), np.nan)
+
+
+def bytes_to_measure(n_points: int, radius_px: float) -> int:
+    """What `snap_all` holds at its height, beside the picture."""
+    fit = n_points * _PIXELS_FITTED * (n_points + 7) * 8 * 4
+    return bytes_to_sharpen(n_points, _scales(radius_px), radius_px) + fit + 2**22
+
+
+def bytes_to_suggest(side_px: int) -> int:
+    """What `suggest_nuclei` holds at its height, beside a picture of so many pixels a side."""
+    return side_px**2 * 8 + min(side_px, _MAX_SEARCHED_PX) ** 2 * 8 * 10
 
 
 def snap(picture: np.ndarray, x: float, y: float, radius_px: float = SNAP_RADIUS_PX) -> Nucleus:
@@ -97,48 +129,88 @@ def snap(picture: np.ndarray, x: float, y: float, radius_px: float = SNAP_RADIUS
     picture
         (y, x) of floats; NaN is no source.
     """
+    return _snapped(picture, [(x, y)], radius_px)[0]
 
-    def stays(why: str) -> Nucleus:
-        return Nucleus(x, y, False, 0.0, f"{why}; the mark stays where it was put.")
 
+def _snapped(
+    picture: np.ndarray, points: Sequence[tuple[float, float]], radius_px: float
+) -> list[Nucleus]:
+    """`snap` for several points, none of which depends on the others."""
+    found: list[Nucleus | None] = [None] * len(points)
+    stay: dict[int, str] = {}
     height, width = picture.shape
-    if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-        return stays(f"The point {x:.1f}, {y:.1f} lies outside the picture")
+    for k, (x, y) in enumerate(points):
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            stay[k] = f"The point {x:.1f}, {y:.1f} lies outside the picture"
+        elif not np.isfinite(picture[_within(y, height), _within(x, width)]):
+            stay[k] = "There are no pixel values at this point"
+    asked = [k for k in range(len(points)) if k not in stay]
+    at_edge: set[int] = set()
+    for scale in _scales(radius_px):
+        around = patches(picture, [points[k] for k in asked], scale, radius_px)
+        for k, patch in zip(asked, around, strict=True):
+            if patch is None:
+                continue
+            one, edge = _nearest_peak(patch, points[k], scale, radius_px, picture.shape)
+            found[k] = _clearer(found[k], one, scale)
+            if edge:
+                at_edge.add(k)
+    for k in asked:
+        if k in at_edge:
+            stay[k] = "The light peaks at the edge of the picture, where it has no centroid"
+        else:
+            stay[k] = f"No peak stands out of the noise within {radius_px:.3g} px"
+    return [
+        one or Nucleus(x, y, False, 0.0, f"{stay[k]}; the mark stays where it was put.")
+        for k, (one, (x, y)) in enumerate(zip(found, points, strict=True))
+    ]
+
+
+def _clearer(best: Nucleus | None, one: Nucleus | None, scale: float) -> Nucleus | None:
+    """The finer scale's peak, unless the coarser one shows the same more than twice as clearly:
+    on a source wider than the scale noise makes a peak of its own anywhere."""
+    if best is None or one is None:
+        return best or one
+    same = np.hypot(one.x - best.x, one.y - best.y) < scale
+    return one if same and one.significance > 2 * best.significance else best
+
+
+def _scales(radius_px: float) -> list[float]:
     scales = [1.0]
     while scales[-1] * 2 <= radius_px:
         scales.append(scales[-1] * 2)
-    reach = int(np.ceil(radius_px + 8 * scales[-1] + 8))
-    left, top = max(0, round(x) - reach), max(0, round(y) - reach)
-    window = picture[top : round(y) + reach + 1, left : round(x) + reach + 1]
-    filled, missing = _filled(window)
-    if filled is None or missing[round(y) - top, round(x) - left]:
-        return stays("There are no pixel values at this point")
+    return scales
+
+
+def _within(place: float, side: int) -> int:
+    return min(max(round(place), 0), side - 1)
+
+
+def _nearest_peak(
+    patch: Patch,
+    point: tuple[float, float],
+    scale: float,
+    radius_px: float,
+    shape: tuple[int, ...],
+) -> tuple[Nucleus | None, bool]:
+    """The nearest peak that stands out, and whether there was one at the picture's edge."""
+    rows, columns = peaks(patch.sharp, patch.missing)
+    significance = patch.sharp[rows, columns] / patch.noise
+    across, down = patch.place(columns, rows)
+    distance = np.hypot(across - point[0], down - point[1])
     tallest_of_noise = np.sqrt(2 * np.log(max(3.0, np.pi * radius_px**2)))
+    tall = (distance <= radius_px) & (significance >= tallest_of_noise + _SNAP_SIGNIFICANCE)
+    last_row, last_column = (side // patch.step - 1 for side in shape)
     at_edge = False
-    best: Nucleus | None = None
-    for scale in scales:
-        sharp, noise = _sharpened(filled, missing, scale)
-        rows, columns = _peaks(sharp, missing)
-        significance = sharp[rows, columns] / noise
-        distance = np.hypot(columns + left - x, rows + top - y)
-        tall = (distance <= radius_px) & (significance >= tallest_of_noise + _SNAP_SIGNIFICANCE)
-        for which in np.flatnonzero(tall)[np.argsort(distance[tall], kind="stable")]:
-            row, column = int(rows[which]), int(columns[which])
-            if row + top in (0, height - 1) or column + left in (0, width - 1):
-                at_edge = True
-                continue
-            px, py = _centroid(sharp, row, column, scale)
-            one = Nucleus(px + left, py + top, True, float(significance[which]), scale_px=scale)
-            # On a source wider than the scale noise makes a peak of its own anywhere.
-            wider = best is not None and one.significance > 2 * best.significance
-            if best is None or (wider and np.hypot(one.x - best.x, one.y - best.y) < scale):
-                best = one
-            break
-    if best is not None:
-        return best
-    if at_edge:
-        return stays("The light peaks at the edge of the picture, where it has no centroid")
-    return stays(f"No peak stands out of the noise within {radius_px:.3g} px")
+    for which in np.flatnonzero(tall)[np.argsort(distance[tall], kind="stable")]:
+        row, column = int(rows[which]), int(columns[which])
+        if row + patch.top in (0, last_row) or column + patch.left in (0, last_column):
+            at_edge = True
+            continue
+        x, y = patch.place(*centroid(patch.sharp, row, column, scale / patch.step))
+        one = Nucleus(float(x), float(y), True, float(significance[which]), scale_px=scale)
+        return one, at_edge
+    return None, at_edge
 
 
 def suggest_nuclei(picture: np.ndarray, n: int = 2) -> tuple[list[Nucleus], str]:
@@ -150,7 +222,7 @@ def suggest_nuclei(picture: np.ndarray, n: int = 2) -> tuple[list[Nucleus], str]
     """
     nothing = "No peak near the centre stands out of the noise; click the nuclei yourself."
     step = int(np.ceil(max(picture.shape) / _MAX_SEARCHED_PX))
-    filled, missing = _filled(_binned(picture, step) if step > 1 else picture)
+    filled, missing = filled_in(binned(picture, step) if step > 1 else picture)
     if filled is None:
         return [], "The picture has no pixel values; there is nothing to suggest."
     if min(filled.shape) < 3:
@@ -184,10 +256,10 @@ def snap_all(
     mean one too close for a peak of its own: it starts from where it was clicked, and stays where
     the fit takes it if it has light of 4 sigma there.
     """
-    alone = [
-        snap(picture, x, y, radius_px) if k not in fixed else Nucleus(x, y, False)
-        for k, (x, y) in enumerate(points)
-    ]
+    alone = [Nucleus(x, y, False) for x, y in points]
+    free = [k for k in range(len(points)) if k not in fixed]
+    for k, one in zip(free, _snapped(picture, [points[k] for k in free], radius_px), strict=True):
+        alone[k] = one
     ones, fallback = list(alone), list(alone)
     taken: list[Nucleus] = []
     tried: list[int] = []
@@ -266,14 +338,14 @@ def _candidates(filled: np.ndarray, missing: np.ndarray) -> list[_Candidate]:
     reach = max(_REACH * max(filled.shape), 3.0)
     found: list[_Candidate] = []
     for scale in _SEARCH_SCALES_PX:
-        sharp, noise = _sharpened(filled, missing, scale)
+        sharp, noise = sharpened(filled, missing, scale)
         known = list(found)
-        for row, column in zip(*_peaks(sharp, missing), strict=True):
+        for row, column in zip(*peaks(sharp, missing), strict=True):
             significance = float(sharp[row, column]) / noise
             inside = 0 < row < len(sharp) - 1 and 0 < column < sharp.shape[1] - 1
             if not inside or significance < _SUGGEST_SIGNIFICANCE:
                 continue
-            x, y = _centroid(sharp, int(row), int(column), scale)
+            x, y = centroid(sharp, int(row), int(column), scale)
             if np.hypot(x - middle[0], y - middle[1]) > reach:
                 continue
             if any(np.hypot(one.x - x, one.y - y) < 2.5 * scale for one in known):
@@ -294,61 +366,3 @@ def _refined(picture: np.ndarray, one: _Candidate, step: int) -> Nucleus:
         sharper = snap(picture, x, y, radius_px=1.5 * step)
         x, y, scale = sharper.x, sharper.y, sharper.scale_px if sharper.snapped else scale
     return Nucleus(x, y, True, one.significance, scale_px=scale)
-
-
-def _filled(picture: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Pixels without a value take that of the nearest with one; and where they were."""
-    missing = ~np.isfinite(picture)
-    if missing.all():
-        return None, missing
-    values = np.clip(np.where(missing, 0.0, picture), -1e30, 1e30).astype(np.float64)
-    if missing.any():
-        nearest = ndimage.distance_transform_edt(
-            missing, return_distances=False, return_indices=True
-        )
-        values = values[tuple(nearest)]
-    return values, missing
-
-
-def _binned(picture: np.ndarray, step: int) -> np.ndarray:
-    """Means of step x step pixels; the odd rest at the right and lower edge is left out."""
-    height, width = (side // step for side in picture.shape)
-    blocks = picture[: height * step, : width * step].reshape(height, step, width, step)
-    there = np.isfinite(blocks)
-    n = there.sum(axis=(1, 3))
-    total = np.where(there, blocks, 0.0).sum(axis=(1, 3))
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
-
-
-def _sharpened(filled: np.ndarray, missing: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
-    """The sharpened picture and its noise; a picture without noise gets a thousandth of its
-    highest peak, so that nothing is divided by zero."""
-    sharp = -(scale**2) * ndimage.gaussian_laplace(filled, scale, mode="nearest")
-    known = sharp[~missing]
-    noise = 1.4826 * float(np.median(np.abs(known - np.median(known))))
-    return sharp, max(noise, 1e-3 * float(known.max()), 1e-9 * float(np.abs(filled).max()), 1e-300)
-
-
-def _peaks(sharp: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the positive local maxima."""
-    highest = ndimage.maximum_filter(sharp, size=3, mode="nearest")
-    rows, columns = np.nonzero((sharp == highest) & (sharp > 0) & ~missing)
-    return rows, columns
-
-
-def _centroid(sharp: np.ndarray, row: int, column: int, scale: float) -> tuple[float, float]:
-    """Of a paraboloid through the peak and its neighbours, at most a pixel (or scale) away."""
-    half = max(1, round(scale))
-    top, left = max(0, row - half), max(0, column - half)
-    box = sharp[top : row + half + 1, left : column + half + 1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyUserWarning)  # a failed fit is NaN, seen below
-        x, y = centroid_quadratic(box, fit_boxsize=min(2 * half + 1, *_odd_sides(box)))
-    x, y = float(x) + left, float(y) + top
-    if not np.hypot(x - column, y - row) <= max(1.0, scale):
-        return float(column), float(row)
-    return x, y
-
-
-def _odd_sides(box: np.ndarray) -> list[int]:
-    return [side - 1 + side % 2 for side in box.shape]

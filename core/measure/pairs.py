@@ -7,7 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Pair", "Place", "Sky", "measure_pair"]
+__all__ = ["BRIGHT_TO_FAINT", "FIRST_TO_SECOND", "Pair", "Place", "Sky", "measure_pair"]
+
+BRIGHT_TO_FAINT = "bright to faint"
+FIRST_TO_SECOND = "first to second"
 
 
 class Place(Protocol):
@@ -39,9 +42,10 @@ class Pair:
     ----------
     separation_px, separation_arcsec, separation_kpc
         kpc is proper and transverse.
-    position_angle_deg
+    position_angle_deg, position_angle_direction
         From the brighter to the fainter, 0 to 360 from north through east; from the first to the
-        second if their fluxes do not say which is brighter.
+        second if their fluxes do not say which is brighter. The direction in words, as it is
+        kept with marks.
     flux_ratio, delta_mag
         Brighter over fainter (>= 1), and 2.5 log10 of it.
     """
@@ -50,6 +54,7 @@ class Pair:
     separation_arcsec: float | None
     separation_kpc: float | None
     position_angle_deg: float | None
+    position_angle_direction: str | None
     flux_ratio: float | None
     delta_mag: float | None
 
@@ -74,8 +79,11 @@ def measure_pair(a: Place, b: Place, sky: Sky | None) -> Pair:
             arcsec = pixels * sky.scale_arcsec
         if arcsec is not None and sky.kpc_per_arcsec is not None:
             kpc = arcsec * sky.kpc_per_arcsec
+    direction = None
+    if angle is not None:
+        direction = FIRST_TO_SECOND if ratio is None else BRIGHT_TO_FAINT
     magnitudes = None if ratio is None else float(2.5 * np.log10(ratio))
-    return Pair(pixels, arcsec, kpc, angle, ratio, magnitudes)
+    return Pair(pixels, arcsec, kpc, angle, direction, ratio, magnitudes)
 
 
 def _on_sky(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

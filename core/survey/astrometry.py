@@ -38,11 +38,19 @@ POSITION_COLUMNS = (
 )
 """Names of right ascension and declination in degrees, compared without regard to case."""
 
+PHOTOMETRIC_COLUMNS = ("photo_z", "photoz", "z_phot", "zphot")
 REDSHIFT_COLUMNS = (
     *("z_spec", "zspec", "spec_z", "specz", "redshift", "z", "z_best", "zbest"),
-    *("photo_z", "photoz", "z_phot", "zphot"),
+    *PHOTOMETRIC_COLUMNS,
 )
-"""Measured ones before estimated ones; an object has the first that is usable."""
+"""Measured ones before estimated ones; the first that holds any redshift is taken, alone: an
+estimate in the gaps of a measured one would look like it."""
+
+_BROAD_BANDS = ("u", "g", "r", "i", "y")
+_BRIGHTNESS = ("mag_{}", "{}_mag", "mag{}", "{}mag", "flux_{}", "{}_flux", "flux{}", "{}flux")
+_FAINTEST_Z = 12.0
+"""A bare z above it is the magnitude of a galaxy: no redshift is known from there to the first
+stars, and few galaxies of a survey are brighter."""
 
 WCS_COLUMNS = (
     *("wcs_crval1", "wcs_crval2", "wcs_crpix1", "wcs_crpix2"),
@@ -73,8 +81,8 @@ class Astrometry:
         Side of a pixel (square root of its area), None where unknown.
     assumed
         North up and east left was taken, since the catalogue does not say how it lies.
-    z
-        Redshift, None where unknown.
+    z, z_column
+        Redshift and the catalogue's name of its column, None where unknown.
     """
 
     ra_deg: float | None
@@ -85,6 +93,12 @@ class Astrometry:
     scale_arcsec: float | None
     assumed: bool
     z: float | None
+    z_column: str | None = None
+
+    @property
+    def is_z_photometric(self) -> bool:
+        """The redshift is an estimate from colours, going by its column's name."""
+        return (self.z_column or "").lower() in PHOTOMETRIC_COLUMNS
 
     @property
     def kpc_per_arcsec(self) -> float | None:
@@ -113,12 +127,21 @@ class Astrometry:
             "scale_arcsec": self.scale_arcsec,
             "assumed": self.assumed,
             "z": self.z,
+            "z_column": self.z_column,
             "kpc_per_arcsec": self.kpc_per_arcsec,
         }
 
 
 class SkyColumns:
     """The catalogue columns that tell of the sky, as arrays; see `sky_columns`.
+
+    Parameters
+    ----------
+    catalogue
+        The table in row order.
+    bands
+        Names of the survey's bands: beside one that is called z, a column of that name is not
+        taken for a redshift.
 
     Attributes
     ----------
@@ -128,27 +151,48 @@ class SkyColumns:
         The eight `WCS_COLUMNS`, each (N,), NaN where one of them is unusable; or None.
     """
 
-    def __init__(self, catalogue: pd.DataFrame) -> None:
+    def __init__(self, catalogue: pd.DataFrame, bands: Iterable[str] = ()) -> None:
         # Of two names that differ in case only the first counts.
         named = {str(name).lower(): name for name in reversed(list(catalogue.columns))}
+        self._names = named
         self._columns = {low: catalogue[name] for low, name in named.items()}
+        self._bands = {str(band).lower() for band in bands}
         self.ra, self.dec = self._positions()
         self.wcs = self._wcs()
 
-    @cached_property
+    @property
     def z(self) -> np.ndarray | None:
         """(N,) redshifts, NaN where unknown; None if no column holds any."""
-        names: Iterable[str] = REDSHIFT_COLUMNS
-        if {"r", "i"} <= self._columns.keys():  # beside g, r and i, z is a magnitude
-            names = [name for name in names if name != "z"]
-        found = None
-        for name in names:
+        return self._redshifts[0]
+
+    @property
+    def z_column(self) -> str | None:
+        """The name of the column that `z` is read from."""
+        return self._redshifts[1]
+
+    @cached_property
+    def _redshifts(self) -> tuple[np.ndarray | None, str | None]:
+        for name in REDSHIFT_COLUMNS:
             values = self._numbers(name)
-            if values is None:
+            if values is None or (name == "z" and self._is_band_z(values)):
                 continue
-            good = np.where((values > 0) & (values < _MAX_REDSHIFT), values, np.nan)
-            found = good if found is None else np.where(np.isnan(found), good, found)
-        return found
+            most = _FAINTEST_Z if name == "z" else _MAX_REDSHIFT
+            good = (values > 0) & (values < most)
+            if good.any():
+                return np.where(good, values, np.nan), str(self._names[name])
+        return None, None
+
+    def _is_band_z(self, values: np.ndarray) -> bool:
+        """True if a column named z may be the brightness in the band z: beside u, g, r, i or y,
+        under these names or as mag_g, g_flux ..., unless that has a z of its own."""
+        if "z" in self._bands or not self._columns.keys().isdisjoint(_BROAD_BANDS):
+            return True
+        for form in _BRIGHTNESS:
+            beside = any(form.format(band) in self._columns for band in _BROAD_BANDS)
+            if beside and form.format("z") not in self._columns:
+                return True
+        likely = values[(values > 0) & (values < 3 * _FAINTEST_Z)]
+        return likely.size > 0 and float(np.median(likely)) > _FAINTEST_Z
 
     def _positions(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         for ra_name, dec_name in POSITION_COLUMNS:
@@ -200,7 +244,7 @@ def sky_columns(survey: Survey) -> SkyColumns:
     with _lock:
         columns = _known.get(survey)
         if columns is None:
-            columns = _known[survey] = SkyColumns(survey.catalogue)
+            columns = _known[survey] = SkyColumns(survey.catalogue, survey.manifest.bands)
         return columns
 
 
@@ -230,10 +274,11 @@ def astrometry(survey: Survey, row: int) -> Astrometry | None:
     """
     columns = sky_columns(survey)
     z = _at(columns.z, row)
+    z_column = None if z is None else columns.z_column
     size_px = survey.manifest.cutout_size_px
     whole = _from_wcs(columns, row, size_px, z)
     if whole is not None:
-        return whole
+        return replace(whole, z_column=z_column)
     scale = survey.manifest.pixel_scale_arcsec
     if scale is None or not 0.0 < scale < _MAX_SCALE_DEG * 3600.0:
         scale = None
@@ -245,7 +290,7 @@ def astrometry(survey: Survey, row: int) -> Astrometry | None:
     if ra is not None and scale is not None:
         step = scale / 3600.0
         cd = ((-step, 0.0), (0.0, -step))  # x to the west, y to the south
-    return Astrometry(ra, dec, middle, middle, cd, scale, cd is not None, z)
+    return Astrometry(ra, dec, middle, middle, cd, scale, cd is not None, z, z_column)
 
 
 def _from_wcs(columns: SkyColumns, row: int, size_px: int, z: float | None) -> Astrometry | None:

@@ -29,6 +29,9 @@ from pages._server.visibility import (
 __all__ = ["AFTERWARDS", "NEVER", "item_payloads", "object_payload", "why_hidden"]
 
 AFTERWARDS = "This task is blind: what the model thinks is shown once you have answered."
+_SCORED_BY_MODEL = frozenset({"most_likely", "anomaly", CONTROL_SAMPLER})
+"""Samplers whose score is the ranking's own; those of others are numbers of another kind."""
+
 NEVER = "On this task it is not shown what the model thinks."
 
 
@@ -69,7 +72,7 @@ def item_payloads(
             "seconds_left": item.seconds_left if isinstance(item, LeasedItem) else None,
             "sampler": item.sampler if visible else None,
             "score": item.score if visible else None,
-            "score_kind": kind,
+            "score_kind": _score_kind(item, kind) if visible else kind,
             "control": visible and item.sampler == CONTROL_SAMPLER,
             "probability": item.probability if visible else None,
             "model_version": item.model_version if visible else None,
@@ -82,6 +85,10 @@ def item_payloads(
         }
         for item, row, named, (chances, state) in zip(items, rows, values, thoughts, strict=True)
     ]
+
+
+def _score_kind(item: LeasedItem | QueueItem, kind: str | None) -> str | None:
+    return kind if item.sampler in _SCORED_BY_MODEL else f"{item.sampler} score"
 
 
 def sky(survey: Survey, row: int) -> dict[str, Any] | None:

@@ -22,7 +22,9 @@ from pages._server.requests import Refused, RouteSpec
 
 __all__ = ["LIMITS", "Allowance", "Kind", "Limits", "TooMany", "kind_of"]
 
-PICTURE_PATHS = ("/api/image", "/api/levels", "/api/pixels")
+PICTURE_PATHS = ("/api/image", "/api/levels", "/api/pixels", "/api/measure", "/api/nuclei")
+"""What reads and works on pixels, whatever it answers."""
+
 PICTURES_AT_ONCE = 12
 """Of one person: browsers ask for six at once of one host, and for many more through HTTP/2."""
 MAX_PEOPLE = 512

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.errors import NotFound
 from core.survey import Survey
 from core.survey.astrometry import Astrometry, astrometry
 from core.vocabulary import checked_object_id
 from pages._server.identity import Identity
+from pages._server.measuring import picture_to_measure, room_to_measure, room_to_suggest
 from pages._server.requests import Refused, RouteSpec, json_answer, number, parameter
 from pages._server.services import Services
+
+if TYPE_CHECKING:
+    from core.measure.pairs import Pair
 
 __all__ = ["MEASURE_ROUTES"]
 
 MAX_POINTS = 50
 MAX_SUGGESTED = 9
-MAX_RADIUS_PX = 100.0
+MAX_RADIUS_PX = 32.0
 
 
 def _measure(
@@ -31,18 +34,21 @@ def _measure(
 ) -> Response:
     from core.measure.nuclei import SNAP_RADIUS_PX, snap_all
 
-    survey, row, picture = _picture(services, request)
-    points = _points(request, picture.shape)
+    asked = _asked_for(services, request)
+    side = asked.survey.manifest.cutout_size_px
+    points = _points(request, (side, side))
     radius = _radius(request, SNAP_RADIUS_PX)
     snapping = request.query_params.get("snap", "1") not in ("", "0", "false")
     fixed = [place for place, point in enumerate(points) if not (snapping and point.snap)]
-    nuclei = snap_all(picture, [(point.x, point.y) for point in points], radius, fixed)
+    picture = asked.picture(services)
+    with room_to_measure(services.pictures, len(points), radius):
+        nuclei = snap_all(picture, [(point.x, point.y) for point in points], radius, fixed)
     notes = [
         f"Point {place}: {one.note}" if len(nuclei) > 1 else one.note
         for place, one in enumerate(nuclei, 1)
         if one.note
     ]
-    return _answer(survey, row, nuclei, notes)
+    return _answer(asked, nuclei, notes)
 
 
 def _nuclei(
@@ -50,23 +56,29 @@ def _nuclei(
 ) -> Response:
     from core.measure.nuclei import suggest_nuclei
 
-    survey, row, picture = _picture(services, request)
-    found, sentence = suggest_nuclei(picture, number(request, "n", 2, 1, MAX_SUGGESTED))
-    return _answer(survey, row, found, [sentence] if sentence else [])
+    asked = _asked_for(services, request)
+    n = number(request, "n", 2, 1, MAX_SUGGESTED)
+    picture = asked.picture(services)
+    with room_to_suggest(services.pictures, asked.survey):
+        found, sentence = suggest_nuclei(picture, n)
+    return _answer(asked, found, [sentence] if sentence else [])
 
 
-def _picture(services: Services, request: Request) -> tuple[Survey, int, np.ndarray]:
-    """The survey, the object's row, and its picture (y, x) to measure in."""
-    from core.measure.nuclei import summed
+@dataclass(frozen=True)
+class _Asked:
+    """Whose picture is measured; `band` is its number, None for the sum of all."""
 
+    survey: Survey
+    object_id: str
+    band: int | None
+
+    def picture(self, services: Services) -> np.ndarray:
+        return picture_to_measure(services.pictures, self.survey, self.object_id, self.band)
+
+
+def _asked_for(services: Services, request: Request) -> _Asked:
     object_id = checked_object_id(parameter(request, "object_id"))
     survey = services.survey_of(parameter(request, "task"))
-    row = survey.row(object_id)
-    if not survey.has_image[row]:
-        raise NotFound(
-            f"The object {object_id} of the survey {survey.name} has no picture; there is"
-            " nothing to measure."
-        )
     band = request.query_params.get("band") or None
     bands = survey.manifest.bands
     if band is not None and band not in bands:
@@ -75,8 +87,7 @@ def _picture(services: Services, request: Request) -> tuple[Survey, int, np.ndar
             f"The band must be one of {', '.join(bands)}, but is {band[:40]!r}; leave it out to"
             " measure in the sum of all.",
         )
-    which = None if band is None else bands.index(band)
-    return survey, row, summed(survey.image(row), survey.manifest.band_sigma, which)
+    return _Asked(survey, object_id, None if band is None else bands.index(band))
 
 
 @dataclass(frozen=True)
@@ -135,46 +146,50 @@ def _radius(request: Request, default: float) -> float:
     return radius
 
 
-def _answer(survey: Survey, row: int, nuclei: list[Any], notes: list[str]) -> Response:
+def _answer(asked: _Asked, nuclei: list[Any], notes: list[str]) -> Response:
     from core.measure.pairs import measure_pair
 
-    sky = astrometry(survey, row)
+    survey = asked.survey
+    sky = astrometry(survey, survey.row(asked.object_id))
     pair = measure_pair(nuclei[0], nuclei[1], sky) if len(nuclei) > 1 else None
     if pair is not None:
-        notes = [*notes, *_cautions(survey, sky, pair.flux_ratio)]
-    object_id = str(survey.object_ids[row])
+        notes = [*notes, *_cautions(survey, sky, pair)]
+    # The sum of bands has no unit but their noise.
+    flux = "flux_sigma" if asked.band is None else "flux"
     answer = json_answer(
         {
-            "object_id": object_id,
-            "points": [_point_payload(one, sky) for one in nuclei],
+            "object_id": asked.object_id,
+            "points": [_point_payload(one, sky, flux) for one in nuclei],
             "pair": None if pair is None else asdict(pair),
             "notes": notes,
         }
     )
-    answer.headers["x-object-id"] = quote(object_id, safe="")
+    answer.headers["x-object-id"] = quote(asked.object_id, safe="")
     return answer
 
 
-def _point_payload(one: Any, sky: Astrometry | None) -> dict[str, Any]:
+def _point_payload(one: Any, sky: Astrometry | None, flux: str) -> dict[str, Any]:
     place = None if sky is None else sky.sky(one.x, one.y)
     ra, dec = place or (None, None)
     return {
         "x_px": one.x,
         "y_px": one.y,
         "snapped": one.snapped,
-        "flux": one.flux,
+        flux: one.flux,
         "ra_deg": ra,
         "dec_deg": dec,
         "significance": one.significance,
     }
 
 
-def _cautions(survey: Survey, sky: Astrometry | None, ratio: float | None) -> list[str]:
+def _cautions(survey: Survey, sky: Astrometry | None, pair: Pair) -> list[str]:
     """What to know of the numbers of a pair."""
     said = []
     if sky is not None and sky.assumed:
         said.append("The position angle assumes north up and east left.")
-    if ratio is None:
+    if sky is not None and sky.is_z_photometric and pair.separation_kpc is not None:
+        said.append(f"The kiloparsecs are of the photometric redshift {sky.z_column}.")
+    if pair.flux_ratio is None:
         said.append("No flux ratio: one of the two has no light above its surroundings.")
     elif survey.manifest.dtype == "uint8":
         said.append("The flux ratio is rough: the brightness of 8-bit pictures is not linear.")

@@ -49,6 +49,7 @@ def choose_task() -> None:
     if chosen is not None and st.query_params.get("task") != chosen:
         if wanted is not None and wanted not in names:
             st.warning(f"There is no task {wanted!r}; showing {chosen}.")
+        if "task" in st.query_params:  # another was chosen: the object was of the one before
             st.query_params.pop("object", None)
         st.query_params["task"] = chosen
 

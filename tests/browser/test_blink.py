@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
 
@@ -20,13 +21,17 @@ from tests.browser.conftest import (
     open_task,
     press,
 )
-from tests.browser.modes import five_band_workspace, new_task
-from tests.browser.pictured import BANDS
+from tests.browser.modes import N_FIVE, five_band_workspace, new_task
+from tests.browser.pictured import BANDS, write
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return five_band_workspace(tmp_path_factory.mktemp("blink"))
+    made = five_band_workspace(tmp_path_factory.mktemp("blink"))
+    rng = np.random.default_rng(2)
+    pictures = [rng.integers(0, 255, (3, 32, 32), dtype=np.uint8) for _ in range(N_FIVE)]
+    write(made, "three", pictures, ("R", "G", "B"), {})
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +182,56 @@ def test_own_looks_are_added_and_taken_away(page, server, task):
     assert frame(page)[1]["invert"] == "1"
     page.get_by_role("button", name="Take away as the survey draws it").click()
     eventually(lambda: page.locator(".frameword").count() == 1)
+
+
+def test_own_looks_are_those_of_the_survey_and_only_what_it_can_draw(page, server, task):
+    other = new_task(server, "three")
+    keep(page, "blink", {"set": "custom", "interval": 350, "looks": [look("old", band="u")]})
+    keep(page, "blink:five", [look("of five", band="u"), look("all", stretch="log")])
+    bad: list[Any] = [
+        *(look("of three", band="G"), look("gone", band="u"), look("odd", percent="x")),
+        *({"name": 5, "look": {}}, {"name": "none", "look": None}, "x", None),
+    ]
+    keep(page, "blink:three", bad)
+    open_task(page, server, task)
+    page.keyboard.press("b")
+    ready(page)
+    assert page.locator(".frameword").all_inner_texts() == ["of five", "all"]
+    drawn: list[str] = []
+    page.on("request", lambda request: drawn.append(request.url))
+    open_task(page, server, other)
+    ready(page)
+    assert page.locator(".frameword").all_inner_texts() == ["of three"]
+    page.locator(".blink", has_text="cannot be drawn so: gone; odd.").wait_for()
+    pictures = [parse_qs(urlsplit(url).query) for url in drawn if "/api/image" in url]
+    assert {one["band"][0] for one in pictures if "band" in one} == {"G"}
+    page.get_by_role("button", name="Add the present look").click()
+    eventually(lambda: page.locator(".frameword").count() == 2)
+    page.wait_for_function("!window.skysiftLabeller.kept.unsaved.size")
+    eventually(lambda: len(kept(page, "blink:three")) == 2)
+    assert [one["name"] for one in kept(page, "blink:five")] == ["of five", "all"]
+    assert "looks" not in kept(page, "blink")
+
+
+def keep(page: Page, name: str, value: Any) -> None:
+    """Keep a preference as another browser of the person would have."""
+    answer = page.request.post(
+        f"{urlsplit(page.url).scheme}://{urlsplit(page.url).netloc}/api/preferences",
+        data={"name": name, "value": value},
+    )
+    assert answer.ok, answer.text()
+
+
+def kept(page: Page, name: str) -> Any:
+    return page.evaluate(
+        "async (name) => (await window.skysiftLabeller.get('preferences')).preferences[name]", name
+    )
+
+
+def look(name: str, **settings: Any) -> dict[str, Any]:
+    """A look as it is kept: of one band if one is named."""
+    colour = {"colour": "band"} if "band" in settings else {}
+    return {"name": name, "look": {**colour, **settings}}
 
 
 def test_a_change_of_the_look_reaches_every_frame(page, server, task):

@@ -175,6 +175,11 @@ def test_keys_typed_into_the_field_answer_nothing(page: Page, server: Server, ta
     page.keyboard.press("Escape")
     shows(page, before)
     assert server.events(task) == []
+    ask(page, "obj_05")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")  # at once: it is an answer again
+    all_saved(page)
+    assert server.labels(task) == {before: CLASSES[0]}
 
 
 def test_at_random_only_what_nobody_answered(page: Page, server: Server, task: str) -> None:

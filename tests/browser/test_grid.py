@@ -6,44 +6,34 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Page
 
-from core.survey import import_folder
 from core.vocabulary import Role
-from core.workspace import Workspace, open_workspace
-from labels_db import LabelsDB, ModelRecord, QueueItem, TaskSpec
-from tests.browser.conftest import (
-    CLASSES,
-    Server,
-    all_saved,
-    eventually,
-    on_screen,
-    open_task,
-    write_runs,
+from core.workspace import Workspace
+from labels_db import LabelsDB, TaskSpec
+from tests.browser.conftest import CLASSES, Server, all_saved, eventually, on_screen, open_task
+from tests.browser.grids import (
+    ARTEFACT,
+    COMMON,
+    N_MANY,
+    TARGET,
+    answers,
+    grid_task,
+    grid_workspace,
+    ids,
+    ids_by_title,
+    open_grid,
+    page_ids,
+    rank,
+    words,
 )
-from tests.browser.modes import forget_preferences, go_on
-
-N_MANY = 200
-TARGET, COMMON, ARTEFACT = CLASSES
+from tests.browser.modes import go_on
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A survey of two hundred small pictures: three pages of 8 x 8."""
-    folder = tmp_path_factory.mktemp("grid")
-    (folder / "pictures").mkdir()
-    rng = np.random.default_rng(1)
-    y, x = np.mgrid[:24, :24] - 11.5
-    for number in range(N_MANY):
-        light = 200 * np.exp(-np.hypot(x, y * rng.uniform(1, 2)) / rng.uniform(2, 5))
-        pixels = np.clip(light[..., None] * rng.uniform(0.5, 1, 3) + 15, 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / "pictures" / f"obj_{number:03d}.png")
-    made = open_workspace(folder / "ws")
-    write_runs(import_folder(made, folder / "pictures", "blobs"))
-    return made
+    return grid_workspace(tmp_path_factory.mktemp("grid"))
 
 
 @pytest.fixture(scope="module")
@@ -54,62 +44,9 @@ def server(workspace: Workspace) -> Iterator[Server]:
     running.stop()
 
 
-def rank(db: LabelsDB, name: str, order: list[int]) -> None:
-    db.replace_queue(
-        name,
-        [QueueItem(f"obj_{n:03d}", place, "anomaly", 0.5, 1.0) for place, n in enumerate(order)],
-        ModelRecord(
-            task=name, n_labels=0, label_seq=0, sampler="anomaly", survey_version=1, seed=0
-        ),
-    )
-
-
 @pytest.fixture
 def task(server: Server) -> str:
-    """A new task over all of them, ranked by number, for somebody who has set nothing yet."""
-    forget_preferences(server)
-    with LabelsDB(server.workspace.labels) as db:
-        name = f"grid-{len(db.tasks())}"
-        db.create_task(TaskSpec(name, "blobs", "How many nuclei?", CLASSES, CLASSES[0]))
-        rank(db, name, list(range(N_MANY)))
-    return name
-
-
-def open_grid(page: Page, server: Server, task: str, side: int = 3) -> list[str]:
-    """Open the grid at a size; the ids of its first page."""
-    open_task(page, server, task)
-    page.keyboard.press("g")
-    page.locator(".cell").first.wait_for()
-    page.get_by_label("Size of the grid").select_option(str(side))
-    return page_ids(page, side * side)
-
-
-def page_ids(page: Page, n: int) -> list[str]:
-    """The objects of a page all of whose pictures are on screen, in reading order."""
-    page.wait_for_function(
-        """n => { const { grid } = window.skysiftLabeller ?? {};
-             return grid?.cells.length === n && performance.now() > grid.guardedUntil
-               && grid.cells.every((cell) => cell.ready && cell.node.querySelector("img")); }""",
-        arg=n,
-        timeout=30_000,
-    )
-    return ids(page)
-
-
-def ids(page: Page) -> list[str]:
-    found: list[str] = page.locator(".cell").evaluate_all("all => all.map((one) => one.title)")
-    # The picture in a cell is that of the cell's object.
-    shown = page.locator(".cell img").evaluate_all("all => all.map((one) => one.dataset.objectId)")
-    assert shown == [name for name in found if name]
-    return found
-
-
-def words(page: Page) -> list[str]:
-    return page.locator(".cellword").all_inner_texts()
-
-
-def answers(server: Server, task: str) -> list[tuple[str, str, str | None]]:
-    return [(one.object_id, str(one.action), one.class_name) for one in server.events(task)]
+    return grid_task(server)
 
 
 def test_a_page_is_confirmed_in_reading_order_with_its_exceptions(page, server, task):
@@ -177,6 +114,14 @@ def test_keys_are_for_the_outlined_cell(page, server, task):
     assert events[1:] == [(name, *expected[name]) for name in shown]
 
 
+def test_a_cell_has_the_name_and_its_picture_keeps_its_own_for_the_stage(page, server, task):
+    shown = open_grid(page, server, task)
+    cell = page.locator(".cell").first
+    assert cell.get_attribute("aria-label") == f"{shown[0]}, {COMMON}"
+    assert cell.locator("img").evaluate("img => img.closest('[aria-hidden=true]') !== null")
+    assert cell.locator("img").get_attribute("alt") == f"Object {shown[0]}"
+
+
 def test_the_common_class_and_the_size_are_chosen_and_kept(page, server, task):
     shown = open_grid(page, server, task, side=4)
     page.locator(".cell").nth(1).click()
@@ -201,39 +146,6 @@ def test_the_common_class_is_that_of_most_answers_so_far(page, server, task):
     page.keyboard.press("g")
     page.locator(".cell").first.wait_for()
     assert page.get_by_label("Class that all start as").input_value() == ARTEFACT
-
-
-def test_undo_brings_the_page_back_as_it_was(page, server, task):
-    first = open_grid(page, server, task)
-    page.locator(".cell").nth(2).click()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("d")
-    before = words(page)
-    page.keyboard.press("Enter")
-    second = page_ids(page, 9)
-    page.locator(".cell").nth(8).click()
-    page.keyboard.press("Enter")
-    third = page_ids(page, 9)
-    page.keyboard.press("u")
-    eventually(lambda: ids(page) == second)
-    assert page_ids(page, 9) == second
-    assert words(page) == [*[COMMON] * 8, TARGET]
-    page.keyboard.press("u")
-    eventually(lambda: ids(page) == first)
-    page_ids(page, 9)
-    assert words(page) == before
-    page.keyboard.press("u")
-    page.locator(".notice", has_text="No page of this grid is left to undo").wait_for()
-    all_saved(page)
-    assert server.labels(task) == {}
-    for expected in (first, second, third):
-        assert page_ids(page, 9) == expected
-        page.keyboard.press("Enter")
-    all_saved(page)
-    events = [one for one in answers(server, task) if one[1] != "undo"][18:]
-    assert [one[0] for one in events] == [*first, *second, *third]
-    assert [one[2] for one in events[:6]] == [COMMON, COMMON, TARGET, COMMON, COMMON, None]
-    assert events[17][2] == TARGET
 
 
 def test_nothing_is_confirmed_unseen(page, server, task):
@@ -274,11 +186,6 @@ def test_nothing_is_confirmed_unseen(page, server, task):
     left = page.evaluate("window.skysiftLabeller.queue.items.map((one) => one.object_id)")
     assert missing in left
     assert page.evaluate("window.skysiftLabeller.queue.taken.size") == 0
-
-
-def ids_by_title(page: Page) -> list[str]:
-    found: list[str] = page.locator(".cell").evaluate_all("all => all.map((one) => one.title)")
-    return found
 
 
 def test_a_second_enter_at_once_confirms_nothing(page, server, task):
@@ -437,7 +344,7 @@ def test_by_touch_on_a_narrow_screen(server, chromium, task):
     page.locator(".cell").nth(10).tap()
     page.locator(".brushes").get_by_role("button", name=ARTEFACT).tap()
     page.locator(".confirm").tap()
-    page.wait_for_function("window.skysiftLabeller.grid.pages.length === 1")
+    page.wait_for_function("window.skysiftLabeller.grid.undoer.pages.length === 1")
     all_saved(page)
     labels = server.labels(task)
     assert list(labels) == shown

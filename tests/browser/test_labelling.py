@@ -137,7 +137,7 @@ def test_a_save_that_fails_for_good_is_unmistakable_and_comes_back(page, server,
     eventually(lambda: on_screen(page) == shown)
     page.unroute("**/api/events")
     page.keyboard.press("3")  # was on its way, meant for the object that was there before
-    page.locator(".notice", has_text="just come back").wait_for()
+    page.locator(".notice", has_text="just come on screen unasked").wait_for()
     page.wait_for_timeout(800)
     page.keyboard.press("2")
     all_saved(page)

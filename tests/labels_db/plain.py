@@ -236,10 +236,18 @@ class Plain:
                 and one.kept.object_id == event.object_id
                 and one.kept.action in LOOKS
             ]
+            own = [
+                one
+                for one in self.leases
+                if (one.object_id, one.annotator) == (event.object_id, event.annotator)
+            ]
             kept = event
             if before:
                 first = before[0]
                 kept = replace(event, sampler=first.sampler, model_version=first.model_version)
+            elif own:
+                last = own[0]
+                kept = replace(event, sampler=last.sampler, model_version=last.model_version)
             late = event.annotator not in self.answers(event.object_id)
         if late and renew:
             late = not self.has_room(event.object_id, event.annotator)
@@ -265,9 +273,14 @@ class Plain:
         name, who = undone.object_id, undone.annotator
         if undone.action not in LOOKS or undone.lease is None or who in self.views(name):
             return
-        holds = any((one.object_id, one.annotator) == (name, who) for one in self.leases)
-        if self.has_room(name, who) and not holds:
-            ends = self.now + self.lease_s
+        if not self.has_room(name, who):
+            return
+        ends = self.now + self.lease_s
+        own = [one for one in self.leases if (one.object_id, one.annotator) == (name, who)]
+        for one in own:
+            if one.expires <= self.now:
+                self.leases[self.leases.index(one)] = replace(one, expires=ends)
+        if not own:
             self.leases.insert(
                 0,
                 Lease(undone.lease, name, who, ends, undone.sampler or "", undone.model_version),
@@ -284,8 +297,15 @@ class Plain:
         ]
 
     def give_back(self, annotator: str, leases: list[str]) -> int:
-        ended = [one for one in self.leases if one.lease in leases and one.annotator == annotator]
-        self.leases = [one for one in self.leases if one not in ended]
+        """End them now: they are remembered as those are that ran out."""
+        ended = [
+            one
+            for one in self.leases
+            if one.lease in leases and one.annotator == annotator and one.expires > self.now
+        ]
+        self.leases = [
+            replace(one, expires=self.now) if one in ended else one for one in self.leases
+        ]
         return len(ended)
 
     def renew(self, annotator: str, leases: list[str]) -> list[str]:

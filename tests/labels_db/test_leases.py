@@ -120,6 +120,20 @@ def test_exclude_leaves_out_and_give_back_ends(ranked: LabelsDB) -> None:
     assert take(ranked, "cay", 3) == ["a"]
 
 
+def test_an_answer_on_its_way_when_its_lease_is_given_back_keeps_its_reason(
+    ranked: LabelsDB, make: Make
+) -> None:
+    first, second = ranked.lease_next("duals", "ann", 2).items
+    ranked.lease_next("duals", "ann", 1, exclude=["a"], give_back=[second.lease])
+    ack = ranked.record(answer(make, second), renew_lease=True)
+    kept = ranked.event(ack.event_id)
+    assert kept is not None and not kept.late
+    assert (kept.sampler, kept.score, kept.model_version) == ("margin", 1 / 8, 1)
+    # Given back, it may go to others all the same.
+    ranked.release_leases("duals", "ann", [first.lease])
+    assert take(ranked, "bob") == ["a"]
+
+
 def test_a_lease_that_ran_out_goes_to_somebody_else(
     ranked: LabelsDB, make: Make, time: Clock
 ) -> None:

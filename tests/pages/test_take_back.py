@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from labels_db import TaskSpec
 from tests.pages.acts import MARKS, NO, answer, says, seen
 from tests.pages.conftest import rank
 
-REMARKS = {
+REMARKS: dict[str, dict[str, Any]] = {
     "flag": {},
     "note": {"note": "<i>odd"},
     "mark": {"payload": {"marks": MARKS}},

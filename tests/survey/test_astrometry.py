@@ -135,6 +135,7 @@ def test_without_a_wcs_north_is_up_and_east_left(survey_with):
         "scale_arcsec": 0.396,
         "assumed": True,
         "z": None,
+        "z_column": None,
         "kpc_per_arcsec": None,
     }
 
@@ -223,12 +224,46 @@ def test_text_that_holds_no_degrees_is_passed_over(survey_with):
         ({"redshift": "unknown"}, None),
         ({"g": 19.0, "r": 18.0, "i": 17.5, "z": 17.2}, None),
         ({"r": 18.0, "i": 17.5, "z": 17.2, "photoz": 0.15}, 0.15),
+        ({"g": 1.9, "r": 3.1, "z": 4.2}, None),  # nanomaggies of the Legacy Surveys
+        ({"G": 19.9, "Z": 0.2}, None),
+        ({"mag_r": 19.9, "z": 0.2}, None),
+        ({"r_flux": 3.1, "z": 4.2, "z_phot": 0.3}, 0.3),
+        ({"mag_r": 19.9, "mag_z": 18.9, "z": 0.2}, 0.2),
+        ({"petroMag_r": 17.1, "z": 0.2}, 0.2),
+        ({"z": 17.2}, None),
+        ({"z": 12.5}, None),
+        ({"redshift": 12.5}, 12.5),
     ],
 )
 def test_redshifts(columns, expected):
     z = SkyColumns(pd.DataFrame([columns, dict.fromkeys(columns)])).z
     found = None if z is None or np.isnan(z[0]) else z[0]
     assert found == expected
+
+
+def test_beside_a_band_z_a_column_z_is_no_redshift():
+    catalogue = pd.DataFrame({"z": [0.2, 0.3]})
+    assert SkyColumns(catalogue, ("g", "r", "z")).z is None
+    assert SkyColumns(catalogue, ("g", "r")).z_column == "z"
+
+
+def test_magnitudes_under_the_name_z_are_known_by_their_values():
+    assert SkyColumns(pd.DataFrame({"z": [16.0, 11.5, 21.0, -99.0]})).z is None
+    found = SkyColumns(pd.DataFrame({"Z": [0.3, 15.0, 0.2]}))
+    assert found.z == pytest.approx([0.3, np.nan, 0.2], nan_ok=True)
+    assert found.z_column == "Z"
+
+
+def test_gaps_of_a_measured_redshift_stay(survey_with):
+    survey = survey_with({"z_spec": 0.1, "z": 0.5, "photo_z": 0.2}, {"z": 0.5, "photo_z": 0.2})
+    first, second = astrometry(survey, 0), astrometry(survey, 1)
+    assert (first.z, first.z_column, first.is_z_photometric) == (0.1, "z_spec", False)
+    assert (second.z, second.z_column) == (None, None)
+    row = {"Photo_z": 0.2} | wcs_row(185.7, 15.8, 32.5, 32.5, TURNED)
+    estimated = astrometry(survey_with(row), 0)
+    assert (estimated.z, estimated.z_column) == (0.2, "Photo_z")
+    assert estimated.is_z_photometric
+    assert estimated.payload()["z_column"] == "Photo_z"
 
 
 def test_kiloparsec_are_those_of_astropy():

@@ -5,7 +5,6 @@
  * the positions that are looked at. Where it cannot be loaded the page goes on without it.
  */
 
-const ALADIN_SCRIPT = "https://aladin.cds.unistra.fr/AladinLite/api/v3/latest/aladin.js";
 const ALADIN_PATIENCE_MS = 20000;
 const ALADIN_DELAY_MS = 250; // somebody who sorts fast does not look at the sky around each object
 const ALADIN_FIELDS = 2; // the field is this many cutouts wide
@@ -17,37 +16,6 @@ const ALADIN_SURVEYS = [
   ["DESI Legacy DR10", "CDS/P/DESI-Legacy-Surveys/DR10/color"],
 ];
 
-/** Wait for a promise, but not for ever. */
-function aladinWithin(promise, sentence) {
-  let timer;
-  const late = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error(sentence)), ALADIN_PATIENCE_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** Load Aladin Lite and wait until it can draw; once it is there it stays. */
-async function aladinLoaded() {
-  if (!window.A?.aladin) {
-    const script = document.createElement("script");
-    script.src = ALADIN_SCRIPT;
-    script.charset = "utf-8";
-    script.referrerPolicy = "no-referrer";
-    try {
-      await aladinWithin(new Promise((done, fail) => {
-        script.onload = done;
-        script.onerror = () => fail(new Error("It cannot be reached from here (no internet, or blocked)."));
-        document.head.append(script);
-      }), `It did not come within ${ALADIN_PATIENCE_MS / 1000} s.`);
-    } catch (error) {
-      script.remove();
-      throw error;
-    }
-  }
-  if (!window.A?.aladin) throw new Error("Something else came in its place.");
-  await aladinWithin(Promise.resolve(window.A.init), "It came, but did not start.");
-}
-
 class AladinPanel {
   /** @param {Labeller} page */
   constructor(page) {
@@ -56,8 +24,11 @@ class AladinPanel {
     this.survey = ALADIN_SURVEYS[0][0];
     /** Position and field that are wanted: {ra, dec, fov} in degrees, or null. */
     this.wanted = null;
-    this.sky = null; // Aladin's own object, once there
-    this.starting = false;
+    this.frame = null;
+    /** "none", "loading", "ready" or "failed". */
+    this.state = "none";
+    this.why = ""; // it failed
+    window.addEventListener("message", (event) => this._heard(event));
     this._build();
   }
 
@@ -70,10 +41,10 @@ class AladinPanel {
     }));
     this.surveys = el("div", { class: "picks", role: "group", "aria-label": "Survey shown by Aladin Lite" },
       this.choice);
-    this.host = el("div", { class: "aladin-sky", role: "group", "aria-label": "Aladin Lite" });
+    this.host = el("div", { class: "aladin-sky" });
     this.sentence = el("p", { class: "faint", role: "status" });
     this.retry = el("button", {
-      type: "button", class: "tool", text: "Try again", onclick: () => this._follow(),
+      type: "button", class: "tool", text: "Try again", onclick: () => this._again(),
     });
     this.body = [
       el("label", { class: "aladin-switch" }, [this.toggle, el("span", { text: "Show it" })]),
@@ -82,7 +53,7 @@ class AladinPanel {
     this.fold = new Fold(this.page, "sky", "Sky around it", this.body, { extra: "aladin" });
     this.fold.onopen = () => this._follow();
     this.element = this.fold.element;
-    this._draw("");
+    this._draw();
   }
 
   preferences() {
@@ -105,6 +76,7 @@ class AladinPanel {
 
   _switched(on) {
     this.isOn = on;
+    if (this.state === "failed") this.state = "none";
     keepPanels(this.page, { aladin: on });
     this._follow();
   }
@@ -120,63 +92,84 @@ class AladinPanel {
   }
 
   /** Bring what is shown to what is wanted; the only place from which Aladin is asked for anything. */
-  async _follow() {
+  _follow() {
     clearTimeout(this.timer);
-    if (!this.isOn) return this._draw("");
-    if (!this.wanted) return this._draw("The catalogue gives no position of this object.");
-    if (this.starting) return this._draw("Loading Aladin Lite");
-    if (!this.element.open) return this._draw("");
-    this.starting = true;
-    try {
-      if (!this.sky) {
-        this._draw("Loading Aladin Lite");
-        await aladinLoaded();
-        // Meanwhile it may have been switched off, or closed: it cannot begin without a place.
-        if (this.isOn && this.element.open) this._start();
-      }
-      if (this.isOn && this.sky && this.wanted) this._point();
-      this.starting = false;
-      this._draw(this.isOn && !this.wanted ? "The catalogue gives no position of this object." : "");
-    } catch (error) {
-      this.starting = false;
-      this._draw(`Aladin Lite is not here. ${error?.message ?? error}`, true);
+    if (this.isOn && this.wanted && this.element.open) {
+      if (this.state === "none") this._load();
+      if (this.state === "ready") this._point();
     }
+    this._draw();
   }
 
-  _start() {
-    const { ra, dec, fov } = this.wanted ?? { ra: 0, dec: 0, fov: 1 };
-    this.host.hidden = false; // it measures its place as it begins
-    const place = el("div", { class: "aladin-place" });
-    this.host.replaceChildren(place);
-    this.sky = window.A.aladin(place, {
-      survey: this._id, target: `${ra} ${dec}`, fov, cooFrame: "ICRSd", projection: "TAN",
-      showReticle: true, showLayersControl: false, showGotoControl: false, showFrame: false,
-      showProjectionControl: false, showFullscreenControl: false, showCooGridControl: false, log: false,
-    });
-    this.shown = { id: this._id, at: "" };
+  _again() {
+    this.state = "none";
+    this._follow();
+  }
+
+  _load() {
+    this.state = "loading";
+    this._waitFor(`It did not come within ${ALADIN_PATIENCE_MS / 1000} s.`);
+    this.frame = aladinFrame();
+    this.host.replaceChildren(this.frame);
+  }
+
+  _waitFor(sentence) {
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this._failed(sentence), ALADIN_PATIENCE_MS);
+  }
+
+  _failed(why) {
+    clearTimeout(this.patience);
+    this.state = "failed";
+    this.why = String(why).slice(0, 300);
+    this.frame = null;
+    this.host.replaceChildren();
+    this._draw();
+  }
+
+  /** A message came; only those of the frame count, and none of them can do more than this. */
+  _heard({ source, data }) {
+    if (!this.frame || source !== this.frame.contentWindow) return;
+    if (data?.kind === "came" && this.state === "loading") this._waitFor("It came, but did not start.");
+    else if (data?.kind === "failed") this._failed(data.why);
+    else if (data?.kind === "ready") { // once more if the frame was moved, which starts it anew
+      clearTimeout(this.patience);
+      this.state = "ready";
+      this._follow();
+    } else if (data?.kind === "released") this._takeKeysBack();
+  }
+
+  /** After a drag in the frame the keys would go there. */
+  _takeKeysBack() {
+    if (this.page.shadow.activeElement !== this.frame) return;
+    this.frame.blur();
+    window.focus();
   }
 
   _point() {
+    this.host.hidden = false; // it measures its place as it begins
     const { ra, dec, fov } = this.wanted;
-    const at = `${ra} ${dec} ${fov}`;
-    if (this.shown.id !== this._id) this.sky.setImageSurvey(this._id);
-    if (this.shown.at !== at) {
-      this.sky.gotoRaDec(ra, dec);
-      this.sky.setFoV(fov);
-    }
-    this.shown = { id: this._id, at };
+    // The frame's origin is opaque and cannot be named; what is sent is what it shows anyway.
+    this.frame.contentWindow.postMessage({ survey: this._id, ra, dec, fov }, "*");
   }
 
-  _draw(sentence, failed = false) {
+  _draw() {
+    const failed = this.isOn && this.state === "failed";
     this.toggle.checked = this.isOn;
     this.surveys.hidden = !this.isOn;
-    this.host.hidden = !this.isOn || !this.sky || !this.wanted;
+    this.host.hidden = !this.isOn || !this.frame || !this.wanted;
     this.choice.forEach((button, index) =>
       button.setAttribute("aria-pressed", String(ALADIN_SURVEYS[index][0] === this.survey)));
-    this.retry.hidden = !this.isOn || !failed;
-    this.sentence.textContent = this.isOn ? sentence
-      : "Off. Aladin Lite comes from cds.unistra.fr, which learns the positions you look at.";
+    this.retry.hidden = !failed;
+    this.sentence.textContent = this._words(failed);
     this.sentence.hidden = !this.sentence.textContent;
+  }
+
+  _words(failed) {
+    if (!this.isOn) return "Off. Aladin Lite comes from cds.unistra.fr, which learns the positions you look at.";
+    if (failed) return `Aladin Lite is not here. ${this.why}`;
+    if (!this.wanted) return "The catalogue gives no position of this object.";
+    return this.state === "loading" ? "Loading Aladin Lite" : "";
   }
 }
 

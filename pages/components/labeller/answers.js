@@ -26,6 +26,8 @@ class Answers {
     this.tags = new Set();
     this.confidence = -1;
     this.recent = new Map();
+    /** Answers given here that stand, oldest first: {event_id, action, class_name, item}. */
+    this.steps = [];
     this.undoing = false;
     this.guardedUntil = 0;
   }
@@ -52,7 +54,7 @@ class Answers {
     page.view.tagged(this.tags);
     page.view.confidence(CONFIDENCES[this.confidence]?.[0] ?? null);
     page.view.enable(Boolean(page.current) && page.visible === page.current?.object_id && page.mayWrite());
-    page.keysChanged();
+    page.keysChanged(false);
   }
 
   // Posting
@@ -75,7 +77,9 @@ class Answers {
     const answers = ANSWERING.includes(action);
     if (answers) {
       page.queue.done(item);
-      this.recent.set(item.object_id, { ...item, label: null });
+      this.recent.set(item.object_id, item);
+      this.steps.push({ event_id: body.event_id, action, class_name: more.class_name ?? null, item });
+      if (this.steps.length > RECENT_KEPT) this.steps.shift();
       if (this.recent.size > RECENT_KEPT) this.recent.delete(this.recent.keys().next().value);
       page.settled(item.object_id);
       page.tell("answered", action, item, more);
@@ -91,6 +95,7 @@ class Answers {
       page.fail(`Not saved: ${actInWords(action, more)} for ${item.object_id}`, item.object_id,
         error.message, () => page.outbox.dismiss(item.object_id));
       if (answers) {
+        this._forget(body.event_id);
         page.queue.undone(item.object_id);
         page.tell("unanswered", item);
         this.guard();
@@ -145,14 +150,24 @@ class Answers {
     this._answer("unsure", more, `${this.page.current.object_id}: cannot tell`);
   }
 
+  /** Skip; what was only opened to be looked at is left as it is, without an event. */
   skip() {
-    if (this.ready(false)) this._answer("skip", {}, `${this.page.current.object_id} skipped`);
+    const { page } = this;
+    if (!this.ready(false)) return;
+    const item = page.current;
+    if (!item.opened) {
+      this._answer("skip", {}, `${item.object_id} skipped`);
+      return;
+    }
+    page.leaving(item);
+    page.advance();
+    page.say(`${item.object_id} is left as it is`);
   }
 
   _answer(action, more, said) {
     const { page } = this;
     const item = page.current;
-    page.leaving(item); // unsaved marks go first
+    page.leaving(item); // unsaved marks and a note that was begun go first
     const recorded = this.record(action, more, item);
     page.advance();
     page.say(said);
@@ -193,16 +208,13 @@ class Answers {
       page.say("You are here to look; ask the owner to be made an annotator");
       return false;
     }
-    if (this.undoing) {
-      page.say("Waiting for the undo");
-      return false;
-    }
     if (performance.now() < this.guardedUntil) {
       page.say("Not taken: this object has just come on screen unasked");
       return false;
     }
     if (needsPicture && page.visible !== page.current.object_id) {
-      page.say("Not taken: the picture is not on screen yet");
+      page.say(page.showing.isWithout ? "Not taken: this object has no picture; skip it"
+        : "Not taken: the picture is not on screen yet");
       return false;
     }
     return true;
@@ -212,67 +224,98 @@ class Answers {
     if (this.ready(false)) this.remarks.toggleFlag(this.page.current);
   }
 
-  note(text) {
-    this.remarks.note(text, this.page.current);
+  note(text, item) {
+    this.remarks.note(text, item);
   }
 
   // Back and forth
 
   /**
-   * Undo up to `n` answers, newest first.
-   * @returns {Promise<{object_id, action, class_name}[]>} what was undone; fewer if that is all
+   * Undo the newest answer that stands. What was answered in this tab comes back at once, its undo
+   * goes behind the answer; what an earlier page answered is the server's to say.
    */
-  async undoMany(n) {
+  undo() {
     const { page } = this;
-    if (!page.task || this.undoing || !page.mayWrite()) return [];
-    this.undoing = true;
-    page.say(page.outbox.size ? "Undo waits for the unsaved answers" : "Undoing");
-    const done = [];
-    try {
-      while (done.length < n) {
-        const { undone } = await this.post("undo", { task: page.taskName, event_id: newUuid() });
-        page.queue.undone(undone.object_id);
-        page.tell("undone", undone);
-        done.push(undone);
-      }
-    } catch (error) {
-      page.say(error.message);
-    } finally {
-      this.undoing = false;
-    }
-    return done;
+    if (!page.task || !page.mayWrite()) return;
+    const step = this.steps.at(-1);
+    if (step) this._undoStep(step);
+    else this._undoLatest();
   }
 
-  async undo() {
+  async _undoStep(step) {
     const { page } = this;
-    const [undone] = await this.undoMany(1);
-    if (!undone) return;
+    const { item } = step;
+    const undone = { object_id: item.object_id, action: step.action, class_name: step.class_name };
+    page.queue.undone(item.object_id);
+    page.tell("undone", undone); // which takes it off the steps as well
+    page.bringBack(item);
+    page.say(`Undone: ${step.class_name ?? step.action}`);
     try {
-      const item = this.recent.get(undone.object_id)
-        ?? await page.get("object", { object_id: undone.object_id });
+      await this.post("undo", {
+        task: page.taskName, event_id: newUuid(), object_id: item.object_id, undoes: step.event_id,
+        answered_at: new Date().toISOString(),
+      });
+    } catch (error) {
+      page.fail(`Not undone: ${actInWords(step.action, step)} for ${item.object_id}`, item.object_id,
+        error.message, () => page.outbox.dismiss(item.object_id));
+    }
+  }
+
+  async _undoLatest() {
+    const { page } = this;
+    if (this.undoing) return;
+    const { epoch } = page;
+    this.undoing = true;
+    page.say(page.outbox.size ? "Undo waits for the unsaved answers" : "Undoing");
+    try {
+      const { undone } = await this.post("undo", { task: page.taskName, event_id: newUuid() });
+      page.queue.undone(undone.object_id);
+      page.tell("undone", undone);
+      const item = await page.get("object", { object_id: undone.object_id });
+      if (epoch !== page.epoch) return;
+      this.guard();
       page.bringBack(item);
       page.say(`Undone: ${undone.class_name ?? undone.action}`);
     } catch (error) {
-      page.say(error.message);
+      if (epoch === page.epoch) page.say(error.message);
+    } finally {
+      if (epoch === page.epoch) this.undoing = false;
     }
+  }
+
+  /** Its answer was taken back, here or in another tab. */
+  undone(answer) {
+    const at = this.steps.findLastIndex((step) => step.item.object_id === answer.object_id);
+    if (at >= 0) this.steps.splice(at, 1);
+  }
+
+  _forget(eventId) {
+    this.steps = this.steps.filter((step) => step.event_id !== eventId);
   }
 
   /** Give the last undone answer again. */
   async redo() {
     const { page } = this;
     if (!page.task || this.undoing || !page.mayWrite()) return;
+    const { epoch } = page;
     this.undoing = true;
+    const eventId = newUuid();
     try {
-      const { redone } = await this.post("redo", { task: page.taskName, event_id: newUuid() });
+      const { redone } = await this.post("redo", { task: page.taskName, event_id: eventId });
       page.queue.answered.add(redone.object_id);
       page.queue.drop(redone.object_id);
       page.tell("redone", redone);
-      if (page.current?.object_id === redone.object_id) page.advance();
+      const item = this.recent.get(redone.object_id);
+      if (item) this.steps.push({ ...redone, event_id: eventId, item });
+      if (page.current?.object_id === redone.object_id) {
+        this.guard();
+        page.advance();
+      }
       page.say(`Redone: ${redone.object_id}, ${redone.class_name ?? redone.action}`);
     } catch (error) {
-      page.say(error.message);
+      if (epoch === page.epoch) page.say(error.message);
     } finally {
-      this.undoing = false;
+      if (epoch === page.epoch) this.undoing = false;
     }
   }
 }

@@ -21,10 +21,12 @@ class Blink {
   constructor(page) {
     this.page = page;
     this.on = false;
-    /** What the person set; `looks` are those they added: {name, look}. */
+    /** What the person set; `looks` are those they added to this survey: {name, look}. */
     this.set = null;
     this.interval = BLINK_MS;
     this.looks = [];
+    /** Names of looks that this survey cannot be drawn in. @type {string[]} */
+    this.unfit = [];
     this.calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.paused = this.calm;
     /** Frames of the object on the stage: {name, picture}. */
@@ -79,9 +81,12 @@ class Blink {
     this._stop();
     this.item = null;
     this.frames = [];
+    this.looks = [];
+    this.unfit = [];
   }
 
   task(task) {
+    this._takeLooks();
     this.set ??= this._kept() ?? ((task.bands?.length ?? 1) > 1 ? "bands" : "stretches");
     if (this.on) this._begin(this.page.current);
   }
@@ -95,10 +100,26 @@ class Blink {
     const kept = all?.blink ?? {};
     this.set = this._kept() ?? this.set;
     if (kept.interval >= BLINK_LEAST_MS && kept.interval <= BLINK_MOST_MS) this.interval = kept.interval;
-    this.looks = Array.isArray(kept.looks)
-      ? kept.looks.filter((one) => typeof one?.name === "string" && typeof one?.look === "object" && one.look)
-        .slice(0, BLINK_CUSTOM_MOST) : [];
+    this._takeLooks();
     this._drawBar();
+  }
+
+  /** Where the looks of a survey are kept: its bands and limits mean nothing in another. */
+  get _looksName() {
+    return `blink:${this.page.task.survey}`;
+  }
+
+  /** The looks kept of this survey. One that names what it has no more is left out, not drawn otherwise. */
+  _takeLooks() {
+    if (!this.page.task) return;
+    const kept = this.page.preference(this._looksName, []);
+    const looks = (Array.isArray(kept) ? kept : [])
+      .filter((one) => typeof one?.name === "string" && one.look && typeof one.look === "object")
+      .slice(0, BLINK_CUSTOM_MOST);
+    const fits = ({ look }) => (
+      Object.keys(this.page.look._checked(look)).length === Object.keys(blinkLook(look)).length);
+    this.looks = looks.filter(fits);
+    this.unfit = looks.filter((one) => !fits(one)).map((one) => one.name);
   }
 
   keysChanged() {
@@ -275,7 +296,11 @@ class Blink {
   choose(changes) {
     const other = changes.set !== undefined && changes.set !== this.set;
     Object.assign(this, changes);
-    this.page.prefer("blink", { set: this.set, interval: this.interval, looks: this.looks });
+    this.page.prefer("blink", { set: this.set, interval: this.interval });
+    if (changes.looks) {
+      this.unfit = [];
+      this.page.prefer(this._looksName, this.looks.length ? this.looks : null);
+    }
     this._drawBar();
     if (other || changes.looks) this._begin(this.page.current);
     else this._wait();
@@ -335,6 +360,9 @@ class Blink {
     } else if (this.item && this.set === "bands" && this.plan().length < 2) {
       said = "This survey has one band only; let stretches or residuals take turns.";
     } else if (this.lost.length) said = `Left out. ${this.lost.join(" ")}`;
+    if (this.item && this.set === "custom" && this.unfit.length) {
+      said = `Left out, for this survey cannot be drawn so: ${this.unfit.join("; ")}. ${said}`.trim();
+    }
     if (this.note.textContent !== said) this.note.textContent = said;
   }
 

@@ -17,11 +17,6 @@ function el(tag, options = {}, children = []) {
   return node;
 }
 
-/** A section of the page with a heading. */
-function panel(title, body, extra = "") {
-  return el("section", { class: `panel ${extra}` }, [el("h2", { text: title }), ...body]);
-}
-
 /** A number as a person reads it. */
 function readable(value) {
   if (value === null || value === undefined || value === "") return "–";

@@ -61,13 +61,15 @@ class Furniture {
     this._crosshair();
     // Everything else changes with the zoom and the object only.
     const sky = stage.item.sky ?? null;
-    const key = [stage.width, stage.height, stage.magnification, sky?.scale_arcsec,
+    const foot = stage.foot.offsetHeight;
+    const key = [foot, stage.width, stage.height, stage.magnification, sky?.scale_arcsec,
       sky?.kpc_per_arcsec, sky?.cd].join();
     if (key === this.drawn) return;
     this.drawn = key;
     const left = (stage.width - stage.fitted) / 2;
-    this._scale(sky, left + FURNITURE_MARGIN, stage.height - FURNITURE_MARGIN);
-    this._compass(sky, left + stage.fitted - FURNITURE_MARGIN, stage.height - FURNITURE_MARGIN);
+    const bottom = stage.height - FURNITURE_MARGIN - foot;
+    this._scale(sky, left + FURNITURE_MARGIN, bottom);
+    this._compass(sky, left + stage.fitted - FURNITURE_MARGIN, bottom);
   }
 
   _path(paths, shape) {

@@ -21,8 +21,7 @@ class Gestures {
     on("pointermove", (event) => this._move(event));
     on("pointerup", (event) => this._up(event, false));
     on("pointercancel", (event) => this._up(event, true));
-    // What a finger touched stays read out until it touches elsewhere.
-    on("pointerleave", (event) => event.pointerType === "touch" || stage.pointAt(null));
+    on("pointerleave", () => stage.pointAt(null));
     on("contextmenu", (event) => stage.item && event.preventDefault());
     on("dblclick", () => stage.item && !this.tool && !stage.contrastTool && stage.fit());
     on("wheel", (event) => this._wheel(event), { passive: false });
@@ -124,6 +123,7 @@ class Gestures {
 
   _up(event, cancelled) {
     this.down.delete(event.pointerId);
+    if (event.pointerType === "touch") this.stage.pointAt(null); // a finger that is gone reads nothing
     const { gesture } = this;
     if (!gesture) return;
     if (gesture.kind === "pinch") {

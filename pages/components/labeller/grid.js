@@ -9,7 +9,6 @@
 
 const GRID_SIDE = 4;
 const GRID_GUARD_MS = 400; // an Enter so soon after a page came was meant for the page before
-const GRID_PAGES_KEPT = 30; // to be undone
 const GRID_COMMON_KEPT = 30; // tasks whose common class is remembered
 const GRID_PICTURES = [64, 128, 256, 512];
 const GRID_AHEAD_AT_ONCE = 6;
@@ -24,11 +23,13 @@ class Grid {
     this.page = page;
     this.on = false;
     this.side = GRID_SIDE;
+    this.choosing = new GridChoosing(this);
+    this.undoer = new GridUndo(this);
     /** Acts of the page that mean something else while the grid is open. */
     this.acts = {
-      unsure: () => this.choose({ action: "unsure", class_name: null }),
-      skip: () => this.choose({ action: "skip", class_name: null }),
-      flag: () => this.flag(), undo: () => this.undo(), confirmPage: () => this.confirm(),
+      unsure: () => this.choosing.choose({ action: "unsure", class_name: null }),
+      skip: () => this.choosing.choose({ action: "skip", class_name: null }),
+      flag: () => this.choosing.flag(), undo: () => this.undoer.undo(), confirmPage: () => this.confirm(),
       redo: () => page.say("The choices of an undone page are as they were: Enter confirms it again"),
       note: () => page.say("A note is written to one object: leave the grid first"),
       confidence: () => page.say("How sure you are is said of one object: leave the grid first"),
@@ -57,14 +58,12 @@ class Grid {
   // What the page tells
 
   reset() {
-    /** Confirmed pages, newest last. @type {{item: object, choice: object, post: Promise}[][]} */
-    this.pages = [];
+    this.undoer.reset();
     /** Choices of objects that come back: by object_id. */
     this.choices = new Map();
     this.aside = [];
     this.common = null;
     this.at = 0;
-    this.undoing = false;
     this.guardedUntil = 0;
     for (const cell of this.cells) cell.empty();
   }
@@ -76,7 +75,7 @@ class Grid {
     for (const cell of this.cells) if (cell.item && !known(cell.choice)) cell.choice = this.common;
     this.choices = new Map([...this.choices].filter(([, choice]) => known(choice)));
     this.bar.task(task);
-    this._changed();
+    this.changed();
   }
 
   preferences(all) {
@@ -109,13 +108,38 @@ class Grid {
   lookChanged() {
     if (!this.on) return;
     for (const cell of this.cells) if (cell.item) cell.load(this._pictureSize());
-    this._changed();
+    this.changed();
   }
 
   /** An answer was refused for good; its object comes back with the choice it had. */
   unanswered(item) {
-    const cell = this.pages.flat().find((one) => one.item.object_id === item.object_id);
-    if (cell) this.choices.set(item.object_id, cell.choice);
+    const choice = this.undoer.choiceOf(item.object_id);
+    if (choice) this.choices.set(item.object_id, choice);
+  }
+
+  /** Answered in another tab: another object takes its place, and no press on its way is for that. */
+  answeredElsewhere(objectId) {
+    this.undoer.drop(objectId);
+    this.choices.delete(objectId);
+    this.aside = this.aside.filter((item) => item.object_id !== objectId);
+    const cell = this.cells.find((one) => one.item?.object_id === objectId);
+    if (!cell) return;
+    this.page.queue.done(cell.item);
+    cell.empty();
+    this._fill();
+    const { picture } = cell;
+    const guard = () => {
+      this._guard();
+      cell.guardedUntil = this.guardedUntil;
+    };
+    guard();
+    picture?.done.then(() => cell.picture === picture && guard());
+    this.page.say(`${objectId} was answered in your other tab`);
+  }
+
+  /** Take no confirmation for a moment: what is shown has changed. */
+  _guard() {
+    this.guardedUntil = performance.now() + GRID_GUARD_MS;
   }
 
   _open() {
@@ -138,7 +162,7 @@ class Grid {
     this.aside = [];
     for (const cell of this.cells) cell.empty();
     this.page.queue.giveBack(items);
-    this.pages = [];
+    this.undoer.forget();
     this.choices.clear();
     this.vacancy.hidden = true;
   }
@@ -151,8 +175,8 @@ class Grid {
     this._keepChoices();
     this.watch.disconnect();
     const told = {
-      pressed: (cell, event) => this._press(cell, event), pointed: (cell) => this._point(cell),
-      changed: () => this._changed(),
+      pressed: (cell, event) => this.choosing.press(cell, event), pointed: (cell) => this.point(cell),
+      changed: () => this.changed(),
     };
     for (const cell of this.cells) cell.empty();
     this.cells = Array.from({ length: this.side ** 2 }, () => new GridCell(this.page, told));
@@ -183,7 +207,7 @@ class Grid {
       free.shift().place(item, choice, size);
     }
     if (!this.starved()) this.vacancy.hidden = true;
-    this._changed();
+    this.changed();
     this._decodeNext();
   }
 
@@ -202,7 +226,7 @@ class Grid {
       this.vacancy.replaceChildren(el("p", { class: "title", text: title }), el("p", { text: sentence }));
     }
     this.lack = waiting ? "" : `${title}: no more objects for the free places now.`;
-    this._changed();
+    this.changed();
   }
 
   _pictureSize() {
@@ -224,51 +248,7 @@ class Grid {
     }
   }
 
-  // Choosing
-
-  /** A press on a cell: common and target change places; with Shift the next class. */
-  _press(cell, event) {
-    if (!cell.item) return;
-    this._point(cell);
-    const { classes, target } = this.page.task;
-    const names = classes.map((one) => one.name);
-    const common = this.common.class_name;
-    const other = target === common || !names.includes(target) ? names.find((name) => name !== common) : target;
-    const next = event.shiftKey
-      ? names[(names.indexOf(cell.choice.class_name) + 1) % names.length]
-      : sameChoice(cell.choice, this.common) ? other ?? common : common;
-    this._set(cell, { action: "label", class_name: next });
-  }
-
-  /** Choose for the outlined cell. */
-  choose(choice) {
-    const cell = this.cells[this.at];
-    if (!this._mayChoose() || !cell?.item) return;
-    this._set(cell, choice);
-  }
-
-  _mayChoose() {
-    if (this.page.mayWrite()) return true;
-    this.page.say("You are here to look; ask the owner to be made an annotator");
-    return false;
-  }
-
-  _set(cell, choice) {
-    if (!this._mayChoose()) return;
-    cell.choice = choice;
-    this.page.say(`${cell.item.object_id}: ${choiceInWords(choice)}`);
-    this._changed();
-  }
-
-  async flag() {
-    const cell = this.cells[this.at];
-    const item = cell?.item;
-    if (!item || !this._mayChoose()) return;
-    const done = this.page.answers.remarks.toggleFlag(item);
-    this._changed();
-    await done;
-    this._changed();
-  }
+  // What all start as, and how many
 
   setCommon(name) {
     const before = this.common;
@@ -277,7 +257,7 @@ class Grid {
       if (cell.item && sameChoice(cell.choice, before)) cell.choice = this.common;
     }
     this.page.prefer("grid", { side: this.side, common: this._commonKept(name) });
-    this._changed();
+    this.changed();
   }
 
   _commonKept(name) {
@@ -306,7 +286,7 @@ class Grid {
     const meaning = this.page.keymap.meaning(event, ["grid"]);
     if (meaning?.answer === undefined) return false;
     const chosen = this.page.task.classes[meaning.answer];
-    if (chosen && !event.repeat) this.choose({ action: "label", class_name: chosen.name });
+    if (chosen && !event.repeat) this.choosing.choose({ action: "label", class_name: chosen.name });
     return true;
   }
 
@@ -314,12 +294,12 @@ class Grid {
     const within = (value) => Math.min(Math.max(value, 0), this.side - 1);
     const row = within(Math.floor(this.at / this.side) + rows);
     const column = within((this.at % this.side) + columns);
-    this._point(this.cells[row * this.side + column]);
+    this.point(this.cells[row * this.side + column]);
     this.cells[this.at].node.focus();
   }
 
   /** Outline a cell: keys are for it. */
-  _point(cell) {
+  point(cell) {
     const index = this.cells.indexOf(cell);
     if (index < 0 || index === this.at) return;
     const focused = this.cells[this.at]?.node === this.page.shadow.activeElement;
@@ -343,7 +323,7 @@ class Grid {
   // Drawing
 
   /** Draw once, however many cells have changed. */
-  _changed() {
+  changed() {
     if (this.drawing || !this.on) return;
     this.drawing = true;
     queueMicrotask(() => {
@@ -363,8 +343,8 @@ class Grid {
 
   /** Record every cell that was seen, in reading order, and go to the next page at once. */
   confirm() {
-    if (!this.on || !this._mayChoose()) return;
-    if (this.undoing || this.page.answers.undoing) {
+    if (!this.on || !this.choosing.may()) return;
+    if (this.undoer.busy || this.page.answers.undoing) {
       this.page.say("Waiting for the undo");
       return;
     }
@@ -383,8 +363,7 @@ class Grid {
       post: this.page.record(
         choice.action, choice.action === "label" ? { class_name: choice.class_name } : {}, item),
     }));
-    if (done.length) this.pages.push(done);
-    if (this.pages.length > GRID_PAGES_KEPT) this.pages.shift();
+    this.undoer.confirmed(done);
     this.aside.push(...faulty.map((cell) => cell.item));
     // What stays moves up, so that a page is read from its beginning.
     const staying = this.cells.filter((cell) => cell.item && !sure.includes(cell) && !faulty.includes(cell));
@@ -400,36 +379,14 @@ class Grid {
     for (const cell of this.cells) cell.empty();
     this.at = 0;
     this.lack = "";
-    this.guardedUntil = performance.now() + GRID_GUARD_MS;
+    this._guard();
     this.page.queue.giveBack(first);
     this._fill();
     if (this.table.contains(this.page.shadow.activeElement)) this.focus();
   }
 
-  /** Take the last confirmed page back and show it with the choices as they were. */
-  async undo() {
-    if (this.undoing) return;
-    const last = this.pages.at(-1);
-    if (!last) {
-      this.page.say("No page of this grid is left to undo; leave the grid to undo earlier answers");
-      return;
-    }
-    this.undoing = true;
-    const { epoch } = this.page;
-    this.page.say(this.page.outbox.size ? "Undo waits for the unsaved answers" : "Undoing the page");
-    // Answers that were refused for good are none, and must not make the undo reach further back.
-    const posts = await Promise.all(last.map((one) => one.post));
-    const saved = last.filter((_, index) => posts[index]);
-    const undone = saved.length ? await this.page.undoMany(saved.length) : [];
-    if (epoch !== this.page.epoch) return;
-    this.undoing = false;
-    const ids = new Set(undone.map((one) => one.object_id));
-    const rest = saved.filter((one) => !ids.has(one.item.object_id));
-    this.pages = this.pages.flatMap((one) => (one !== last ? [one] : rest.length ? [rest] : []));
-    this._bringBack(saved.filter((one) => ids.has(one.item.object_id)));
-  }
-
-  _bringBack(back) {
+  /** Undone answers: their page comes back as it was. @param {GridAnswer[]} back */
+  bringBack(back) {
     if (!back.length) return;
     const items = back.map((one) => one.item);
     if (!this.on) {

@@ -74,7 +74,7 @@ class GridBar {
     const { classes } = page.task;
     this.brushes.replaceChildren(
       ...classes.map((one) => brush((one.key ?? "").toUpperCase(), one.name, gridColour(classes, one.name),
-        () => grid.choose({ action: "label", class_name: one.name }))),
+        () => grid.choosing.choose({ action: "label", class_name: one.name }))),
       ...["unsure", "skip", "flag"].map((name) => brush(
         page.keymap.keyOf(name), ACTION_BY_NAME.get(name).text, "", () => grid.acts[name]())),
     );
@@ -95,7 +95,7 @@ class GridBar {
     const said = gridTally(classes, ready.map((cell) => cell.choice));
     this.tally.textContent = said ? `Confirm ${said}` : "Confirm";
     const faults = grid.cells.filter((cell) => cell.faulty).length;
-    this.undo.disabled = !grid.pages.length;
+    this.undo.disabled = !grid.undoer.pages.length;
     this.confirm.disabled = !(ready.length || faults) || !this.page.mayWrite();
     const waiting = grid.cells.filter((cell) => cell.item && !cell.ready && !cell.faulty).length;
     const lines = [];

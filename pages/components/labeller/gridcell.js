@@ -28,7 +28,10 @@ class GridCell {
     this.page = page;
     this.told = told;
     this.inWindow = false;
-    this.holder = el("span", { class: "cellpicture" });
+    /** No choice is taken before this time: its object has come unasked. */
+    this.guardedUntil = 0;
+    // The cell has the name; the picture keeps its own, for it may go back on the stage.
+    this.holder = el("span", { class: "cellpicture", "aria-hidden": "true" });
     this.word = el("span", { class: "cellword" });
     this.mark = el("span", { class: "cellflag", text: "⚑", hidden: true });
     this.node = el("div", {
@@ -90,7 +93,6 @@ class GridCell {
     const { picture } = this;
     if (picture.state === "ready") {
       this.holder.replaceChildren(picture.img);
-      picture.img.alt = ""; // the cell has the name
       afterPaint(() => {
         if (this.picture !== picture) return;
         this.painted = true;

@@ -4,7 +4,7 @@
 
 /** Keys that are no actions: {key, help, group}. */
 const OTHER_KEYS = [
-  { key: "⇧1 – ⇧9", help: "Put a tag on or off, where the task has tags", group: "Answers" },
+  { key: "⇧1–9", help: "Put a tag on or off, where the task has tags", group: "Answers" },
   { key: "← ↑ → ↓", help: "In the grid: go to another object", group: "Modes" },
   { key: "Esc", help: "Leave a note, the marking or a dialog", group: "This page" },
 ];
@@ -12,8 +12,8 @@ const LONE_MODIFIERS = ["Shift", "CapsLock", "AltGraph", "Control", "Alt", "Meta
 
 /**
  * A dialog in front of the page. While it is open no key reaches the page behind it: the keys are
- * taken on `window`, ahead of every listener of the document, and what a button, a field or the
- * Escape key does of itself is left to the browser.
+ * taken on `window`, ahead of every listener of the document, and what a button or a field does
+ * with them of itself is left to the browser.
  */
 class Modal {
   /**
@@ -63,12 +63,19 @@ class Modal {
     if (!this.active) return;
     this.active = false;
     window.removeEventListener("keydown", this._listener, true);
+    // A field keeps the focus, and with it the next key, until the page is drawn again.
+    const focused = this.element.getRootNode().activeElement;
+    if (this.element.contains(focused)) focused.blur();
     this.onclose();
   }
 
   _key(event) {
     if (!this.isOpen) return;
     if (this.onkey(event)) event.preventDefault();
+    else if (event.key === "Escape" && !event.isComposing) {
+      event.preventDefault(); // the browser would do so too, but later than the next key may come
+      this.close();
+    }
     event.stopImmediatePropagation();
   }
 }

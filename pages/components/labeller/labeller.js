@@ -30,7 +30,8 @@ class Labeller {
     this.outbox = outbox;
     this.base = "";
     this.taskName = null;
-    this.opened = null;
+    /** The object that the address named when it was last looked at. */
+    this.linked = null;
     this.epoch = 0; // raised when the task changes: what was asked before then is dropped
     this.mode = "one";
     this.actions = new Map();
@@ -84,7 +85,10 @@ class Labeller {
     };
     document.addEventListener("keydown", (event) => this.presses.take(event), true);
     document.addEventListener("visibilitychange", () => document.hidden || this._poll());
-    window.addEventListener("pagehide", () => this.queue.releaseAll());
+    window.addEventListener("pagehide", () => {
+      this.kept.save(true);
+      this.queue.releaseAll();
+    });
     let ticked = Date.now();
     setInterval(() => {
       const slept = Date.now() - ticked > ASLEEP_MS;
@@ -122,17 +126,18 @@ class Labeller {
     const host = parent.querySelector?.(".mount") ?? parent;
     if (this.root.parentNode !== host) host.replaceChildren(this.root);
     const base = location.origin + (data.api || "");
+    const linked = data.object && data.object !== this.linked ? data.object : null;
+    this.linked = data.object;
     if (base !== this.base || data.task !== this.taskName) {
       this.queue.releaseAll();
       this.base = base;
       this.taskName = data.task;
-      this.opened = null;
       this.epoch += 1;
       this._reset();
-      this._start(data.object);
+      this._start(linked);
     } else {
       this._poll();
-      if (data.object && data.object !== this.opened) this.open(data.object);
+      if (linked) this.open(linked);
     }
   }
 
@@ -180,8 +185,9 @@ class Labeller {
   }
 
   /** POST JSON of this task; what must not be lost goes through `record` instead. */
-  post(path, body) {
-    return postJson(`${this.base}/api/${path}`, { task: this.taskName, ...body });
+  post(path, body, options = {}) {
+    const whole = { task: this.taskName, ...body };
+    return postJson(`${this.base}/api/${path}`, whole, this.task?.user ?? null, options);
   }
 
   /** Address of something of one object: survey, version and content are in it. */
@@ -263,6 +269,7 @@ class Labeller {
     // Another survey under the old name, or another person signed in on this browser.
     if (["survey_hash", "user", "workspace"].some((name) => task[name] !== this.task[name])) {
       this.epoch += 1;
+      if (task.user !== this.task.user) this.kept.forget();
       this._reset();
       this._start(null);
       return;
@@ -318,10 +325,14 @@ class Labeller {
     if (keep) this.prefer("mode", mode);
   }
 
-  /** Other keys: buttons and sheets say so. */
-  keysChanged() {
+  /** Other keys: buttons and sheets say so. @param {boolean} surely draw them anew in any case */
+  keysChanged(surely = true) {
     const classKeys = (this.answers.questions?.choices ?? []).map((one) => one.key);
-    this.keymap.use(this.preference("keys", {}), classKeys, this.task?.tags?.length ?? 0);
+    const overrides = this.preference("keys", {});
+    const keys = JSON.stringify([overrides, classKeys, this.task?.tags?.length]);
+    if (keys === this.keys && !surely) return;
+    this.keys = keys;
+    this.keymap.use(overrides, classKeys, this.task?.tags?.length ?? 0);
     this.view.keys();
     for (const part of this.parts) if (part !== this.view) part.keysChanged?.();
   }
@@ -370,7 +381,17 @@ class Labeller {
 
   /** Before an answer: what was begun on this object is saved first. */
   leaving(item) {
+    this.view.finishNote();
     this.tell("leave", item);
+    if (item.opened) this._forgetLink(item.object_id);
+  }
+
+  /** What the address named has been dealt with: a reload goes on instead of opening it again. */
+  _forgetLink(objectId) {
+    const address = new URL(location.href);
+    if (address.searchParams.get("object") !== objectId) return;
+    address.searchParams.delete("object");
+    history.replaceState(history.state, "", address);
   }
 
   /** Post one act; see `Answers.record`. */
@@ -380,10 +401,6 @@ class Labeller {
 
   ready(needsPicture) {
     return this.answers.ready(needsPicture);
-  }
-
-  undoMany(n) {
-    return this.answers.undoMany(n);
   }
 
   async copyLink() {

@@ -8,6 +8,7 @@
 
 const MARK_MOST = 50; // as many as are measured at once
 const MARK_SNAP_PX = 8; // frame px within which a peak is looked for, at least 3 picture pixels
+const MARK_SNAP_MOST_PX = 32; // picture pixels, as the server allows
 const MARK_WAIT_MS = 1500; // longest that saving waits for a measurement under way
 const MARK_SAME_PX = 2; // picture pixels
 const MARK_STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -246,7 +247,7 @@ class Marking {
   async _measureNow(nuclei, asked) {
     const { page, item } = this;
     const points = nuclei.map(({ at, snap }) => `${at.x.toFixed(3)},${at.y.toFixed(3)}${snap ? "" : ",0"}`);
-    const radius = Math.min(Math.max(3, MARK_SNAP_PX / page.stage.magnification), 100);
+    const radius = Math.min(Math.max(3, MARK_SNAP_PX / page.stage.magnification), MARK_SNAP_MOST_PX);
     let answer;
     try {
       answer = await page.get("measure", {
@@ -265,7 +266,7 @@ class Marking {
 
   _takePlace(mark, point) {
     mark.snapped = point.snapped;
-    mark.flux = point.flux;
+    mark.fluxSigma = point.flux_sigma;
     if (mark !== this.pointer.held) [mark.x, mark.y] = [point.x_px, point.y_px];
   }
 
@@ -293,7 +294,7 @@ class Marking {
     if (asked !== this.asked || page.current !== item) return;
     this.suggested = answer.points.map((point) => ({
       kind: "nucleus", x: point.x_px, y: point.y_px, at: { x: point.x_px, y: point.y_px },
-      snap: true, snapped: true, flux: point.flux,
+      snap: true, snapped: true, fluxSigma: point.flux_sigma,
     }));
     this.pair = answer.pair;
     this.notes = answer.notes;

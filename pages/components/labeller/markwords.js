@@ -8,13 +8,15 @@ function markCount(n) {
   return n === 1 ? "1 mark" : `${n} marks`;
 }
 
-/** "2.11″ · 3.9 kpc · 5.3 px · PA 134° · flux 3.1 : 1 (1.2 mag)": what is known of two nuclei. */
+/** "2.11″ · 3.9 kpc · 5.3 px · PA 134° (bright to faint) · flux 3.1 : 1 (1.2 mag)", as far as known. */
 function markPairWords(pair) {
   const parts = [];
   if (Number.isFinite(pair.separation_arcsec)) parts.push(formatAngle(pair.separation_arcsec));
   if (Number.isFinite(pair.separation_kpc)) parts.push(`${Number(pair.separation_kpc.toPrecision(3))} kpc`);
   parts.push(`${pair.separation_px.toFixed(2)} px`);
-  if (Number.isFinite(pair.position_angle_deg)) parts.push(`PA ${pair.position_angle_deg.toFixed(1)}°`);
+  if (Number.isFinite(pair.position_angle_deg)) {
+    parts.push(`PA ${pair.position_angle_deg.toFixed(1)}°${markDirection(pair)}`);
+  }
   if (Number.isFinite(pair.flux_ratio)) {
     const mag = Number.isFinite(pair.delta_mag) ? ` (${pair.delta_mag.toFixed(2)} mag)` : "";
     parts.push(`flux ${Number(pair.flux_ratio.toPrecision(3))} : 1${mag}`);
@@ -22,9 +24,15 @@ function markPairWords(pair) {
   return parts.join(" · ") + ".";
 }
 
+/** " (bright to faint)": from where to where a position angle counts; "" if that is not told. */
+function markDirection({ position_angle_direction: direction }) {
+  return typeof direction === "string" && direction ? ` (${direction})` : "";
+}
+
 /**
- * Marks as they are kept: positions in pixels and, where known, on the sky. The second nucleus
- * says how it lies to the first; the points of an arc count theirs.
+ * Marks as they are kept: positions in pixels and, where known, on the sky. What was measured of
+ * the first two nuclei is with the second; `position_angle_direction` says from which to which.
+ * `flux_sigma` is the light of all bands, each in units of its noise. The points of an arc count theirs.
  * @param {object|null} pair what /api/measure said of the first two nuclei
  */
 function markPayload(marks, pair, sky) {
@@ -40,10 +48,10 @@ function markPayload(marks, pair, sky) {
     }
     if (mark.kind !== "nucleus") return kept;
     kept.snapped = mark.snapped;
-    if (Number.isFinite(mark.flux)) kept.flux = mark.flux;
+    if (Number.isFinite(mark.fluxSigma)) kept.flux_sigma = mark.fluxSigma;
     if (mark === nuclei[1] && pair) {
       for (const [name, value] of Object.entries(pair)) {
-        if (Number.isFinite(value)) kept[name] = value;
+        if (Number.isFinite(value) || typeof value === "string") kept[name] = value;
       }
     }
     return kept;

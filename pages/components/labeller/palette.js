@@ -2,8 +2,16 @@
  * The panel that sets the look, and the line that says what it is while it is not the default.
  */
 
+const PALETTE_OFFERED = ["stretch", "limits", "map"]; // at rest a choice changes the colours, too
 const PALETTE_IDLE = "Without effect on these colours; a choice here changes to channels or one band";
 const PALETTE_NAMES = { red: "Red", green: "Green", blue: "Blue" };
+/** When a field that is at rest has an effect. */
+const PALETTE_WHEN = {
+  band: "With the colours “one band”", percent: "With limits by “another %”",
+  low: "With “fixed” limits", high: "With “fixed” limits",
+  red: "With Lupton's colours and channels", green: "With Lupton's colours and channels",
+  blue: "With Lupton's colours and channels", q: "With Lupton's colours", soft: "With Lupton's colours",
+};
 
 class Palette {
   /** @param page the Labeller */
@@ -11,6 +19,7 @@ class Palette {
     this.page = page;
     this.controls = new Map();
     this.rows = new Map();
+    this.hints = new Map();
     this._build();
     page.register({ panel: () => this.toggle() });
   }
@@ -20,18 +29,32 @@ class Palette {
   task(task) {
     this.options("band", (task.bands ?? []).map((name) => [name, name]));
     for (const name of ["red", "green", "blue"]) {
-      this.options(name, [["", "by itself"], ...(task.bands ?? []).map((one) => [one, one])]);
+      this.options(name, [["", "automatic"], ...(task.bands ?? []).map((one) => [one, one])]);
     }
     this.options("map", this.page.look.mapNames.map((name) => [name, name]));
     const many = (task.bands ?? []).length > 1;
     for (const option of this.controls.get("colour").options) {
       option.hidden = !many && ["lupton", "channels"].includes(option.value);
     }
+    for (const name of [...Object.keys(PALETTE_NAMES), "q", "soft"]) this.rows.get(name).hidden = !many;
     this.draw();
   }
 
   preferences() {
     this.open(this.page.preference("panels", {})?.palette === true, false);
+  }
+
+  /** The line lies over the picture; where many are on screen, above the panel. */
+  mode(name) {
+    if (name === "grid") this.element.prepend(this.line);
+    else this.page.stage.foot.prepend(this.line);
+  }
+
+  keysChanged() {
+    for (const [action, badge] of this.badges) {
+      badge.textContent = this.page.keymap.keyOf(action);
+      badge.hidden = !badge.textContent;
+    }
   }
 
   toggle() {
@@ -54,11 +77,10 @@ class Palette {
       ["percentile", "another %"], ["zscale", "zscale"], ["survey", "survey"], ["fixed", "fixed"],
     ];
     this.swatch = el("canvas", { class: "swatch", width: 256, height: 1, "aria-hidden": "true" });
+    // Two or three in a line, each always in the same place.
     const look = [
       this._select("colour", "Colours", words("colour")), this._select("band", "Band", []),
       ...Object.entries(PALETTE_NAMES).map(([name, title]) => this._select(name, title, [])),
-      this._number("q", "Q", "Lupton's Q: how early bright parts are held down", 1),
-      this._number("soft", "Soft", "Brightness where the stretch bends, in the data's units; empty follows the noise", "any"),
       this._select("stretch", "Stretch", words("stretch")), this._select("limits", "Limits", limits),
       this._number("percent", "Per cent", "Share of the pixels between the limits, 50 to 100", 0.1),
       this._number("low", "Low", "Black, in the data's units", "any"),
@@ -66,48 +88,60 @@ class Palette {
       this._select("map", "Colour map", []), this.swatch,
       this._number("contrast", "Contrast", "0 to 10; or drag up and down with the right button", 0.1),
       this._number("bias", "Bias", "0 to 1; or drag left and right with the right button", 0.01),
-      this._select("residual", "Residual", words("residual")),
       this._number("smooth", "Smooth", "Gaussian sigma in pixels, 0 to 10", 0.5),
+      this._select("residual", "Residual", words("residual")),
+      this._number("q", "Q", "Lupton's Q: how early bright parts are held down", 1),
+      this._number("soft", "Soft", "Brightness where the stretch bends, in the data's units; empty follows the noise", "any"),
     ];
-    const toggle = (name, text, hint, act) => {
-      const button = el("button", { type: "button", class: "switch", "aria-pressed": "false", title: hint, onclick: act },
-        [el("span", { text })]);
+    for (const name of ["colour", "band", "stretch", "limits", "map"]) this.rows.get(name).classList.add("half");
+    const { page } = this;
+    /** Key caps by action. @type {Map<string, HTMLElement>} */
+    this.badges = new Map();
+    const badge = (action) => {
+      const cap = el("kbd", { "aria-hidden": "true", hidden: true });
+      this.badges.set(action, cap);
+      return cap;
+    };
+    const press = (action) => () => page.act(action);
+    const toggle = (name, text, hint, act = null) => {
+      const button = el("button", {
+        type: "button", class: "switch", "aria-pressed": "false", title: hint, onclick: act ?? press(name),
+      }, [act ? "" : badge(name), el("span", { text })]);
       this.controls.set(name, button);
       return button;
     };
-    const { page } = this;
-    const press = (action) => () => page.act(action);
     const step = (text, label, action) => el("button", {
-      type: "button", class: "switch", text, "aria-label": label, title: label, onclick: press(action),
-    });
+      type: "button", class: "switch", "aria-label": label, title: label, onclick: press(action),
+    }, [badge(action), el("span", { text })]);
     this.controls.set("next", el("select", {
       onchange: (event) => page.stage.set({ next: event.target.value }),
     }, Object.entries(STAGE_NEXT).map(([value, text]) => el("option", { value, text }))));
     this.levelOut = el("button", { type: "button", class: "switch", text: "Reset contrast", hidden: true,
       onclick: () => page.look.set({ contrast: null, bias: null }) });
     const acts = el("div", { class: "acts", role: "group", "aria-label": "Acts on the picture" }, [
-      toggle("invert", "Invert", "Dark on light", press("invert")),
+      toggle("invert", "Invert", "Dark on light"),
       toggle("contrastTool", "Drag contrast", "Dragging with the left button or a finger changes contrast and bias",
         () => page.stage.setContrastTool(!page.stage.contrastTool)),
       this.levelOut,
-      toggle("crosshair", "Crosshair", "Lines through the cursor", press("crosshair")),
-      toggle("pixels", "Real pixels", "Pixels as they are, not smoothed", press("pixels")),
+      toggle("crosshair", "Crosshair", "Lines through the cursor"),
+      toggle("pixels", "Real pixels", "Pixels as they are, not smoothed"),
       el("span", { class: "zooms", role: "group", "aria-label": "Zoom" }, [
-        step("−", "Zoom out", "zoomOut"), step("Fit", "Fit the picture", "zoomFit"), step("+", "Zoom in", "zoomIn"),
+        step("Out", "Zoom out", "zoomOut"), step("Fit", "Fit the picture", "zoomFit"), step("In", "Zoom in", "zoomIn"),
       ]),
+      step("Reset", "Reset: the picture as the survey draws it", "resetLook"),
       el("label", { class: "field inline" }, [el("span", { text: "Next object" }), this.controls.get("next")]),
-      el("button", { type: "button", class: "switch", text: "Reset", title: "The picture as the survey draws it",
-        onclick: press("resetLook") }),
     ]);
-    this.note = el("p", { class: "faint", hidden: true });
-    this.panel = el("div", { class: "controls", hidden: true }, [el("div", { class: "fields" }, look), acts, this.note]);
+    this.note = el("p", { class: "faint palettenote" });
+    this.panel = el("div", { class: "controls", hidden: true }, [el("div", { class: "fields" }, look), this.note, acts]);
     new ResizeObserver(() => this._makeRoom()).observe(this.panel);
     this.words = el("span", { class: "words" });
     this.line = el("p", { class: "look", hidden: true }, [
       this.words, el("button", { type: "button", class: "plain", text: "Reset", "aria-label": "Reset the picture's look",
+        onpointerdown: (event) => event.stopPropagation(), // it is no press on the picture
         onclick: press("resetLook") }),
     ]);
-    this.element = el("section", { class: "palette", "aria-label": "Picture settings" }, [this.line, this.panel]);
+    page.stage.foot.append(this.line);
+    this.element = el("section", { class: "palette", "aria-label": "Picture settings" }, [this.panel]);
   }
 
   /** Tell the side column how much of it the panel takes. */
@@ -120,6 +154,7 @@ class Palette {
     const row = el("label", { class: "field", title: hint || null }, [el("span", { text: title }), control]);
     this.controls.set(name, control);
     this.rows.set(name, row);
+    this.hints.set(name, hint);
     return row;
   }
 
@@ -200,20 +235,32 @@ class Palette {
     this.line.hidden = look.isDefault;
     this.words.textContent = look.words;
     if (this.panel.hidden) return;
-    for (const [name, row] of this.rows) {
-      const offered = ["stretch", "limits", "map"].includes(name);
-      row.hidden = !(offered || look.shows(name));
-      const idle = offered && !look.shows(name);
-      row.classList.toggle("idle", idle);
-      if (offered) row.title = idle ? PALETTE_IDLE : "";
-    }
+    for (const name of this.rows.keys()) this._rest(name, !look.shows(name));
     for (const [name, control] of this.controls) this._fill(name, control);
-    this.swatch.hidden = !look.shows("map");
+    this.swatch.classList.toggle("idle", !look.shows("map"));
     this.levelOut.hidden = look.get("contrast") === 1 && look.get("bias") === 0.5;
     this._paintSwatch();
+    this.note.textContent = this._note();
+  }
+
+  /** Show whether a field has an effect now; its place it keeps. */
+  _rest(name, idle) {
+    const row = this.rows.get(name);
+    const offered = PALETTE_OFFERED.includes(name);
+    row.classList.toggle("idle", idle);
+    this.controls.get(name).disabled = idle && !offered;
+    row.title = (idle && (offered ? PALETTE_IDLE : PALETTE_WHEN[name])) || this.hints.get(name) || "";
+  }
+
+  _note() {
+    const { look } = this.page;
     const unset = look.get("limits") === "fixed" && !(look.get("low") < look.get("high"));
-    this.note.hidden = !(unset && look.shows("limits"));
-    this.note.textContent = "Fixed limits take effect once low and high are given, low below high.";
+    if (unset && look.shows("limits")) return "Fixed limits take effect once low and high are given, low below high.";
+    if (look.isSingle()) return "";
+    return {
+      survey: "The survey's colours have a stretch and limits of their own.",
+      lupton: "Lupton's colours have a stretch of their own: Q and Soft.",
+    }[look.get("colour")] ?? "A colour map is for one band.";
   }
 
   _fill(name, control) {

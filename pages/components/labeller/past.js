@@ -45,7 +45,7 @@ function marksInWords(marks) {
       if (finite(apart)) words.push(`${readable(apart)} px apart`);
     }
     const told = list.find((mark) => finite(mark.position_angle_deg));
-    if (told) words.push(`PA ${Math.round(told.position_angle_deg)}°`);
+    if (told) words.push(`PA ${Math.round(told.position_angle_deg)}°${markDirection(told)}`);
     const ratio = list.find((mark) => finite(mark.flux_ratio));
     if (ratio) words.push(`flux ratio ${readable(ratio.flux_ratio)}`);
     return words.join(", ");

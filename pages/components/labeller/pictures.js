@@ -43,7 +43,6 @@ class Pictures {
     if (this.kept.get(picture.url) !== picture) return;
     this.kept.delete(picture.url);
     this.bytes -= pictureBytes(picture);
-    if (picture.img && !picture.img.isConnected) URL.revokeObjectURL(picture.img.src);
   }
 
   clear() {
@@ -87,11 +86,16 @@ class Pictures {
     }
     picture.note = decodeURIComponent(response.headers.get("x-note") ?? "");
     const img = new Image();
-    img.src = URL.createObjectURL(await response.blob());
+    const url = URL.createObjectURL(await response.blob());
+    img.src = url;
     img.alt = `Object ${picture.objectId}`;
     img.draggable = false;
     img.dataset.objectId = picture.objectId;
-    await img.decode();
+    try {
+      await img.decode();
+    } finally {
+      URL.revokeObjectURL(url); // the element keeps what it has read
+    }
     return img;
   }
 }

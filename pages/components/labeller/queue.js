@@ -10,6 +10,7 @@ const QUEUE_LOW = 14; // ask for more below this
 const QUEUE_MOST = 100; // in one request
 const KEPT_AFTER_RERANK = 2; // unseen objects that stay when a new ranking comes
 const MAX_EXCLUDED = 160;
+const EXCLUDED_LETTERS = 8000; // of a request's 64 KB, as it is encoded at worst
 const EMPTY_POLL_MS = 1000;
 const PATIENT_POLL_MS = 5000;
 
@@ -39,6 +40,7 @@ class Queue {
 
   /** The next object, or null while there is none; more are asked for in time. */
   next() {
+    this._passOver();
     const item = this.items.shift() ?? null;
     this._refill();
     return item;
@@ -46,10 +48,16 @@ class Queue {
 
   /** Up to `n` objects for a mode that shows many; what is not answered goes back by `giveBack`. */
   take(n) {
+    this._passOver();
     const items = this.items.splice(0, n);
     for (const item of items) this.taken.add(item);
     this._refill();
     return items;
+  }
+
+  /** What was answered since it came, be it in another tab, is not shown again. */
+  _passOver() {
+    this.items = this.items.filter((item) => !this.answered.has(item.object_id));
   }
 
   /** Have at least `n` objects ready (0: as many as one at a time needs). */
@@ -58,10 +66,15 @@ class Queue {
     this._refill();
   }
 
-  /** Unseen after all: they come next. */
+  /** Unseen after all: they come next, and once, even where a new ranking brought them too. */
   giveBack(items) {
     for (const item of items) this.taken.delete(item);
-    this.items.unshift(...items.filter((item) => !this.answered.has(item.object_id)));
+    const given = new Set(items.map((item) => item.object_id));
+    const elsewhere = new Set([this.page.current, ...this.taken].map((item) => item?.object_id));
+    this.items = [
+      ...items.filter(({ object_id: id }) => !this.answered.has(id) && !elsewhere.has(id)),
+      ...this.items.filter((item) => !given.has(item.object_id)),
+    ];
   }
 
   putBack(item) {
@@ -111,7 +124,7 @@ class Queue {
     const unseen = replace ? this.items.slice(0, KEPT_AFTER_RERANK) : this.items;
     const known = [page.current, ...this.taken, ...unseen].filter(Boolean).map((item) => item.object_id);
     const unsaved = page.outbox.unsaved(page.taskName);
-    const exclude = [...new Set([...known, ...unsaved])].slice(0, MAX_EXCLUDED);
+    const exclude = withinBody([...new Set([...known, ...unsaved])]);
     const given = replace ? Leases.of(this.items.slice(KEPT_AFTER_RERANK)) : [];
     const n = Math.min(Math.max(QUEUE_FETCH, this.wanted - unseen.length), QUEUE_MOST);
     let answer = null;
@@ -191,4 +204,10 @@ class Queue {
     }
     this._refill();
   }
+}
+
+/** As many ids as one request takes; those beyond may come again and are passed over here. */
+function withinBody(ids) {
+  let letters = 0;
+  return ids.slice(0, MAX_EXCLUDED).filter((id) => (letters += id.length) <= EXCLUDED_LETTERS);
 }

@@ -17,6 +17,8 @@ class Showing {
     /** Object on trial, and the object whose picture is really on screen. */
     this.current = null;
     this.visible = null;
+    /** True if the object on trial turned out to have no picture. */
+    this.isWithout = false;
     clearTimeout(this.timer);
   }
 
@@ -31,7 +33,8 @@ class Showing {
     const picture = this.page.pictures.get(item.object_id);
     await picture.done;
     if (this.current !== item || picture !== this.page.pictures.get(item.object_id)) return;
-    if (picture.state === "ready") this._put(item, picture);
+    if (this.visible !== item.object_id) this._reveal(item, picture);
+    else if (picture.state === "ready") this._put(item, picture);
     else this.page.say(`The picture cannot be drawn so: ${picture.error}`);
   }
 
@@ -118,15 +121,19 @@ class Showing {
   }
 
   _show(item) {
+    this.page.view.finishNote();
     this.current = item;
     this.visible = null;
+    this.isWithout = false;
     this.page.answers.restart();
-    this.page.view.closeNote();
     const picture = this.page.pictures.get(item.object_id);
     if (picture.state === "loading") {
       this.page.view.enable(false);
       this.page.stage.message("", `Loading the picture of ${item.object_id}`, null, true);
-      picture.done.then(() => this.current === item && this._reveal(item, picture));
+      picture.done.then(() => {
+        const isWanted = picture === this.page.pictures.get(item.object_id);
+        if (this.current === item && this.visible !== item.object_id && isWanted) this._reveal(item, picture);
+      });
     } else {
       this._reveal(item, picture);
     }
@@ -145,6 +152,7 @@ class Showing {
       this._put(item, picture);
       this.page.view.enable(this.page.mayWrite());
     } else {
+      this.isWithout = !picture.passing;
       this.page.pictures.forget(picture); // another try when it comes up again
       this.page.stage.message(`No picture of ${item.object_id}`,
         `${picture.error} It cannot be answered unseen; skip it, flag it or leave a note.`);
@@ -175,18 +183,29 @@ class Showing {
 
   /** Show an object by its id; the one on screen waits behind it. */
   async open(objectId) {
-    const epoch = this.page.epoch;
-    this.page.opened = objectId;
+    const { epoch } = this.page;
+    const before = this.current;
     let item;
     try {
-      item = await this.page.get("object", { object_id: objectId });
+      item = await this._fetch(objectId);
     } catch (error) {
       if (epoch === this.page.epoch) this.page.fail(`Not opened: ${objectId}`, objectId, error.message);
       return;
     }
     if (epoch !== this.page.epoch) return;
     if (this.page.mode === "grid") this.page.setMode("one", false);
-    this.bringBack(item);
+    if (this.current !== before) this.page.answers.guard(); // it comes late, to somebody at work
+    this.bringBack({ ...item, opened: true });
+  }
+
+  async _fetch(objectId) {
+    try {
+      return await this.page.get("object", { object_id: objectId });
+    } catch (error) {
+      // In an address that was written by hand a plus means a space; ids of SDSS have pluses.
+      if (error.status !== 404 || !objectId.includes(" ")) throw error;
+      return this.page.get("object", { object_id: objectId.replaceAll(" ", "+") });
+    }
   }
 
   /** Show `item` now; the one on screen waits behind it. */
@@ -196,8 +215,11 @@ class Showing {
       return;
     }
     const behind = this.current;
+    if (behind) this.page.tell("leave", behind);
     this.page.queue.drop(item.object_id);
-    if (behind && behind.object_id !== item.object_id) this.page.queue.putBack(behind);
+    // What was only opened to be looked at does not wait.
+    const waits = behind && !behind.opened && behind.object_id !== item.object_id;
+    if (waits) this.page.queue.putBack(behind);
     this._show(item);
   }
 }

@@ -55,10 +55,25 @@ class Stage {
     this.furniture = new Furniture(this);
     this.readout = new Readout(this);
     this.contrast = new ContrastDrag(this);
-    this.parts = [this.square, this.overlay, this.furniture.element, this.readout.element];
-    this.element = el("div", { class: "frame" });
+    /** Lines of words over the picture's lower edge: they move nothing when they come and go. */
+    this.foot = el("div", { class: "foot" });
+    this.parts = [this.square, this.overlay, this.furniture.element, this.foot, this.readout.element];
+    // A click on the picture keeps the focus here: Streamlit draws a frame about its own column.
+    this.element = el("div", { class: "frame", tabindex: "-1" });
     this.gestures = new Gestures(this);
     new ResizeObserver(() => this._measure()).observe(this.element);
+    new ResizeObserver(() => this.furniture.draw()).observe(this.foot);
+  }
+
+  // What the page tells
+
+  task() {
+    this.page.root.tabIndex = -1; // what is clicked beside the picture keeps the focus, too
+  }
+
+  mode(name) {
+    this.readout.off = name === "compare"; // the picture is small there
+    this.pointAt(null);
   }
 
   // What is shown
@@ -119,7 +134,7 @@ class Stage {
   /** The size of picture to ask for: 0 for the pixels as they are. */
   get pictureSize() {
     if (this.settings.pixels) return 0;
-    const side = this.element.clientHeight * (window.devicePixelRatio || 1) * 0.85;
+    const side = (this.height || this.element.clientHeight) * (window.devicePixelRatio || 1) * 0.85;
     return STAGE_SIZES.find((size) => size >= side) ?? STAGE_SIZES.at(-1);
   }
 

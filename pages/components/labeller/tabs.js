@@ -72,7 +72,10 @@ class Tabs {
     else this.others.set(from, Date.now());
     if (what === "hello") this._send("here");
     if (what === "answered") this._answeredElsewhere(objectId);
-    if (what === "open") this.page.queue.undone(objectId);
+    if (what === "open") {
+      this.page.queue.undone(objectId);
+      this.page.answers.undone({ object_id: objectId });
+    }
     this._draw();
   }
 
@@ -80,6 +83,7 @@ class Tabs {
     const { page } = this;
     page.queue.answered.add(objectId);
     page.queue.drop(objectId);
+    page.tell("answeredElsewhere", objectId);
     const { current } = page;
     // What was opened by its id is looked at on purpose.
     if (current?.object_id !== objectId || !current.lease) return;

@@ -197,23 +197,30 @@ class View {
 
   openNote() {
     if (!this.page.ready(false)) return;
+    this.noteFor = this.page.current;
     this.note.hidden = false;
     this.note.focus();
   }
 
   closeNote() {
+    this.noteFor = null;
     if (this.note.hidden) return;
     this.note.value = "";
     this.note.blur();
     this.note.hidden = true;
   }
 
+  /** Keep what is written, for the object that it was written for. */
+  finishNote() {
+    const text = this.note.value.trim();
+    const item = this.noteFor;
+    this.closeNote();
+    if (text && item) this.page.answers.note(text, item);
+  }
+
   _noteKey(event) {
     if (event.key === "Escape") this.closeNote();
-    if (event.key !== "Enter" || event.isComposing) return;
-    const text = this.note.value.trim();
-    this.closeNote();
-    if (text && this.page.current) this.page.answers.note(text);
+    if (event.key === "Enter" && !event.isComposing) this.finishNote();
   }
 
   // The state
