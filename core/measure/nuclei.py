@@ -105,10 +105,12 @@ def _sum_of(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.where(n > 0, total * len(values) / np.maximum(n, 1), np.nan)
 
 
-def bytes_to_measure(n_points: int, radius_px: float) -> int:
-    """What `snap_all` holds at its height, beside the picture."""
+def bytes_to_measure(n_points: int, radius_px: float, side_px: int) -> int:
+    """What `snap_all` holds at its height, beside a picture of so many pixels a side."""
     fit = n_points * _PIXELS_FITTED * (n_points + 7) * 8 * 4
-    return bytes_to_sharpen(n_points, _scales(radius_px), radius_px) + fit + 2**22
+    reach = _reach(radius_px)
+    sharp = [bytes_to_sharpen(n_points, one, reach, side_px) for one in _scales(radius_px)]
+    return max(sharp) + fit + 2**22
 
 
 def bytes_to_suggest(side_px: int) -> int:
@@ -146,8 +148,9 @@ def _snapped(
             stay[k] = "There are no pixel values at this point"
     asked = [k for k in range(len(points)) if k not in stay]
     at_edge: set[int] = set()
+    reach = _reach(radius_px)
     for scale in _scales(radius_px):
-        around = patches(picture, [points[k] for k in asked], scale, radius_px)
+        around = patches(picture, [points[k] for k in asked], scale, reach)
         for k, patch in zip(asked, around, strict=True):
             if patch is None:
                 continue
@@ -182,6 +185,11 @@ def _scales(radius_px: float) -> list[float]:
     return scales
 
 
+def _reach(radius_px: float) -> float:
+    """Pixels around a click that tell the noise."""
+    return radius_px + 8 * _scales(radius_px)[-1] + 8
+
+
 def _within(place: float, side: int) -> int:
     return min(max(round(place), 0), side - 1)
 
@@ -194,7 +202,7 @@ def _nearest_peak(
     shape: tuple[int, ...],
 ) -> tuple[Nucleus | None, bool]:
     """The nearest peak that stands out, and whether there was one at the picture's edge."""
-    rows, columns = peaks(patch.sharp, patch.missing)
+    rows, columns = patch.peaks(*point, radius_px)
     significance = patch.sharp[rows, columns] / patch.noise
     across, down = patch.place(columns, rows)
     distance = np.hypot(across - point[0], down - point[1])

@@ -18,6 +18,8 @@ from scipy import ndimage
 _BINNED_SCALE = 4.0
 """Coarser scales are sharpened in means of several pixels, so that none costs more than this."""
 
+_ENOUGH_FOR_NOISE = 50_000
+
 _TRUNCATE = 4.0
 """Of SciPy's Gaussian filters, in scales."""
 
@@ -37,6 +39,15 @@ class Patch:
     left: int
     step: int
 
+    def peaks(self, x: float, y: float, radius_px: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the positive local maxima about as near to a pixel position."""
+        reach = int(radius_px / self.step) + 3
+        middle = ((y + 0.5) / self.step - 0.5 - self.top, (x + 0.5) / self.step - 0.5 - self.left)
+        low = [max(0, round(one) - reach) for one in middle]
+        near = np.s_[low[0] : round(middle[0]) + reach + 1, low[1] : round(middle[1]) + reach + 1]
+        rows, columns = peaks(self.sharp[near], self.missing[near])
+        return rows + low[0], columns + low[1]
+
     def place(self, x: np.ndarray | float, y: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Columns and rows of the patch -> the picture's pixels."""
         across, down = (np.asarray(x) + self.left + 0.5), (np.asarray(y) + self.top + 0.5)
@@ -44,12 +55,12 @@ class Patch:
 
 
 def patches(
-    picture: np.ndarray, points: Sequence[tuple[float, float]], scale: float, radius_px: float
+    picture: np.ndarray, points: Sequence[tuple[float, float]], scale: float, reach_px: float
 ) -> list[Patch | None]:
     """The picture sharpened at `scale` around each of the points, None without pixel values.
 
-    A patch reaches some scales beyond `radius_px`, for the noise. Points that lie close together
-    are sharpened once; what a point gets does not depend on the others.
+    Points that lie close together are sharpened once; what a point gets does not depend on the
+    others.
 
     Parameters
     ----------
@@ -57,12 +68,14 @@ def patches(
         (y, x) of floats; NaN is no source.
     points
         (x, y) within the picture.
+    reach_px
+        How far a patch goes. Noises of several scales compare only if they are of the same place.
     """
     step = _step(scale)
     shape = np.array(picture.shape) // step
     if min(shape) < 1:
         return [None] * len(points)
-    reach, margin = _reach(scale, radius_px)
+    reach, margin = int(np.ceil(reach_px / step)), _margin(scale)
     at = np.array([[y, x] for x, y in points]).reshape(-1, 2)
     middle = np.clip(np.round((at + 0.5) / step - 0.5).astype(int), 0, shape - 1)
     inner = _Boxes(middle, reach, shape)
@@ -83,21 +96,20 @@ def patches(
     return found
 
 
-def bytes_to_sharpen(n_points: int, scales: Sequence[float], radius_px: float) -> int:
-    """What `patches` holds at its height for one of the scales: so many arrays of eight bytes."""
-    sides = [2 * sum(_reach(scale, radius_px)) + 1 for scale in scales]
-    return n_points * max(sides) ** 2 * 8 * 8
+def bytes_to_sharpen(n_points: int, scale: float, reach_px: float, side_px: int) -> int:
+    """What `patches` holds at its height: so many arrays of eight bytes."""
+    step = _step(scale)
+    side = 2 * (int(np.ceil(reach_px / step)) + _margin(scale)) + 1
+    return min(n_points * side**2, (side_px // step) ** 2) * 8 * 8
 
 
 def _step(scale: float) -> int:
     return max(1, int(scale // _BINNED_SCALE))
 
 
-def _reach(scale: float, radius_px: float) -> tuple[int, int]:
-    """How far a patch reaches, and how far beyond it the smoothing sees."""
-    step = _step(scale)
-    reach = int(np.ceil((radius_px + 8 * max(scale, 2.0) + 8) / step))
-    return reach, int(_TRUNCATE * scale / step + 0.5) + 1
+def _margin(scale: float) -> int:
+    """How far beyond a patch the smoothing sees, in its pixels."""
+    return int(_TRUNCATE * scale / _step(scale) + 0.5) + 1
 
 
 class _Boxes:
@@ -177,7 +189,8 @@ def _noise(sharp: np.ndarray, missing: np.ndarray, filled: np.ndarray) -> float:
     known = sharp[~missing]
     if not known.size:
         return 1e-300
-    noise = 1.4826 * float(np.median(np.abs(known - np.median(known))))
+    some = known[:: max(1, known.size // _ENOUGH_FOR_NOISE)]
+    noise = 1.4826 * float(np.median(np.abs(some - np.median(some))))
     return max(noise, 1e-3 * float(known.max()), 1e-9 * float(np.abs(filled).max()), 1e-300)
 
 

@@ -1,11 +1,12 @@
 """The labelled objects of a task by their place in the embedding, for those nearest to another.
 
-They are read once; after that only what events touched since the last look is read again.
+They are read and placed once; after that only what events touched since the last look is.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,85 @@ MAX_LABELLED = 20_000
 
 @dataclass(frozen=True)
 class _Placed:
-    """Labelled objects that the encoder saw: (L,) ids and classes, (L, D) unit vectors."""
+    """Labelled objects that the encoder saw: (L,) ids and classes, (L, D) unit vectors.
+
+    The class is None where the label is gone, or older than the newest `MAX_LABELLED`.
+    """
 
     ids: np.ndarray
     classes: np.ndarray
     vectors: np.ndarray
+
+
+class _Places:
+    """Where the labelled objects lie in one embedding.
+
+    Rows are only ever added, so that a `_Placed` handed out stays as it is.
+    """
+
+    def __init__(self, survey: Survey, embedding: Embedding) -> None:
+        self.run = embedding.run_id
+        self._survey = survey
+        self._embedding = embedding
+        self._row_of: dict[str, int] = {}
+        self._ids = np.empty(0, object)
+        self._classes = np.empty(0, object)
+        self._order = np.empty(0, np.int64)
+        self._vectors = np.empty((0, embedding.values.shape[1]), np.float32)
+        self._n_changes = 0
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def change(self, changed: Mapping[str, str | None]) -> None:
+        """Objects with their classes, in the order of their events; None: the label is gone."""
+        self._add([one for one in changed if one not in self._row_of and changed[one] is not None])
+        for object_id, class_name in changed.items():
+            row = self._row_of.get(object_id)
+            if row is not None:
+                self._classes[row] = class_name
+                self._order[row] = self._n_changes
+                self._n_changes += 1
+
+    def _add(self, object_ids: list[str]) -> None:
+        ids, rows = [], []
+        mask = self._embedding.mask
+        for object_id in object_ids:
+            try:
+                row = self._survey.row(object_id)
+            except NotFound:
+                continue  # labelled on another version of the survey
+            if mask[row]:
+                ids.append(object_id)
+                rows.append(row)
+        first, last = len(self), len(self) + len(ids)
+        if last > len(self._ids):
+            room = 2 * last
+            self._ids, self._classes, self._order, self._vectors = (
+                _longer(one, room)
+                for one in (self._ids, self._classes, self._order, self._vectors)
+            )
+        self._ids[first:last] = ids
+        self._vectors[first:last] = _unit(self._embedding.values[np.array(rows, np.int64)])
+        self._row_of.update(zip(ids, range(first, last), strict=True))
+
+    def placed(self) -> _Placed:
+        n = len(self)
+        classes = self._classes[:n].copy()
+        there = np.flatnonzero(classes != None)  # noqa: E711  (one by one)
+        if len(there) > MAX_LABELLED:
+            order = self._order[there]
+            newest = np.partition(order, -MAX_LABELLED)[-MAX_LABELLED]
+            classes[there[order < newest]] = None
+        return _Placed(self._ids[:n], classes, self._vectors[:n])
+
+
+def _longer(values: np.ndarray, n: int) -> np.ndarray:
+    longer = np.zeros((n, *values.shape[1:]), values.dtype)
+    if values.dtype == object:
+        longer[:] = None
+    longer[: len(values)] = values
+    return longer
 
 
 class _Labelled:
@@ -42,7 +117,7 @@ class _Labelled:
         self._lock = threading.Lock()
         self._seq = -1
         self._classes: dict[str, str] = {}
-        self._run = ""
+        self._places: _Places | None = None
         self._placed: _Placed | None = None
 
     def placed(
@@ -55,19 +130,26 @@ class _Labelled:
     ) -> _Placed:
         with self._lock:
             seq = database.last_seq(task.name)
+            changed: Mapping[str, str | None] = {}
             if seq != self._seq:
-                self._read(database, task, annotator)
+                changed = self._read(database, task, annotator)
                 self._seq, self._placed = seq, None
-            if self._placed is None or self._run != embedding.run_id:
-                self._placed = _place(self._classes, survey, embedding)
-                self._run = embedding.run_id
+            places = self._places
+            if places is None or places.run != embedding.run_id or len(places) > 3 * MAX_LABELLED:
+                places = self._places = _Places(survey, embedding)
+                changed, self._placed = self._classes, None
+            if self._placed is None:
+                places.change(changed)
+                self._placed = places.placed()
             return self._placed
 
-    def _read(self, database: LabelsDB, task: Task, annotator: str | None) -> None:
-        """Bring `_classes` up to date; the labels come to stand in the order of their events."""
+    def _read(
+        self, database: LabelsDB, task: Task, annotator: str | None
+    ) -> Mapping[str, str | None]:
+        """Bring `_classes` up to date, in the order of their events, and return what changed."""
         changed: dict[str, str | None]
         if self._seq < 0 or len(self._classes) > 2 * MAX_LABELLED:
-            self._classes = {}
+            self._classes, self._places = {}, None
             if annotator is None:
                 per_class = max(1, MAX_LABELLED // len(task.every_class))
                 changed = dict(database.newest_classes(task.name, per_class))
@@ -81,22 +163,7 @@ class _Labelled:
             self._classes.pop(object_id, None)
             if class_name is not None:
                 self._classes[object_id] = class_name
-
-
-def _place(classes: dict[str, str], survey: Survey, embedding: Embedding) -> _Placed:
-    ids, rows = [], []
-    for object_id in list(classes)[-MAX_LABELLED:]:
-        try:
-            rows.append(survey.row(object_id))
-        except NotFound:
-            continue  # labelled on another version of the survey
-        ids.append(object_id)
-    at = np.array(rows, dtype=np.int64)
-    seen = np.asarray(embedding.mask)[at]
-    names = np.array([classes[one] for one in ids], dtype=object)
-    return _Placed(
-        np.array(ids, dtype=object)[seen], names[seen], _unit(embedding.values[at[seen]])
-    )
+        return changed
 
 
 def _unit(vectors: Any) -> np.ndarray:

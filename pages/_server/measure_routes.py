@@ -41,7 +41,7 @@ def _measure(
     snapping = request.query_params.get("snap", "1") not in ("", "0", "false")
     fixed = [place for place, point in enumerate(points) if not (snapping and point.snap)]
     picture = asked.picture(services)
-    with room_to_measure(services.pictures, len(points), radius):
+    with room_to_measure(services.pictures, asked.survey, len(points), radius):
         nuclei = snap_all(picture, [(point.x, point.y) for point in points], radius, fixed)
     notes = [
         f"Point {place}: {one.note}" if len(nuclei) > 1 else one.note

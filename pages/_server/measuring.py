@@ -51,20 +51,23 @@ def picture_to_measure(
 
 
 def bytes_to_sum(survey: Survey) -> int:
-    """What reading and summing holds at its height: the image twice while it is decoded, the
+    """What reading and summing holds at its height: the image four times while it is decoded, the
     sum twice as it is handed over, and some rows of it in arrays of eight bytes."""
     manifest = survey.manifest
     pixels = manifest.cutout_size_px**2
     values = len(manifest.bands) * pixels
-    return values * np.dtype(manifest.dtype).itemsize * 2 + pixels * 4 * 2 + 48 * 2**20
+    return values * np.dtype(manifest.dtype).itemsize * 4 + pixels * 4 * 2 + 48 * 2**20
 
 
 @contextmanager
-def room_to_measure(pictures: Pictures, n_points: int, radius_px: float) -> Iterator[None]:
+def room_to_measure(
+    pictures: Pictures, survey: Survey, n_points: int, radius_px: float
+) -> Iterator[None]:
     """Hold room to measure so many points; `NotReady` as `DrawingGate.room_for`."""
     from core.measure.nuclei import bytes_to_measure
 
-    with pictures.gate.room_for(bytes_to_measure(n_points, radius_px)):
+    side = survey.manifest.cutout_size_px
+    with pictures.gate.room_for(bytes_to_measure(n_points, radius_px, side)):
         yield
 
 

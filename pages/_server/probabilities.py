@@ -54,7 +54,7 @@ def _open(
     """The records of a model's file, not read yet; or why there are none."""
     if version is None:
         return "The object was not ranked by a model."
-    gone = f"What model {version} thought of each class is no longer kept."
+    gone = "No longer kept of the model that ranked it."
     if model is None or model.survey_version != survey.version:
         return gone
     if model.learner is None:

@@ -74,14 +74,17 @@ def page_ids(page: Page, n: int) -> list[str]:
 
 
 def ids(page: Page) -> list[str]:
-    found: list[str] = page.locator(".cell").evaluate_all("all => all.map((one) => one.title)")
+    """The objects of the cells in reading order, of a page whose pictures are on screen."""
+    cells: list[list[str | None]] = page.locator(".cell").evaluate_all(
+        "all => all.map((one) => [one.title, one.querySelector('img')?.dataset.objectId ?? ''])"
+    )
     # The picture in a cell is that of the cell's object.
-    shown = page.locator(".cell img").evaluate_all("all => all.map((one) => one.dataset.objectId)")
-    assert shown == [name for name in found if name]
-    return found
+    assert [shown for _, shown in cells] == [name for name, _ in cells]
+    return [str(name) for name, _ in cells]
 
 
 def ids_by_title(page: Page) -> list[str]:
+    """The same, whether or not their pictures are on screen."""
     found: list[str] = page.locator(".cell").evaluate_all("all => all.map((one) => one.title)")
     return found
 

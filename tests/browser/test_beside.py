@@ -77,6 +77,21 @@ def until(page: Page, what: Callable[[], bool]) -> None:
     pytest.fail("it did not happen in time")
 
 
+def history(page: Page) -> Locator:
+    """The history's panel, unfolded."""
+    fold = page.locator("details", has=page.get_by_role("heading", name="History"))
+    if fold.get_attribute("open") is None:
+        fold.locator("summary").click()
+    return fold
+
+
+def asked_for(page: Page, path: str) -> list[str]:
+    """The addresses under `path` that the page asks for from now on."""
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if f"/api/{path}?" in one.url else None)
+    return asked
+
+
 def answer_with(page: Page, path: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Let the server's JSON under `path` pass through `change`."""
 
@@ -206,9 +221,7 @@ def test_columns_that_do_not_come_are_told_of(page: Page, server: Server, task: 
     all_saved(page)
 
 
-def test_class_probabilities_are_bars_with_their_model(
-    page: Page, server: Server, task: str
-) -> None:
+def test_class_probabilities_are_bars(page: Page, server: Server, task: str) -> None:
     chances = {CLASSES[0]: 0.071, CLASSES[1]: 0.9, "retired": 0.029}
     answer_with(page, "object", lambda body: body.update(probabilities=chances, model_version=1))
     open_task(page, server, task, object="obj_05")
@@ -224,7 +237,6 @@ def test_class_probabilities_are_bars_with_their_model(
     assert (
         colours[:2] == colours[-3:-1]
     )  # as on the buttons (in the page's order these come first)
-    expect(page.locator(".chances")).to_contain_text("By model 1")
 
 
 def test_without_probabilities_it_says_why(page: Page, server: Server, task: str) -> None:
@@ -250,7 +262,8 @@ def test_which_model_ranked_it_and_which_is_the_newest(
     page: Page, server: Server, task: str
 ) -> None:
     open_task(page, server, task)
-    expect(page.locator(".why")).to_contain_text("Ranked by model 1, the newest.")
+    expect(page.locator(".model")).to_contain_text("Model 1")
+    expect(page.locator(".why")).not_to_contain_text("model")
     with LabelsDB(server.workspace.labels) as db:
         order = [QueueItem(f"obj_{n:02d}", n, "anomaly", 0.5, 1.0) for n in range(60)]
         again = ModelRecord(
@@ -263,15 +276,76 @@ def test_which_model_ranked_it_and_which_is_the_newest(
             state="It has learnt from nothing yet.",
         )
         db.replace_queue(task, order, again)
-    expect(page.locator(".why")).to_contain_text("Ranked by model 1. Since then model 2 came")
-    expect(page.locator(".why")).to_contain_text("Model 2: It has learnt from nothing yet.")
+    expect(page.locator(".why")).to_contain_text(
+        "Ranked by model 1; newer ones rank what follows."
+    )
+    expect(page.locator(".why")).to_contain_text("It has learnt from nothing yet.")
 
 
+def test_why_an_object_is_shown_is_true_of_what_was_called_up(
+    page: Page, server: Server, task: str
+) -> None:
+    words: dict[str, str] = {}
+    answer_with(page, "task", lambda body: body.update(samplers=words))
+    first = open_task(page, server, task)
+    why = page.locator(".why")
+    expect(page.locator(".catalogue, .columns dt").first).to_be_visible()
+    expect(why).not_to_contain_text("anomaly.")  # the sampler's words have not come yet
+    words["anomaly"] = "Showing the oddest first."
+    expect(why).to_contain_text("Showing the oddest first.")
+    press(page, "1")
+    all_saved(page)
+    for name, said in (
+        ("obj_05" if first != "obj_05" else "obj_06", "You called it up"),
+        (first, "When it was shown to you before: showing the oddest first."),
+    ):
+        page.evaluate("name => skysiftLabeller.open(name)", name)
+        expect(why).to_contain_text(said)
+    page.keyboard.press("u")
+    expect(why).to_contain_text("Showing the oddest first.")
+
+
+def test_a_guideline_is_plain_markdown_without_html(page: Page, server: Server, task: str) -> None:
+    text = (
+        f"# How to\n\nLook at the **centre** {EVIL}\nand on.\n\n- two peaks\n- `a*b*c`\n\n3. three"
+    )
+    with LabelsDB(server.workspace.labels) as db:
+        db.change_task(task, "owner", guideline=text)
+    open_task(page, server, task)
+    guideline = page.locator(".guidelines > .guideline")
+    expect(guideline.locator("> p")).to_have_text(
+        ["How to", f"Look at the centre {EVIL}\nand on."]
+    )
+    expect(guideline.locator("b")).to_have_text("centre")
+    expect(guideline.locator("ul > li")).to_have_text(["two peaks", "a*b*c"])
+    expect(guideline.locator("ol[start='3'] > li")).to_have_text("three")
+    assert page.locator(".side img[src='x']").count() == 0
+
+
+def test_nothing_in_view_jumps_from_object_to_object(
+    page: Page, server: Server, task: str
+) -> None:
+    open_task(page, server, task)
+    places = []
+    for _ in range(3):
+        expect(page.locator(".columns dt")).to_have_count(SHOWN_AT_FIRST)
+        page.wait_for_timeout(400)
+        heads = [
+            page.locator("details", has_text=one).first for one in ("Catalogue", "Why this object")
+        ]
+        places.append([one.bounding_box()["y"] for one in (*heads, page.locator(".answers"))])  # type: ignore[index]
+        press(page, "2")
+    assert places[0] == places[1] == places[2]
+
+
+@pytest.mark.usefixtures("afresh")
 def test_history_and_notes_are_told_in_full(page: Page, server: Server, task: str) -> None:
     shown = open_task(page, server, task, object="obj_09")
-    history = page.locator("details", has=page.get_by_role("heading", name="History"))
-    expect(history).not_to_have_attribute("open", "")
-    expect(history.locator(".count")).to_have_text("0")
+    past = page.locator("details", has=page.get_by_role("heading", name="History"))
+    expect(past).not_to_have_attribute("open", "")
+    asked = asked_for(page, "history")
+    page.wait_for_timeout(400)
+    assert asked == []
     note = f"{EVIL} {'a note that is long ' * 20}".strip()
     page.keyboard.press("n")
     page.get_by_label("Note", exact=True).fill(note)
@@ -280,23 +354,29 @@ def test_history_and_notes_are_told_in_full(page: Page, server: Server, task: st
     expect(notes.locator("p").first).to_have_text(note)  # at once
     expect(notes).to_contain_text("you,", timeout=10_000)  # once it is saved
     expect(notes).to_have_count(1)
-    expect(history.locator(".count")).to_have_text("1")
+    expect(past.locator(".count")).to_have_text("1")
     press(page, "1")
     all_saved(page)
     open_task(page, server, task, object=shown)
-    expect(history.locator(".count")).to_have_text("2")
-    history.locator("summary").click()
+    expect(past.locator(".count")).to_have_text("2")  # the note is told with who and when
+    past.locator("summary").click()
     lines = page.locator(".past li")
     expect(lines.nth(0)).to_contain_text(f"you answered {CLASSES[0]}")
     expect(lines.nth(1)).to_contain_text(note)
     assert page.locator(".side img[src='x']").count() == 0
 
 
+@pytest.mark.usefixtures("afresh")
 def test_an_answer_that_was_taken_back_says_so_and_marks_are_named(
     page: Page, server: Server, task: str
 ) -> None:
     first = {"kind": "nucleus", "x_px": 20.0, "y_px": 24.0}
-    apart = {"separation_arcsec": 3.2, "position_angle_deg": 123.6, "flux_ratio": 2.125}
+    apart: dict[str, Any] = {
+        "separation_arcsec": 3.2,
+        "position_angle_deg": 359.6,
+        "flux_ratio": 2.125,
+    }
+    apart["position_angle_direction"] = "bright to faint"
     pair = [first, {**first, "x_px": 28.0, **apart}, {"kind": "arc", "x_px": 1.0, "y_px": 1.0}]
     event = {"at": "2024-03-05T12:30:00+00:00", "annotator": "Ann", "own": False, "note": None}
     plain: dict[str, Any] = {"class_name": None, "marks": [], "undone": False, "late": False}
@@ -310,16 +390,17 @@ def test_an_answer_that_was_taken_back_says_so_and_marks_are_named(
         lambda route: route.fulfill(json={"events": events, "state": ""}),
     )
     open_task(page, server, task, object="obj_11")
-    page.get_by_role("heading", name="History").click()
+    history(page)
     lines = page.locator(".past li")
     expect(lines.nth(0)).to_contain_text(f"Ann answered {CLASSES[0]} (came late, not counted)")
     expect(lines.nth(1)).to_contain_text(
-        "Ann marked: 2 nuclei, 3.2″ apart, PA 124°, flux ratio 2.125; 1 arc"
+        "Ann marked: 2 nuclei, 3.2″ apart, PA 0° (bright to faint), flux ratio 2.125; 1 arc"
     )
     expect(lines.nth(2)).to_contain_text(f"Ann answered {CLASSES[1]} (taken back)")
     expect(lines.nth(2)).to_contain_text("2024")
 
 
+@pytest.mark.usefixtures("afresh")
 def test_a_history_that_comes_late_is_not_shown_beside_another_object(
     page: Page, server: Server, task: str
 ) -> None:
@@ -330,27 +411,26 @@ def test_a_history_that_comes_late_is_not_shown_beside_another_object(
 
     page.route("**/api/history?*object_id=obj_05*", hold)
     open_task(page, server, task, object="obj_05")
+    past = history(page)
     until(page, lambda: len(waiting) == 1)
     page.keyboard.press("s")
     eventually(lambda: on_screen(page) != "obj_05")
-    history = page.locator("details", has=page.get_by_role("heading", name="History"))
-    expect(history.locator(".count")).to_have_text("0")
+    expect(past.locator(".count")).to_have_text("0")
     event = {"at": "2024-03-05T12:30:00+00:00", "annotator": "Ann", "action": "note"}
     waiting[0].fulfill(json={"events": [{**event, "note": "of another"}], "state": ""})
     page.wait_for_timeout(300)
-    expect(history.locator(".count")).to_have_text("0")
+    expect(past.locator(".count")).to_have_text("0")
     expect(page.locator(".notes li")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("afresh")
 def test_without_its_history_the_page_goes_on(page: Page, server: Server, task: str) -> None:
     page.route(
         "**/api/history?*",
         lambda route: route.fulfill(status=500, json={"error": "The log has the details."}),
     )
     open_task(page, server, task)
-    page.get_by_role("heading", name="History").click()
-    history = page.locator("details", has=page.get_by_role("heading", name="History"))
-    expect(history).to_contain_text("The history did not come. The log has the details.")
+    expect(history(page)).to_contain_text("The history did not come. The log has the details.")
     press(page, "1")
     all_saved(page)
     assert len(server.events(task)) == 1
@@ -359,14 +439,39 @@ def test_without_its_history_the_page_goes_on(page: Page, server: Server, task: 
 def test_the_nearest_are_asked_for_once_a_person_stays(
     page: Page, server: Server, task: str
 ) -> None:
-    asked: list[str] = []
-    page.on("request", lambda one: asked.append(one.url) if "/api/neighbours" in one.url else None)
+    asked = asked_for(page, "neighbours")
     open_task(page, server, task)
     expect(page.locator(".strip .near")).to_have_count(10)
     page.evaluate(FAST)
     all_saved(page)
     until(page, lambda: len(asked) == 2)
     assert f"object_id={on_screen(page)}" in asked[-1]
+
+
+@pytest.mark.usefixtures("afresh")
+def test_nothing_is_asked_for_that_nobody_looks_at(page: Page, server: Server, task: str) -> None:
+    near, past = asked_for(page, "neighbours"), asked_for(page, "history")
+    open_task(page, server, task)
+    strip = page.locator("details.neighbours")
+    expect(page.locator(".strip .near")).to_have_count(10)
+    strip.locator("summary").click()
+    for _ in range(3):
+        press(page, "2")
+        page.wait_for_timeout(300)
+    all_saved(page)
+    assert (len(near), past) == (1, [])
+    expect(page.locator(".strip .near")).to_have_count(0)
+    expect(strip).to_be_visible()
+    strip.locator("summary").click()
+    expect(page.locator(".strip .near")).to_have_count(10)
+    expect(history(page)).to_contain_text("Nothing was recorded of this object yet.")
+    for asked in (near[1:], past):
+        assert len(asked) == 1
+        assert f"object_id={on_screen(page)}" in asked[0]
+    strip.locator("summary").click()
+    strip.locator("summary").click()
+    page.wait_for_timeout(300)
+    assert len(near) == 2  # they are there already
 
 
 @pytest.mark.usefixtures("afresh")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from core.workspace import Workspace
+from labels_db import LabelsDB
 from tests.browser.conftest import (
     CLASSES,
     TOKEN,
@@ -186,13 +187,15 @@ def test_own_looks_are_added_and_taken_away(page, server, task):
 
 def test_own_looks_are_those_of_the_survey_and_only_what_it_can_draw(page, server, task):
     other = new_task(server, "three")
-    keep(page, "blink", {"set": "custom", "interval": 350, "looks": [look("old", band="u")]})
-    keep(page, "blink:five", [look("of five", band="u"), look("all", stretch="log")])
-    bad: list[Any] = [
-        *(look("of three", band="G"), look("gone", band="u"), look("odd", percent="x")),
-        *({"name": 5, "look": {}}, {"name": "none", "look": None}, "x", None),
-    ]
-    keep(page, "blink:three", bad)
+    looks = {
+        "blink": {"set": "custom", "interval": 350, "looks": [look("old", band="u")]},
+        "blink:five": [look("of five", band="u"), look("all", stretch="log")],
+        "blink:three": [
+            *(look("of three", band="G"), look("gone", band="u"), look("odd", percent="x")),
+            *({"name": 5, "look": {}}, {"name": "none", "look": None}, "x", None),
+        ],
+    }
+    keep(server, **looks)
     open_task(page, server, task)
     page.keyboard.press("b")
     ready(page)
@@ -213,13 +216,11 @@ def test_own_looks_are_those_of_the_survey_and_only_what_it_can_draw(page, serve
     assert "looks" not in kept(page, "blink")
 
 
-def keep(page: Page, name: str, value: Any) -> None:
-    """Keep a preference as another browser of the person would have."""
-    answer = page.request.post(
-        f"{urlsplit(page.url).scheme}://{urlsplit(page.url).netloc}/api/preferences",
-        data={"name": name, "value": value},
-    )
-    assert answer.ok, answer.text()
+def keep(server: Server, **values: Any) -> None:
+    """Keep preferences as another browser of the person would have."""
+    with LabelsDB(server.workspace.labels) as db:
+        for name, value in values.items():
+            db.set_preference("owner", name, value)
 
 
 def kept(page: Page, name: str) -> Any:

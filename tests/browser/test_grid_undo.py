@@ -20,7 +20,6 @@ from tests.browser.grids import (
     answers,
     grid_task,
     grid_workspace,
-    ids,
     ids_by_title,
     open_grid,
     page_ids,
@@ -91,11 +90,11 @@ def test_undo_brings_the_page_back_as_it_was(page, server, task):
     page.keyboard.press("Enter")
     third = page_ids(page, 9)
     page.keyboard.press("u")
-    eventually(lambda: ids(page) == second)
+    eventually(lambda: ids_by_title(page) == second)
     assert page_ids(page, 9) == second
     assert words(page) == [*[COMMON] * 8, TARGET]
     page.keyboard.press("u")
-    eventually(lambda: ids(page) == first)
+    eventually(lambda: ids_by_title(page) == first)
     page_ids(page, 9)
     assert words(page) == before
     page.keyboard.press("u")
@@ -138,7 +137,7 @@ def test_a_new_ranking_during_an_undo_doubles_nothing(page, server, task):
     page.wait_for_function("!window.skysiftLabeller.queue.fetching")
     assert held_twice(page) == []
     posts[4].continue_()
-    eventually(lambda: ids(page) == first)
+    eventually(lambda: ids_by_title(page) == first)
     assert page_ids(page, 9) == first
     assert words(page) == before
     assert held_twice(page) == []
@@ -159,7 +158,7 @@ def test_an_undo_takes_back_its_own_page_and_no_later_answer(page, server, task)
     all_saved(page)
     answer_in(other, "1", "obj_009")
     page.keyboard.press("u")
-    eventually(lambda: ids(page) == first)
+    eventually(lambda: ids_by_title(page) == first)
     page_ids(page, 9)
     all_saved(page)
     assert server.labels(task) == {"obj_009": TARGET}
@@ -182,12 +181,12 @@ def test_what_another_tab_undid_is_no_obstacle(page, server, task):
     answer_in(other, "3", "obj_007")  # anew: not this page's any more
     page.wait_for_function("window.skysiftLabeller.grid.undoer.pages[0].length === 8")
     page.keyboard.press("u")
-    eventually(lambda: ids(page)[:8] == [*first[:7], "obj_008"])
+    eventually(lambda: ids_by_title(page)[:8] == [*first[:7], "obj_008"])
     page_ids(page, 9)
     assert words(page)[7] == TARGET
     all_saved(page)
     assert server.labels(task) == {"obj_007": ARTEFACT}
-    assert page.locator(".alert").count() == 0
+    assert page.locator(".alert").is_hidden()
     assert page.evaluate("window.skysiftLabeller.grid.undoer.pages.length") == 0
 
 
@@ -206,12 +205,12 @@ def test_a_refused_undo_is_told_and_leaves_the_rest_to_be_undone(page, server, t
     page.route("**/api/undo", serve)
     page.keyboard.press("u")
     page.locator(".alert", has_text=f"Not undone: the answer “{COMMON}” for {first[6]}").wait_for()
-    eventually(lambda: ids(page)[:2] == first[7:])
+    eventually(lambda: ids_by_title(page)[:2] == first[7:])
     assert list(server.labels(task)) == first[:7]
     page.unroute("**/api/undo")
     page_ids(page, 9)
     page.keyboard.press("u")
-    eventually(lambda: ids(page) == first)
+    eventually(lambda: ids_by_title(page) == first)
     all_saved(page)
     assert server.labels(task) == {}
     assert held_twice(page) == []

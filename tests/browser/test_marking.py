@@ -146,7 +146,9 @@ def test_two_clicks_snap_and_are_measured_at_once(page: Page, server: Server, ta
     arcsec, kpc, pixels, angle, ratio = (
         float(found)
         for found in re.findall(
-            r"([\d.]+)″ · ([\d.]+) kpc · ([\d.]+) px · PA ([\d.]+)° · flux ([\d.]+) : 1", said
+            r"([\d.]+)″ · ([\d.]+) kpc · ([\d.]+) px · PA ([\d.]+)° \(bright to faint\)"
+            r" · flux ([\d.]+) : 1",
+            said,
         )[0]
     )
     assert arcsec == pytest.approx(one.separation(other).arcsec, abs=0.03)
@@ -161,6 +163,8 @@ def test_two_clicks_snap_and_are_measured_at_once(page: Page, server: Server, ta
     for mark, place in zip(marks, NUCLEI, strict=True):
         assert mark["kind"] == "nucleus"
         assert mark["snapped"] is True
+        assert mark["flux_sigma"] > 0
+        assert "flux" not in mark
         assert_at(mark, place)
         there = wcs.pixel_to_world(mark["x_px"], mark["y_px"])
         assert mark["ra_deg"] == pytest.approx(there.ra.deg, abs=1e-7)
@@ -168,6 +172,7 @@ def test_two_clicks_snap_and_are_measured_at_once(page: Page, server: Server, ta
     assert "separation_arcsec" not in marks[0]
     assert marks[1]["separation_arcsec"] == pytest.approx(arcsec, abs=0.01)
     assert marks[1]["position_angle_deg"] == pytest.approx(angle, abs=0.1)
+    assert marks[1]["position_angle_direction"] == "bright to faint"
     assert marks[1]["flux_ratio"] == pytest.approx(3, rel=0.05)
     # Drawn as its own from now on, the tool is put away, and keys answer again.
     expect(page.locator(".mark.own.nucleus")).to_have_count(2)
@@ -242,7 +247,7 @@ def test_a_measurement_that_fails_is_told_and_the_marks_are_kept(
     page.route("**/api/measure?*", lambda route: route.abort())
     page.keyboard.press("m")
     click_pixel(page, 20, 41)
-    expect(page.locator(".markpair")).to_contain_text("Not measured")
+    expect(page.locator(".marknotes")).to_contain_text("Not measured")
     page.keyboard.press("Enter")
     expect(page.locator(".notice")).to_contain_text("1 mark saved")
     ((mark,),) = marks_of(server, task)
@@ -391,7 +396,15 @@ def test_where_nothing_is_nothing_is_suggested(page: Page, server: Server, task:
     page.keyboard.press("m")
     click_pixel(page, 20, 20)
     settle(page)
-    expect(page.locator(".markpair")).to_contain_text("No peak stands out")
+    expect(page.locator(".marknotes")).to_contain_text("No peak stands out")
+    for place in ((44, 20), (20, 44)):
+        click_pixel(page, *place)
+    settle(page)
+    notes = page.locator(".marknotes")
+    expect(notes).to_contain_text("1, 2, 3 not snapped. No peak stands out")
+    assert notes.inner_text().count("No peak") == 1
+    expect(page.locator(".mark .missed")).to_have_text(["not snapped"] * 3)
+    expect(page.locator(".markpair")).to_contain_text("Nuclei 1 and 2: ")
 
 
 def test_marks_of_before_are_drawn_own_and_others(page: Page, server: Server, task: str) -> None:
@@ -421,6 +434,52 @@ def test_marks_of_before_are_drawn_own_and_others(page: Page, server: Server, ta
     expect(page.locator(".mark.others")).to_have_count(2)
     expect(page.locator(".mark.own")).to_have_count(2)
     expect(page.locator(".markpair")).to_contain_text("PA")
+
+
+def test_marks_that_are_added_are_numbered_on(page: Page, server: Server, task: str) -> None:
+    open_task(page, server, task)
+    answers = page.locator(".answers").bounding_box()
+    for _ in range(2):
+        page.keyboard.press("m")
+        for place in NUCLEI:
+            click_pixel(page, *place)
+        settle(page)
+        assert page.locator(".answers").bounding_box() == answers, "nothing may move under a hand"
+        numbers = page.locator(".mark .word").all_inner_texts()
+        notes = page.locator(".marknotes").inner_text()
+        pair = page.locator(".markpair").inner_text()
+        page.keyboard.press("Enter")
+        all_saved(page)
+    assert numbers == ["1", "2", "3", "4"]
+    assert notes.startswith("Saving adds to the 2 marks you saved before.")
+    assert pair.startswith("Nuclei 3 and 4: ")
+    expect(page.locator(".markpair")).to_contain_text("Nuclei 3 and 4: ")
+    assert page.locator(".answers").bounding_box() == answers
+
+
+def test_nuclei_are_suggested_by_a_button_of_the_bar(
+    page: Page, server: Server, task: str
+) -> None:
+    open_task(page, server, task)
+    page.keyboard.press("m")
+    bar = page.get_by_role("group", name="Marking")
+    expect(bar.get_by_role("button", name="A Suggest")).to_be_visible()
+    bar.get_by_role("button", name="Suggest").click()
+    suggested(page)
+    bar.get_by_role("button", name="Accept").click()
+    expect(page.locator(".notice")).to_contain_text("2 marks saved")
+
+
+def test_on_a_phone_the_bar_lies_under_the_answers(page: Page, server: Server, task: str) -> None:
+    page.set_viewport_size({"width": 420, "height": 850})
+    open_task(page, server, task)
+    before = page.locator(".answers").bounding_box()
+    page.keyboard.press("m")
+    bar = page.get_by_role("group", name="Marking").bounding_box()
+    assert page.locator(".answers").bounding_box() == before
+    assert before
+    assert bar
+    assert bar["y"] >= before["y"] + before["height"]
 
 
 def test_marks_survive_another_object_being_opened(page: Page, server: Server, task: str) -> None:

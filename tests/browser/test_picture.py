@@ -382,3 +382,43 @@ def test_odd_pictures_are_shown_in_every_look(page, server, survey):
             page.mouse.up(button="right")
             settled(page)
     page.evaluate("window.skysiftLabeller.look.toDefault()")
+
+
+def test_fields_keep_their_places_and_those_without_effect_are_at_rest(five):
+    page = five
+    page.keyboard.press("p")
+
+    def places():
+        return page.locator(".fields > *").evaluate_all(
+            "all => all.map((one) => [one.offsetLeft, one.offsetTop])"
+        )
+
+    def at_rest():
+        found = page.locator(".fields [data-look]:disabled")
+        return set(found.evaluate_all("all => all.map((one) => one.dataset.look)"))
+
+    first = places()
+    bands = {"band", "red", "green", "blue"}
+    assert at_rest() == bands | {"q", "soft", "percent", "low", "high"}
+    assert page.get_by_text("have a stretch and limits of their own").is_visible()
+    answers = page.locator(".answers").bounding_box()
+    for colour, resting in (
+        ("lupton", {"band", "percent", "low", "high"}),
+        ("channels", {"band", "q", "soft", "percent", "low", "high"}),
+        ("band", {"red", "green", "blue", "q", "soft", "percent", "low", "high"}),
+    ):
+        choose(page, "colour", colour)
+        assert at_rest() == resting
+        assert places() == first
+        assert page.locator(".answers").bounding_box() == answers
+    keys = page.locator(".switch kbd:visible").all_inner_texts()
+    assert sorted(keys) == ["+", "-", "0", "H", "I", "O", "Z"]
+
+
+def test_reset_on_the_picture_is_no_press_on_the_picture(five):
+    page = five
+    page.keyboard.press("m")
+    page.keyboard.press("i")
+    page.get_by_role("button", name="Reset the picture's look").click()
+    eventually(lambda: asked(page) == {})
+    assert page.locator(".mark.fresh").count() == 0

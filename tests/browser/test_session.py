@@ -48,16 +48,16 @@ def test_every_answer_is_counted_at_once(page: Page, server: Server, task: str) 
     line = page.locator(LINE)
     expect(line).to_have_text("No labels yet in this session")
     label(page, "1")
-    expect(line).to_have_text("1 label, 1 find")
+    expect(line).to_have_text("This session: 1 label, 1 find")
     label(page, "2", "1", "d", "s")
-    expect(line).to_have_text("3 labels, 2 finds")
+    expect(line).to_have_text("This session: 3 labels, 2 finds")
     all_saved(page)
     for what in ("skip", "unsure", CLASSES[0]):
         page.keyboard.press("u")
         expect(page.locator(".notice")).to_have_text(f"Undone: {what}")
-    expect(line).to_have_text("2 labels, 1 find")
+    expect(line).to_have_text("This session: 2 labels, 1 find")
     page.keyboard.press("r")
-    expect(line).to_have_text("3 labels, 2 finds")
+    expect(line).to_have_text("This session: 3 labels, 2 finds")
 
 
 def test_it_counts_without_the_server(page: Page, server: Server, task: str) -> None:
@@ -66,11 +66,11 @@ def test_it_counts_without_the_server(page: Page, server: Server, task: str) -> 
     page.route("**/api/events", lambda route: route.abort())
     page.route("**/api/session?**", lambda route: route.abort())
     label(page, "1", "2", "2")
-    expect(page.locator(LINE)).to_have_text("3 labels, 1 find")
+    expect(page.locator(LINE)).to_have_text("This session: 3 labels, 1 find")
     page.unroute("**/api/events")
     all_saved(page)
     expect(page.locator(".summary [role=status]")).to_contain_text("Counted on this page only")
-    expect(page.locator(LINE)).to_have_text("3 labels, 1 find")
+    expect(page.locator(LINE)).to_have_text("This session: 3 labels, 1 find")
 
 
 def test_the_summary_is_the_servers_after_a_reload(page: Page, server: Server, task: str) -> None:
@@ -79,7 +79,7 @@ def test_the_summary_is_the_servers_after_a_reload(page: Page, server: Server, t
     all_saved(page)
     page.reload()
     on_screen(page)
-    expect(page.locator(LINE)).to_have_text("4 labels, 1 find")
+    expect(page.locator(LINE)).to_have_text("This session: 4 labels, 1 find")
     page.keyboard.press("q")
     summary = page.get_by_role("region", name="Session summary")
     expect(summary.locator(".sessionrates b")).to_have_text(["4", "1", "–", "–"])
@@ -87,8 +87,31 @@ def test_the_summary_is_the_servers_after_a_reload(page: Page, server: Server, t
     for index, count in enumerate(("1", "2", "1")):
         bar = summary.locator(".sessionbars li").nth(index)
         expect(bar).to_have_text(f"{CLASSES[index]}{count}")
-    page.keyboard.press("q")
+    page.keyboard.press("Escape")
     expect(summary).to_be_hidden()
+    assert on_screen(page)
+
+
+def test_the_summary_covers_no_answer_and_scrolls_no_page(
+    page: Page, server: Server, task: str
+) -> None:
+    open_task(page, server, task)
+    page.keyboard.press("q")
+    summary = page.get_by_role("region", name="Session summary")
+    left = summary.bounding_box()
+    assert left
+    for within in page.locator(".answer, [data-act=panel]").all():
+        box = within.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= left["x"]
+    page.get_by_role("button", name="Close", exact=True).focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".sessionline")).to_be_focused()
+    page.set_viewport_size({"width": 420, "height": 850})
+    before = page.locator(".question").bounding_box()
+    page.keyboard.press("q")
+    expect(summary).to_be_in_viewport()
+    assert page.locator(".question").bounding_box() == before
 
 
 def test_the_plot_grows_with_every_label(page: Page, server: Server, task: str) -> None:
@@ -119,7 +142,9 @@ def test_labels_an_hour_overall_and_now(page: Page, server: Server, task: str) -
     for _ in range(3):
         later(page, 1)
         label(page, "2")
-    expect(page.locator(LINE)).to_have_text(re.compile(r"^4 labels, (7\d|80) an hour, 0 finds$"))
+    expect(page.locator(LINE)).to_have_text(
+        re.compile(r"^This session: 4 labels, (7\d|80) an hour, 0 finds$")
+    )
     # Acknowledged by a server whose clock went on as it does: what was counted here stays.
     all_saved(page)
     page.route("**/api/session?**", lambda route: route.abort())
@@ -137,15 +162,15 @@ def test_after_half_an_hour_a_new_session_begins(page: Page, server: Server, tas
     open_task(page, server, task)
     label(page, "1", "1")
     page.clock.run_for(1000)
-    expect(page.locator(LINE)).to_have_text("2 labels, 2 finds")
+    expect(page.locator(LINE)).to_have_text("This session: 2 labels, 2 finds")
     later(page, 29)
     label(page, "2")
     page.clock.run_for(1000)
-    expect(page.locator(LINE)).to_contain_text("3 labels")
+    expect(page.locator(LINE)).to_contain_text("This session: 3 labels")
     later(page, 31)
     label(page, "2")
     page.clock.run_for(1000)
-    expect(page.locator(LINE)).to_have_text("1 label, 0 finds")
+    expect(page.locator(LINE)).to_have_text("This session: 1 label, 0 finds")
 
 
 def test_start_anew(page: Page, server: Server, task: str) -> None:
@@ -154,13 +179,13 @@ def test_start_anew(page: Page, server: Server, task: str) -> None:
     all_saved(page)
     page.keyboard.press("q")
     page.get_by_role("button", name="Start anew").click()
-    expect(page.locator(LINE)).to_have_text("0 labels, 0 finds")
+    expect(page.locator(LINE)).to_have_text("This session: 0 labels, 0 finds")
     page.keyboard.press("2")
-    expect(page.locator(LINE)).to_have_text("1 label, 0 finds")
+    expect(page.locator(LINE)).to_have_text("This session: 1 label, 0 finds")
     all_saved(page)
     page.reload()
     on_screen(page)
-    expect(page.locator(LINE)).to_have_text("1 label, 0 finds")
+    expect(page.locator(LINE)).to_have_text("This session: 1 label, 0 finds")
     assert len(server.labels(task)) == 3
 
 
@@ -171,9 +196,9 @@ def test_each_task_has_its_own(page: Page, server: Server, task: str) -> None:
     with LabelsDB(server.workspace.labels) as db:
         other = next(one.name for one in db.tasks() if one.name != task)
     open_task(page, server, other)
-    expect(page.locator(LINE)).not_to_have_text("1 label, 1 find")
+    expect(page.locator(LINE)).not_to_have_text("This session: 1 label, 1 find")
     open_task(page, server, task)
-    expect(page.locator(LINE)).to_have_text("1 label, 1 find")
+    expect(page.locator(LINE)).to_have_text("This session: 1 label, 1 find")
 
 
 def test_a_viewer_has_nothing_to_count(context: BrowserContext, server: Server, task: str) -> None:

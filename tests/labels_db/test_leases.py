@@ -127,11 +127,22 @@ def test_an_answer_on_its_way_when_its_lease_is_given_back_keeps_its_reason(
     ranked.lease_next("duals", "ann", 1, exclude=["a"], give_back=[second.lease])
     ack = ranked.record(answer(make, second), renew_lease=True)
     kept = ranked.event(ack.event_id)
-    assert kept is not None and not kept.late
+    assert kept is not None
+    assert not kept.late
     assert (kept.sampler, kept.score, kept.model_version) == ("margin", 1 / 8, 1)
     # Given back, it may go to others all the same.
     ranked.release_leases("duals", "ann", [first.lease])
     assert take(ranked, "bob") == ["a"]
+
+
+def test_what_is_given_back_is_not_handed_out_as_held_by_the_real_clock(
+    ranked: LabelsDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(float(second) for second in range(1000, 2000))
+    monkeypatch.setattr(clock, "now", lambda: next(now))
+    first = one(ranked, "ann")
+    again = ranked.lease_next("duals", "ann", 1, give_back=[first.lease]).items[0]
+    assert again.lease != first.lease
 
 
 def test_a_lease_that_ran_out_goes_to_somebody_else(

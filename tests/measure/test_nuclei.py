@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy import units
@@ -10,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 
-from core.measure.nuclei import Nucleus, measure_nuclei, snap, snap_all, suggest_nuclei, summed
+from core.measure.nuclei import (
+    Nucleus,
+    _snapped,
+    measure_nuclei,
+    snap,
+    snap_all,
+    suggest_nuclei,
+    summed,
+)
 from core.measure.pairs import measure_pair
 from core.survey.astrometry import Astrometry
 
@@ -191,6 +201,47 @@ def test_fifty_points():
     assert len(snap_all(picture, clicks)) == 50
 
 
+def test_what_a_click_finds_does_not_depend_on_the_others():
+    rng = np.random.default_rng(8)
+    picture = rng.normal(0, 1, (300, 280))
+    y, x = np.mgrid[:300, :280]
+    places = rng.uniform(20, 260, (25, 2))
+    for px, py in places:
+        width = rng.uniform(1, 8)
+        picture += rng.uniform(20, 90) * np.exp(-(np.hypot(x - px, y - py) ** 2) / 2 / width**2)
+    picture[100:110, 50:90] = np.nan
+    clicks = [tuple(place + rng.normal(0, 1, 2)) for place in places]
+    for radius in (3, 12, 32):
+        together = _snapped(picture, clicks, radius)
+        alone = [snap(picture, px, py, radius) for px, py in clicks]
+        assert sum(one.snapped for one in alone) > 2
+        for one, other in zip(together, alone, strict=True):
+            assert (one.x, one.y) == pytest.approx((other.x, other.y), abs=0.02)
+            assert one.significance == pytest.approx(other.significance, rel=0.02)
+            assert (one.note, one.scale_px) == (other.note, other.scale_px)
+
+
+@pytest.mark.parametrize("width", [2.0, 5.0, 9.0, 20.0, 25.0])
+def test_wide_nuclei_are_placed_and_measured_as_well(width):
+    """They are sharpened and fitted in means of several pixels."""
+    rng = np.random.default_rng(9)
+    y, x = np.mgrid[:600, :600].astype(float)
+    places = ((260.3, 300.8), (260.3 + 4.5 * width, 310.1))
+    picture = rng.normal(0, 1, (600, 600))
+    for (px, py), height in zip(places, (90.0, 30.0), strict=True):
+        picture += height * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * width**2))
+    clicks = [(px + 0.4 * width, py - 0.3 * width) for px, py in places]
+    found = snap_all(picture, clicks, 32)
+    for one, place in zip(found, places, strict=True):
+        assert one.snapped
+        assert distance(one, place) < 0.03 * width + 0.1
+    one, other = found
+    assert one.flux is not None
+    assert other.flux is not None
+    assert one.flux / other.flux == pytest.approx(3, rel=0.1)
+    assert one.flux == pytest.approx(90 * 2 * np.pi * width**2, rel=0.15)
+
+
 def odd_pictures():
     rng = np.random.default_rng(0)
     hole = rng.normal(0, 1, (32, 32)) + 50 * (np.hypot(*(np.indices((32, 32)) - 15.5)) < 2)
@@ -266,6 +317,12 @@ def test_a_pair_on_the_sky_as_astropy_has_it(dec):
     assert pair.separation_arcsec == pytest.approx(first.separation(second).arcsec)
     expected = first.position_angle(second).to_value(units.deg)
     assert pair.position_angle_deg == pytest.approx(expected)
+    assert pair.position_angle_direction == "bright to faint"
+    unknown = measure_pair(replace(a, flux=None), b, there)
+    assert unknown.position_angle_direction == "first to second"
+    assert unknown.position_angle_deg == pytest.approx(
+        second.position_angle(first).to_value(units.deg)
+    )
     assert pair.separation_arcsec is not None
     assert there.kpc_per_arcsec is not None
     assert pair.separation_kpc == pytest.approx(pair.separation_arcsec * there.kpc_per_arcsec)
@@ -285,3 +342,4 @@ def test_what_a_pair_does_not_know_is_none():
     there = Astrometry(10.0, 0.0, 31.5, 31.5, CD, 0.36, False, None)
     assert measure_pair(a, a, there).separation_arcsec == 0
     assert measure_pair(a, a, there).position_angle_deg is None
+    assert measure_pair(a, a, there).position_angle_direction is None

@@ -44,12 +44,12 @@ def make_survey(workspace: Workspace, seed: int = 0) -> Survey:
         return writer.commit()
 
 
-def embed(survey: Survey, name: str = DEFAULT_ENCODER) -> None:
+def embed(survey: Survey, name: str = DEFAULT_ENCODER, seed: int = 1) -> None:
     """Write a finished embedding run."""
     with RunFolder(
         survey, JobKind.EMBED, {"encoder": name, "survey_version": survey.version}
     ) as run:
-        values = np.random.default_rng(1).normal(size=(len(survey), 4)).astype(np.float32)
+        values = np.random.default_rng(seed).normal(size=(len(survey), 4)).astype(np.float32)
         np.save(run.path / "embedding.npy", values)
         np.save(run.path / "mask.npy", np.ones(len(survey), bool))
 

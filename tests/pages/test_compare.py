@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.survey import Survey
 from labels_db import LabelsDB
 from pages._server import labelled
 from tests.pages.acts import NO, ODD, answer, says, undo
@@ -74,6 +75,63 @@ def test_compare_takes_the_newest_of_very_many(browser, services, db, monkeypatc
     lists, _ = compared(browser, k=9)
     assert set(lists[NO]) == {"g1", "g2", "g3", "g4"}
     assert lists["dual"] == []
+
+
+def test_compare_places_only_what_changed(browser, services, db, monkeypatch):
+    embed(services.survey("tiny"))
+    for one in IDS[1:6]:
+        answer(browser, one)
+    compared(browser)
+    asked: list[str] = []
+    row = Survey.row
+
+    def noted(self: Survey, object_id: str) -> int:
+        asked.append(object_id)
+        return row(self, object_id)
+
+    monkeypatch.setattr(Survey, "row", noted)
+    answer(browser, "g2", NO)
+    answer(browser, "g6")
+    asked.clear()
+    lists, _ = compared(browser, k=9)
+    assert asked == ["g0", "g6"]
+    assert set(lists["dual"]) == {"g1", "g3", "g4", "g5", "g6"}
+    assert lists[NO] == ["g2"]
+    monkeypatch.undo()
+    for one in (*IDS[1:7], ODD):  # which move to a longer table
+        answer(browser, one, NO)
+    assert compared(browser, k=9)[0][NO] == nearest_by_hand(services, "g0", [*IDS[1:7], ODD])
+
+
+def test_compare_after_another_embedding(browser, services, db):
+    survey = services.survey("tiny")
+    embed(survey)
+    for one in IDS[1:5]:
+        answer(browser, one)
+    first = compared(browser)[0]["dual"]
+    embed(survey, seed=5)
+    second = compared(browser)[0]["dual"]
+    assert second == nearest_by_hand(services, "g0", IDS[1:5])[:3]
+    assert first != second
+
+
+def test_what_was_handed_out_stays_while_more_is_placed(services):
+    survey = services.survey("tiny")
+    embed(survey)
+    places = labelled._Places(survey, services.embedding(survey))
+    places.change({"g1": "dual", "g2": NO})
+    before = places.placed()
+    kept = before.vectors.copy()
+    places.change({"g2": None, "g1": NO, "unheard of": NO, **dict.fromkeys(IDS[3:], "dual")})
+    assert list(before.ids) == ["g1", "g2"]
+    assert list(before.classes) == ["dual", NO]
+    assert np.array_equal(before.vectors, kept)
+    after = places.placed()
+    assert dict(zip(after.ids, after.classes, strict=True)) == {
+        "g1": NO,
+        "g2": None,
+        **dict.fromkeys(IDS[3:], "dual"),
+    }
 
 
 def test_compare_on_a_secret_task_has_ones_own_examples(browser, annotator, viewer, services, db):

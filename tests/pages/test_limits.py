@@ -158,7 +158,8 @@ def test_every_route_has_its_kind() -> None:
     def kind(path: str, method: str = "GET") -> Kind:
         return kind_of(RouteSpec(path, handler, method))  # type: ignore[arg-type]
 
-    assert kind("/api/image") is Kind.PICTURES
+    for path in ("/api/image", "/api/levels", "/api/pixels", "/api/measure", "/api/nuclei"):
+        assert kind(path) is Kind.PICTURES
     assert kind("/api/task") is Kind.READS
     assert kind("/api/events", "POST") is Kind.WRITES
     assert set(LIMITS) == set(Kind)

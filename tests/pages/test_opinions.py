@@ -26,9 +26,7 @@ def test_items_carry_the_chances_of_the_model_that_ranked_them(browser, workspac
     taken = browser.post("/api/lease", {"task": "dual", "n": 1}).json()["items"][0]
     assert taken["model_version"] == 1
     assert taken["probabilities"] is None
-    assert taken["probabilities_state"] == (
-        "What model 1 thought of each class is no longer kept."
-    )
+    assert taken["probabilities_state"] == "No longer kept of the model that ranked it."
 
 
 def test_why_there_are_no_chances(browser, workspace, services, monkeypatch):

@@ -30,14 +30,19 @@ class Beside {
       links: new Fold(page, "links", "Look it up", [this.links]),
       near: new Fold(page, "neighbours", "Most alike", [this.near, this.nearNote], { extra: "neighbours" }),
     };
+    this.folds.near.onopen = () => this._fetchNear();
+    /** The object on screen, and of which one the most alike were asked for. */
+    this.shown = null;
+    this.nearAsked = null;
     this.catalogue = new Catalogue(page);
     this.past = new Past(page);
     this.aladin = new AladinPanel(page);
     /** The strip under the picture, placed on its own. */
     this.strip = this.folds.near.element;
     this.element = el("aside", { class: "side", "aria-label": "Beside the picture" }, [
-      this.folds.progress, this.folds.why, this.folds.chances, this.past.notesFold,
-      this.folds.guideline, this.catalogue, this.folds.links, this.past.fold, this.aladin,
+      // What has the same height for every object comes first, so that nothing in view jumps.
+      this.folds.progress, this.catalogue, this.folds.chances, this.folds.why, this.folds.guideline,
+      this.past.notesFold, this.folds.links, this.past.fold, this.aladin,
     ].map((one) => one.element));
     this.reset();
   }
@@ -67,7 +72,7 @@ class Beside {
   /** The task's guideline, with what each class is and looks like. */
   task(task) {
     this.drawn.fill(this.guideline, [task.guideline, task.classes, task.survey_hash], () => {
-      const parts = task.guideline ? [el("p", { class: "guideline", text: task.guideline })] : [];
+      const parts = task.guideline ? [el("div", { class: "guideline" }, plainBlocks(task.guideline))] : [];
       task.classes.forEach((one, index) => {
         if (one.guideline || one.examples.length) parts.push(this._kind(one, index));
       });
@@ -80,7 +85,7 @@ class Beside {
   _kind(one, index) {
     const part = el("div", { class: `kind c${index + 1}` }, [el("b", { text: one.name })]);
     if (one.colour) part.style.setProperty("--c", one.colour);
-    if (one.guideline) part.append(el("p", { class: "guideline", text: one.guideline }));
+    if (one.guideline) part.append(el("div", { class: "guideline" }, plainBlocks(one.guideline)));
     part.append(el("div", { class: "examples" }, one.examples.map((id) => el("button", {
       type: "button", class: "near", title: `An example: ${id}`, "aria-label": `Open the example ${id}`,
       onclick: () => this.page.open(id),
@@ -136,11 +141,10 @@ class Beside {
   show(item) {
     this.explain(item);
     clearTimeout(this.nearTimer);
-    if (!item) {
-      this.alike([], "");
-      return;
-    }
-    this.nearTimer = setTimeout(() => this._fetchNear(item), BESIDE_DELAY_MS);
+    this.shown = item;
+    this.nearAsked = null;
+    if (!item || !this.strip.open) this.alike([], "");
+    if (item) this.nearTimer = setTimeout(() => this._fetchNear(), BESIDE_DELAY_MS);
   }
 
   _draw() {
@@ -195,8 +199,7 @@ class Beside {
       const isNumber = typeof value === "number" && Number.isFinite(value);
       return barRow(one, place, isNumber ? value : 0, isNumber ? value.toFixed(3) : "–");
     });
-    const by = item.model_version ? [el("p", { class: "faint", text: `By model ${item.model_version}` })] : [];
-    return [el("ul", {}, rows), ...by];
+    return [el("ul", {}, rows)];
   }
 
   _links(position) {
@@ -214,13 +217,18 @@ class Beside {
 
   // The most alike
 
-  async _fetchNear(item) {
-    const isStill = () => this.page.current?.object_id === item.object_id;
+  /** Ask for them once, if anybody is looking. */
+  async _fetchNear() {
+    const item = this.shown;
+    if (!item || !this.strip.open || this.nearAsked === item) return;
+    this.nearAsked = item;
+    const isStill = () => this.shown === item && this.page.current?.object_id === item.object_id;
     let answer;
     try {
       answer = await this.page.get("neighbours", { object_id: item.object_id, k: BESIDE_NEIGHBOURS });
     } catch (error) {
       answer = { items: [], state: error.message };
+      if (this.nearAsked === item) this.nearAsked = null; // opened anew it asks again
     }
     if (isStill()) this.alike(answer.items, answer.state);
   }
@@ -230,7 +238,8 @@ class Beside {
     const { task } = this.page;
     this.nearNote.textContent = note || "";
     this.nearNote.hidden = !note;
-    this.strip.hidden = !items.length && !note;
+    // Closed it stays, to be opened.
+    this.strip.hidden = !items.length && !note && (this.strip.open || !this.shown);
     const look = thumbnailLook(this.page.look?.value);
     this.drawn.fill(this.near, [items, look, task?.survey_hash], () => items.map((one) => {
       const index = task.classes.findIndex((kind) => kind.name === one.label);
@@ -275,6 +284,19 @@ function itemPosition(item, task) {
   return { ra, dec, sizeArcsec };
 }
 
+/** Why an object is on screen, in words; null while the server does not know the words yet. */
+function whyShown(item, task) {
+  if (item.hidden) return "This task does not say why an object is shown, so that nothing sways the answer.";
+  const words = task.samplers?.[item.sampler] ?? null;
+  if (item.opened || (!item.lease && "label" in item)) { // the server's answer for one object, not the queue's
+    const called = "You called it up, or came back to it; it is not its turn in the queue.";
+    if (!item.sampler) return called;
+    return words && `When it was shown to you before: ${words[0].toLowerCase()}${words.slice(1)}`;
+  }
+  if (!item.sampler) return item.lease ? "Somebody has begun this one, and more answers are wanted." : null;
+  return words;
+}
+
 /** Why an object is shown and by which model, in words: {reason, score, models}. */
 function whyLines(item, task) {
   const newest = task.model;
@@ -282,24 +304,18 @@ function whyLines(item, task) {
   let reason = null;
   let score = null;
   if (item) {
-    if (item.hidden) {
-      reason = "This task does not say why an object is shown, so that nothing sways the answer.";
-    } else if (!item.sampler) {
-      reason = item.lease ? "Somebody has begun this one, and more answers are wanted."
-        : "Opened by its id.";
-    } else reason = task.samplers?.[item.sampler] ?? `Chosen by the sampler ${item.sampler}.`;
+    reason = whyShown(item, task);
     if (typeof item.score === "number" && Number.isFinite(item.score)) {
       const isChance = item.score_kind === "P(target)";
       const name = isChance ? `P(${task.target})` : item.score_kind ?? "score";
-      score = { name, isChance, value: item.score };
+      score = { name: item.opened ? `${name} now` : name, isChance, value: item.score };
     }
     const by = item.model_version;
     if (by && newest && newest.version > by) {
-      models.push(`Ranked by model ${by}. Since then model ${newest.version} came; `
-        + "it ranks the objects that follow.");
-    } else if (by) models.push(`Ranked by model ${by}${newest?.version === by ? ", the newest" : ""}.`);
+      models.push(`Ranked by model ${by}; newer ones rank what follows.`);
+    }
   }
-  if (newest?.state) models.push(newest.version ? `Model ${newest.version}: ${newest.state}` : newest.state);
+  if (newest?.state) models.push(newest.state);
   return { reason, score, models };
 }
 

@@ -187,11 +187,11 @@ class Compare {
       el("h3", {}, [
         // In a decision tree the keys answer questions, not classes.
         one.key && !this.page.task.tree ? el("kbd", { text: one.key.toUpperCase() }) : "",
-        el("span", { text: one.name }),
+        el("span", { text: one.name, title: one.name }),
       ]),
       items.length
         ? el("div", { class: "examplelist" }, items.map((item) => this._example(item, one.name)))
-        : el("p", { class: "faint", text: `No ${one.name} labelled yet` }),
+        : el("p", { class: "faint", text: "None answered yet" }),
     ]);
     if (one.colour) column.style.setProperty("--c", one.colour);
     return column;
@@ -206,6 +206,6 @@ class Compare {
       type: "button", class: "example", title: `${item.object_id}, distance ${distance}`,
       "aria-label": `Open ${item.object_id}, answered ${name}, distance ${distance}`,
       onclick: () => this.page.open(item.object_id),
-    }, [img, el("span", { class: "exampleid", text: item.object_id }), el("span", { class: "faint", text: distance })]);
+    }, [img, el("span", { class: "exampleid" }, [el("bdi", { dir: "ltr", text: item.object_id })])]);
   }
 }

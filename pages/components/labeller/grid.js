@@ -121,10 +121,11 @@ class Grid {
   answeredElsewhere(objectId) {
     this.undoer.drop(objectId);
     this.choices.delete(objectId);
-    this.aside = this.aside.filter((item) => item.object_id !== objectId);
-    const cell = this.cells.find((one) => one.item?.object_id === objectId);
+    const isIt = (item) => item?.object_id === objectId;
+    const cell = this.cells.find((one) => isIt(one.item));
+    for (const item of [cell?.item, ...this.aside].filter(isIt)) this.page.queue.done(item);
+    this.aside = this.aside.filter((item) => !isIt(item));
     if (!cell) return;
-    this.page.queue.done(cell.item);
     cell.empty();
     this._fill();
     const { picture } = cell;

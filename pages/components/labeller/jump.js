@@ -31,7 +31,9 @@ class Jump {
       autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 512,
       oninput: () => this._typed(),
     });
-    this.list = el("ul", { class: "jumplist", id: "jump-list", role: "listbox", "aria-label": "Objects found", hidden: true });
+    this.list = el("ul", {
+      class: "jumplist", id: "jump-list", role: "listbox", "aria-label": "Objects found", hidden: true,
+    });
     this.said = el("p", { class: "jumpsaid", role: "status" });
     this.hint = el("p", { class: "faint", id: "jump-hint" });
     this.modal.body.append(

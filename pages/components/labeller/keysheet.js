@@ -183,7 +183,8 @@ class KeySheet {
     this._drawClasses();
     const without = [...clashes.values()].map((one) => ACTION_BY_NAME.get(one.names.at(-1)).text);
     this.others.hidden = !without.length;
-    this.others.textContent = `Without a key: ${without.join(", ")}. Give ${without.length === 1 ? "it" : "them"} another by “Change”.`;
+    const them = without.length === 1 ? "it" : "them";
+    this.others.textContent = `Without a key: ${without.join(", ")}. Give ${them} another by “Change”.`;
   }
 
   _drawClasses() {

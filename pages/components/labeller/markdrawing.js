@@ -27,35 +27,41 @@ class MarkDrawing {
     if (this.group.parentNode !== overlay) overlay.append(this.group);
     const layers = [
       ...(item?.marks ?? []).map((one) => [one.marks.map(drawnMark), one.own ? "own" : "others"]),
-      [suggested, "suggested"], [marks, "fresh"],
+      [marks, "fresh"], [suggested, "suggested"],
     ];
     if (on && cross) layers.push([[{ kind: "cross", ...cross }], "cross"]);
     const key = JSON.stringify([layers, magnification]);
     if (key === this.drawn) return;
     this.drawn = key;
-    this.group.replaceChildren(...layers.flatMap(([list, style]) => this._layer(list, style, 1 / magnification)));
+    // A person's nuclei are numbered on, from what is saved to what is suggested.
+    const numbered = layers.filter(([, style]) => style !== "others").flatMap(([list]) => list)
+      .filter((mark) => mark.kind === "nucleus");
+    const numbers = new Map(numbered.length > 1 ? numbered.map((mark, index) => [mark, index + 1]) : []);
+    this.group.replaceChildren(...layers.flatMap(([list, style]) =>
+      this._layer(list, style, 1 / magnification, numbers)));
   }
 
-  _layer(list, style, scale) {
+  _layer(list, style, scale, numbers) {
     const there = list.filter((mark) => Number.isFinite(mark.x) && Number.isFinite(mark.y));
     const lines = Map.groupBy(there.filter((mark) => mark.kind === "arc"), (mark) => mark.arc ?? 0);
     const parts = [...lines.values()].map((vertices) => this._doubled("polyline", style, "arc", {
       points: vertices.map((mark) => `${mark.x + 0.5},${mark.y + 0.5}`).join(" "),
     }));
-    const nuclei = there.filter((mark) => mark.kind === "nucleus");
     for (const mark of there) {
       const shape = Object.hasOwn(MARK_SHAPES, mark.kind) ? mark.kind : "other";
       const one = this._doubled("path", style, shape, { d: MARK_SHAPES[shape] });
       one.setAttribute("transform", `translate(${mark.x + 0.5} ${mark.y + 0.5}) scale(${scale})`);
-      const number = nuclei.indexOf(mark) + 1;
-      if (number && nuclei.length > 1 && style !== "others") {
-        const word = svg("text", { class: "word", x: 12, y: -8 });
-        word.textContent = String(number);
-        one.append(word);
-      }
+      if (numbers.has(mark)) one.append(this._word(String(numbers.get(mark)), 12, -8));
+      if (mark.missed) one.append(this._word("not snapped", 12, 16, "word missed"));
       parts.push(one);
     }
     return parts;
+  }
+
+  _word(text, x, y, name = "word") {
+    const word = svg("text", { class: name, x, y });
+    word.textContent = text;
+    return word;
   }
 
   _doubled(tag, style, shape, options) {

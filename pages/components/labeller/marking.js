@@ -266,6 +266,7 @@ class Marking {
 
   _takePlace(mark, point) {
     mark.snapped = point.snapped;
+    mark.missed = mark.snap && !point.snapped;
     mark.fluxSigma = point.flux_sigma;
     if (mark !== this.pointer.held) [mark.x, mark.y] = [point.x_px, point.y_px];
   }
@@ -386,27 +387,15 @@ class Marking {
   // Drawing
 
   changed() {
-    const n = this.marks.length;
-    this.element.hidden = !this.on && !n && !this.suggested.length && !this._savedPair();
-    this.bar.draw(this._words(), this.on && this.cross ? this._crossWords() : "");
+    this.bar.draw(this.on && this.cross ? this._crossWords() : "");
     this.page.view?.tools?.get("mark")?.setAttribute("aria-pressed", String(this.on));
     this.drawing?.draw();
   }
 
-  _savedPair() {
-    const own = (this.item?.marks ?? []).filter((one) => one.own);
-    return own.flatMap((one) => one.marks).findLast((mark) => Number.isFinite(mark.separation_px)) ?? null;
-  }
-
-  _words() {
-    const begun = this.marks.length || this.suggested.length;
-    const pair = begun ? this.pair : this._savedPair();
-    const said = pair ? [markPairWords(pair)] : [];
-    if (this.suggested.length) said.unshift("Suggested:");
-    else if (this.marks.length && !this.on) said.unshift(`${markCount(this.marks.length)} unsaved.`);
-    if (this.measuring && !pair) said.push("Measuring …");
-    if (begun) said.push(...this.notes);
-    return said.join(" ");
+  /** This person's saved nuclei in the order in which they are numbered. */
+  get savedNuclei() {
+    const own = (this.item?.marks ?? []).filter((one) => one.own).flatMap((one) => one.marks);
+    return own.filter((mark) => mark.kind === "nucleus");
   }
 
   _crossWords() {

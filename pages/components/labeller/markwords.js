@@ -15,13 +15,18 @@ function markPairWords(pair) {
   if (Number.isFinite(pair.separation_kpc)) parts.push(`${Number(pair.separation_kpc.toPrecision(3))} kpc`);
   parts.push(`${pair.separation_px.toFixed(2)} px`);
   if (Number.isFinite(pair.position_angle_deg)) {
-    parts.push(`PA ${pair.position_angle_deg.toFixed(1)}°${markDirection(pair)}`);
+    parts.push(`PA ${turnInWords(pair.position_angle_deg, 1)}°${markDirection(pair)}`);
   }
   if (Number.isFinite(pair.flux_ratio)) {
     const mag = Number.isFinite(pair.delta_mag) ? ` (${pair.delta_mag.toFixed(2)} mag)` : "";
     parts.push(`flux ${Number(pair.flux_ratio.toPrecision(3))} : 1${mag}`);
   }
   return parts.join(" · ") + ".";
+}
+
+/** An angle of 0 to 360 degrees with `digits` decimals: what rounds to 360 is 0. */
+function turnInWords(degrees, digits) {
+  return (Number(degrees.toFixed(digits)) % 360).toFixed(digits);
 }
 
 /** " (bright to faint)": from where to where a position angle counts; "" if that is not told. */

@@ -45,7 +45,7 @@ function marksInWords(marks) {
       if (finite(apart)) words.push(`${readable(apart)} px apart`);
     }
     const told = list.find((mark) => finite(mark.position_angle_deg));
-    if (told) words.push(`PA ${Math.round(told.position_angle_deg)}°${markDirection(told)}`);
+    if (told) words.push(`PA ${turnInWords(told.position_angle_deg, 0)}°${markDirection(told)}`);
     const ratio = list.find((mark) => finite(mark.flux_ratio));
     if (ratio) words.push(`flux ratio ${readable(ratio.flux_ratio)}`);
     return words.join(", ");
@@ -65,34 +65,47 @@ class Past {
     this.notes = el("ul", { class: "notes", tabindex: "-1" });
     this.fold = new Fold(page, "history", "History", [this.said, this.list], { open: false });
     this.notesFold = new Fold(page, "notes", "Notes", [this.notes]);
+    /** What is known may not be all: something came or happened since it was fetched. */
+    this.stale = false;
+    for (const fold of [this.fold, this.notesFold]) fold.onopen = () => this._soon(0);
     this.drawn = new Drawn();
     this.draw(null);
   }
 
-  /** Draw what is known of an item, and fetch the rest once it stays on screen. */
+  /** Draw what is known of an item, and fetch the rest once it stays on screen, if it is looked at. */
   draw(item) {
     // What the person writes on this object shows here before it has come back from the server.
     const written = item && `${item.notes?.length} ${item.marks?.length} ${item.flagged} ${item.label}`;
     if (item?.object_id !== this.item?.object_id) {
       this.events = null;
       this.state = "";
-      this._soon(item, PAST_DELAY_MS);
+      this.stale = Boolean(item);
+      this.item = item;
+      this._soon(PAST_DELAY_MS);
     } else if (item && written !== this.written) {
-      this._soon(item, PAST_AGAIN_MS);
+      this.stale = true;
+      this.item = item;
+      this._soon(PAST_AGAIN_MS);
     }
     this.written = written;
     this.item = item;
     this._write();
   }
 
-  _soon(item, delay) {
+  /** Who wrote a note and when is told by the history. */
+  get _isLookedAt() {
+    return this.fold.element.open || (this.notesFold.element.open && this.item?.notes?.length > 0);
+  }
+
+  _soon(delay) {
     clearTimeout(this.timer);
-    if (item) this.timer = setTimeout(() => this._fetch(item.object_id), delay);
+    if (this.stale && this._isLookedAt) this.timer = setTimeout(() => this._fetch(this.item.object_id), delay);
   }
 
   async _fetch(objectId) {
     const isStill = () => this.item?.object_id === objectId;
     if (!isStill() || !this.page.task) return;
+    this.stale = false;
     try {
       const answer = await this.page.get("history", { object_id: objectId });
       if (!isStill()) return;
@@ -100,6 +113,7 @@ class Past {
       this.state = answer.state ?? "";
     } catch (error) {
       if (!isStill()) return;
+      this.stale = true;
       this.state = `The history did not come. ${error.message}`;
     }
     this._write();

@@ -44,7 +44,7 @@ class Session {
       el("div", { class: "summaryhead" }, [
         el("h2", { text: "This session" }),
         button("Start anew", "Count from now on", () => this.startAnew()),
-        button("Close", "Close the summary", () => this.toggle()),
+        button("Close", "Close the summary (Esc)", () => this.toggle()),
       ]),
       this.since, this.rates, this.plot.element, this.bars, this.trouble,
     ]);
@@ -116,6 +116,14 @@ class Session {
     this.badge.hidden = !label;
   }
 
+  /** Escape closes the summary, wherever the focus is. */
+  key(event) {
+    if (event.key !== "Escape" || this.panel.hidden) return false;
+    if (this.panel.contains(this.page.shadow.activeElement)) this.line.focus();
+    this.toggle();
+    return true;
+  }
+
   toggle() {
     if (!this.page.task || !this.page.mayWrite()) {
       this.page.say("You are here to look: there is nothing to count");
@@ -127,7 +135,6 @@ class Session {
     if (this.panel.hidden) return;
     this._draw();
     this._resync();
-    this.panel.scrollIntoView({ block: "nearest" });
   }
 
   startAnew() {
@@ -243,7 +250,7 @@ class Session {
   _words() {
     const { overall } = this._rates();
     const said = [
-      many(this.n, "label"), overall === null ? null : `${overall.toLocaleString("en-GB")} an hour`,
+      `This session: ${many(this.n, "label")}`, overall === null ? null : `${overall.toLocaleString("en-GB")} an hour`,
       many(this.finds, "find"),
     ];
     const text = this.began === null ? "No labels yet in this session" : said.filter(Boolean).join(", ");
@@ -258,8 +265,9 @@ class Session {
     const rate = (n) => (n === null ? "–" : n.toLocaleString("en-GB"));
     const began = this.began === null ? null : new Date(this.began);
     const minutes = began ? Math.round((Date.now() - this.began) / 60000) : 0;
+    const clock = began?.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     this.since.textContent = began
-      ? `Since ${began.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}, ${many(minutes, "minute")} ago`
+      ? `Since ${clock}, ${many(minutes, "minute")} ago`
       : "It begins with your first answer.";
     this.rates.replaceChildren(
       el("span", {}, [el("b", { text: this.n.toLocaleString("en-GB") }), this.n === 1 ? " label" : " labels"]),
@@ -277,7 +285,8 @@ class Session {
     const shown = [
       ...classes.map((one, index) => ({ ...one, place: index + 1 })),
       // A class that was retired meanwhile.
-      ...Object.keys(this.perClass).filter((name) => !classes.some((one) => one.name === name)).map((name) => ({ name })),
+      ...Object.keys(this.perClass).filter((name) => !classes.some((one) => one.name === name))
+        .map((name) => ({ name })),
     ];
     this.bars.replaceChildren(...shown.map((one) => {
       const count = this.perClass[one.name] ?? 0;

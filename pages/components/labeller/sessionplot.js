@@ -2,7 +2,7 @@
  * Labels and finds over time: two steps of lines, one above the other, on one axis of minutes.
  */
 
-const PLOT = { width: 320, left: 34, right: 8, top: 16, height: 58, gap: 24, foot: 26 };
+const PLOT = { width: 260, left: 32, right: 8, top: 16, height: 58, gap: 24, foot: 26 };
 const PLOT_POINTS = 300; // drawn at most
 
 /** An SVG element, as `el` makes HTML ones. */
@@ -61,8 +61,13 @@ class SessionPlot {
     const parts = [plotPart("text", { x: left, y: top - 6, class: "plottitle", text: title })];
     for (let value = 0; value <= high; value += step) {
       parts.push(
-        plotPart("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: value ? "plotgrid" : "plotaxis" }),
-        plotPart("text", { x: left - 5, y: y(value) + 3, class: "plottick", "text-anchor": "end", text: value.toLocaleString("en-GB") }),
+        plotPart("line", {
+          x1: left, x2: width - right, y1: y(value), y2: y(value), class: value ? "plotgrid" : "plotaxis",
+        }),
+        plotPart("text", {
+          x: left - 5, y: y(value) + 3, class: "plottick", "text-anchor": "end",
+          text: value.toLocaleString("en-GB"),
+        }),
       );
     }
     const stride = Math.max(1, Math.ceil(points.length / PLOT_POINTS));

@@ -4,7 +4,7 @@
 
 const PICTURE_SHOWN = ["mark", "panel"]; // beside the object's name
 const ACTS_SHOWN = ["unsure", "skip", "undo", "redo", "flag", "note", "confidence"]; // under it
-const PLACES_SHOWN = ["jump", "settings", "help"];
+const PLACES_SHOWN = ["jump", "random", "revisit", "settings", "help"];
 const MODE_NAMES = { one: "One", grid: "Grid", compare: "Compare", blink: "Blink" };
 
 class View {
@@ -41,7 +41,8 @@ class View {
     this.modeButtons = new Map(MODES.map((name) => [name, el("button", {
       type: "button", class: "mode", "aria-pressed": String(name === "one"), "data-mode": name,
       onclick: () => page.setMode(name),
-    }, [el("span", { text: MODE_NAMES[name] })])]));
+    }, [name === "one" ? "" : el("kbd"), el("span", { text: MODE_NAMES[name] })])]));
+    this.path = el("p", { class: "path", hidden: true });
     this.root.append(
       this.alert,
       el("header", { class: "head" }, [
@@ -61,7 +62,7 @@ class View {
           ]),
           row(ACTS_SHOWN, "Acts"),
           this.note, ...this._elementsOf(page.marking, page.palette),
-          this.answers, this.tags, ...this._elementsOf(page.beside.strip),
+          this.path, this.answers, this.tags, ...this._elementsOf(page.beside.strip),
         ]),
         ...this._elementsOf(page.beside),
       ]),
@@ -134,6 +135,10 @@ class View {
   /** The question and one button for each answer to it. */
   ask(question, choices, canGoBack) {
     this.question.textContent = question;
+    const { path } = this.page.answers.questions;
+    this.path.hidden = !this.page.task.tree;
+    this.path.replaceChildren(
+      ...path.map(([, answer]) => el("span", { class: "step", text: answer })), el("b", { text: question }));
     const asked = JSON.stringify([choices, canGoBack]);
     if (asked === this.asked) return; // the same question of the next object: nothing to draw
     this.asked = asked;
