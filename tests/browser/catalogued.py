@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from playwright.sync_api import Page, Route
 
 from core.survey import SurveyWriter
 from core.survey.batch import Batch, CatalogueValue
@@ -47,6 +50,18 @@ def _columns(number: int) -> dict[str, CatalogueValue]:
         EVIL: "hostile name",
         **{f"extra_{place:02d}": float(100 * number + place) for place in range(24)},
     }
+
+
+def answer_with(page: Page, path: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Let the server's JSON under `path` pass through `change`."""
+
+    def handle(route: Route) -> None:
+        response = route.fetch()
+        body = response.json()
+        change(body)
+        route.fulfill(response=response, body=json.dumps(body))
+
+    page.route(f"**/api/{path}?*", handle)
 
 
 @contextmanager

@@ -11,11 +11,8 @@ import pytest
 from astropy.wcs import WCS
 from playwright.sync_api import Page, Route, expect
 
-from core.survey import Batch, SurveyWriter
-from core.survey.batch import CatalogueValue
 from core.vocabulary import Action
-from core.workspace import Workspace, open_workspace
-from labels_db import LabelsDB, ModelRecord, NewEvent, QueueItem, TaskSpec
+from labels_db import LabelsDB, NewEvent
 from tests.browser.conftest import (
     Server,
     all_saved,
@@ -24,104 +21,31 @@ from tests.browser.conftest import (
     open_task,
     press,
 )
-
-SIDE = 64
-SCALE = 0.4
-NUCLEI = ((28.0, 30.0), (35.0, 34.0))
-SEPARATION_PX = float(np.hypot(7, 4))
-CD = (-0.9e-4, 0.44e-4, 0.43e-4, 0.91e-4)
-CLASSES = ("two nuclei", "<b>one</b>", "artefact")
-
-
-def make_survey(workspace: Workspace) -> None:
-    """Twelve pairs of nuclei of 3 : 1; the last one is empty sky."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:SIDE, :SIDE]
-    light = sum(
-        flux * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 2.5)
-        for (px, py), flux in zip(NUCLEI, (300.0, 100.0), strict=True)
-    )
-    ids = [f"pair_{number:02d}" for number in range(12)]
-    images = rng.normal(0, 1, (len(ids), 3, SIDE, SIDE)).astype(np.float32)
-    images[:-1] += light
-    names = ["wcs_crval1", "wcs_crval2", "wcs_crpix1", "wcs_crpix2"]
-    names += ["wcs_cd1_1", "wcs_cd1_2", "wcs_cd2_1", "wcs_cd2_2"]
-    row: dict[str, CatalogueValue] = dict(
-        zip(names, (185.7, 15.8, 32.5, 32.5, *CD), strict=True), z=0.1
-    )
-    with SurveyWriter(
-        workspace,
-        "pairs",
-        bands=("g", "r", "i"),
-        cutout_size_px=SIDE,
-        dtype="float32",
-        origin="made for a test",
-        licence="none",
-        pixel_scale_arcsec=SCALE,
-    ) as writer:
-        writer.append(Batch(ids, images, [row] * len(ids)))
-        writer.commit()
+from tests.browser.paired import (
+    CD,
+    CLASSES,
+    NUCLEI,
+    SEPARATION_PX,
+    SIDE,
+    assert_at,
+    click_pixel,
+    fresh,
+    marks_of,
+    pairs_server,
+    pairs_task,
+    settle,
+    suggested,
+)
 
 
 @pytest.fixture(scope="module")
-def pairs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    workspace = open_workspace(tmp_path_factory.mktemp("marking") / "ws")
-    make_survey(workspace)
-    running = Server(workspace, "--no-workers")
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def server(pairs_server: Server) -> Server:
-    return pairs_server
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from pairs_server(tmp_path_factory.mktemp("marking"))
 
 
 @pytest.fixture
 def task(server: Server) -> str:
-    with LabelsDB(server.workspace.labels) as db:
-        name = f"marks-{len(db.tasks())}"
-        db.create_task(TaskSpec(name, "pairs", "How many nuclei?", CLASSES, CLASSES[0]))
-        items = [QueueItem(f"pair_{n:02d}", n, "anomaly", 0.5, 1.0) for n in range(12)]
-        db.replace_queue(
-            name,
-            items,
-            ModelRecord(
-                task=name, n_labels=0, label_seq=0, sampler="anomaly", survey_version=1, seed=0
-            ),
-        )
-    return name
-
-
-def click_pixel(page: Page, x: float, y: float, **more) -> None:
-    """Click the picture at a position in its own pixels."""
-    place = page.evaluate("([x, y]) => window.skysiftLabeller.stage.placeOf({x, y})", [x, y])
-    page.locator(".frame").click(position=place, **more)
-
-
-def fresh(page: Page) -> list[dict]:
-    """The marks that are not saved yet."""
-    return page.evaluate("window.skysiftLabeller.marking.marks")
-
-
-def settle(page: Page) -> None:
-    """Wait until nothing is being measured."""
-    page.wait_for_function("window.skysiftLabeller.marking.measuring === null")
-
-
-def suggested(page: Page) -> None:
-    """Wait for two suggested nuclei; the first one of a server imports photutils."""
-    expect(page.locator(".mark.suggested.nucleus")).to_have_count(2, timeout=30_000)
-
-
-def marks_of(server: Server, task: str) -> list[list[dict]]:
-    found = [event for event in server.events(task) if event.action == Action.MARK]
-    return [event.payload["marks"] for event in found if event.payload]
-
-
-def assert_at(mark: dict, place: tuple[float, float], within: float = 0.2) -> None:
-    assert np.hypot(mark["x_px"] - place[0], mark["y_px"] - place[1]) < within
+    return pairs_task(server)
 
 
 def test_two_clicks_snap_and_are_measured_at_once(page: Page, server: Server, task: str) -> None:
@@ -434,52 +358,6 @@ def test_marks_of_before_are_drawn_own_and_others(page: Page, server: Server, ta
     expect(page.locator(".mark.others")).to_have_count(2)
     expect(page.locator(".mark.own")).to_have_count(2)
     expect(page.locator(".markpair")).to_contain_text("PA")
-
-
-def test_marks_that_are_added_are_numbered_on(page: Page, server: Server, task: str) -> None:
-    open_task(page, server, task)
-    answers = page.locator(".answers").bounding_box()
-    for _ in range(2):
-        page.keyboard.press("m")
-        for place in NUCLEI:
-            click_pixel(page, *place)
-        settle(page)
-        assert page.locator(".answers").bounding_box() == answers, "nothing may move under a hand"
-        numbers = page.locator(".mark .word").all_inner_texts()
-        notes = page.locator(".marknotes").inner_text()
-        pair = page.locator(".markpair").inner_text()
-        page.keyboard.press("Enter")
-        all_saved(page)
-    assert numbers == ["1", "2", "3", "4"]
-    assert notes.startswith("Saving adds to the 2 marks you saved before.")
-    assert pair.startswith("Nuclei 3 and 4: ")
-    expect(page.locator(".markpair")).to_contain_text("Nuclei 3 and 4: ")
-    assert page.locator(".answers").bounding_box() == answers
-
-
-def test_nuclei_are_suggested_by_a_button_of_the_bar(
-    page: Page, server: Server, task: str
-) -> None:
-    open_task(page, server, task)
-    page.keyboard.press("m")
-    bar = page.get_by_role("group", name="Marking")
-    expect(bar.get_by_role("button", name="A Suggest")).to_be_visible()
-    bar.get_by_role("button", name="Suggest").click()
-    suggested(page)
-    bar.get_by_role("button", name="Accept").click()
-    expect(page.locator(".notice")).to_contain_text("2 marks saved")
-
-
-def test_on_a_phone_the_bar_lies_under_the_answers(page: Page, server: Server, task: str) -> None:
-    page.set_viewport_size({"width": 420, "height": 850})
-    open_task(page, server, task)
-    before = page.locator(".answers").bounding_box()
-    page.keyboard.press("m")
-    bar = page.get_by_role("group", name="Marking").bounding_box()
-    assert page.locator(".answers").bounding_box() == before
-    assert before
-    assert bar
-    assert bar["y"] >= before["y"] + before["height"]
 
 
 def test_marks_survive_another_object_being_opened(page: Page, server: Server, task: str) -> None:

@@ -424,35 +424,3 @@ def test_nothing_moves_when_the_readout_comes(five):
     point_at(page, 30, 30)
     row(page, "g").filter(has_text=re.compile(r"\d")).wait_for()
     assert page.locator(".answers").bounding_box() == before
-
-
-def test_what_is_clicked_keeps_the_focus_without_a_frame(five):
-    page = five
-    focused = (
-        "() => { let one = document.activeElement;"
-        " while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;"
-        " return [one.className.split(' ')[0], getComputedStyle(one).outlineStyle]; }"
-    )
-    for place, name in ((".square", "frame"), (".object", "skysift")):
-        page.locator(place).click()
-        page.keyboard.press("h")
-        assert page.evaluate(focused) == [name, "none"]
-    page.keyboard.press("Tab")
-    name, style = page.evaluate(focused)
-    assert name not in ("frame", "skysift")
-    assert style != "none"
-
-
-def test_a_finger_that_is_gone_reads_nothing(server, chromium):
-    context = chromium.new_context(viewport={"width": 420, "height": 850}, has_touch=True)
-    page = context.new_page()
-    page.goto(f"{server.origin}/?token={TOKEN}")
-    look(page, server, new_task(server, "five", 4))
-    box = box_of(page)
-    touch = context.new_cdp_session(page)
-    point = {"x": box["x"] + 50, "y": box["y"] + 50}
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
-    page.locator(".readout").wait_for()
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.locator(".readout").wait_for(state="hidden")
-    context.close()

@@ -6,6 +6,7 @@
 
 // A version of its own, so that what was tried out is what comes.
 const ALADIN_SCRIPT = "https://aladin.cds.unistra.fr/AladinLite/api/v3/3.8.2/aladin.js";
+const ALADIN_BASE = "https://aladin.cds.unistra.fr/"; // else what it names by half is asked for here
 const ALADIN_RULES = [
   "default-src 'none'",
   "script-src 'unsafe-inline' 'wasm-unsafe-eval' blob: https://aladin.cds.unistra.fr",
@@ -80,7 +81,7 @@ function aladinInside(script) {
 function aladinFrame() {
   const srcdoc = `<!doctype html><html><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${ALADIN_RULES}">
-<meta name="referrer" content="no-referrer"><title>Aladin Lite</title>
+<meta name="referrer" content="no-referrer"><base href="${ALADIN_BASE}"><title>Aladin Lite</title>
 <style>${ALADIN_STYLE}</style></head><body><div id="sky"></div>
 <script>(${aladinInside})(${JSON.stringify(ALADIN_SCRIPT)});</script></body></html>`;
   return el("iframe", { title: "Aladin Lite", sandbox: "allow-scripts", referrerpolicy: "no-referrer", srcdoc });

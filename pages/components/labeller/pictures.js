@@ -86,7 +86,10 @@ class Pictures {
     }
     picture.note = decodeURIComponent(response.headers.get("x-note") ?? "");
     const img = new Image();
-    const url = URL.createObjectURL(await response.blob());
+    const blob = await response.blob().catch(() => {
+      throw new ApiError(0, "The picture was cut short.");
+    });
+    const url = URL.createObjectURL(blob);
     img.src = url;
     img.alt = `Object ${picture.objectId}`;
     img.draggable = false;
