@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from core.display.colourmaps import colour_map
 from tests.browser.conftest import Server, eventually, on_screen, press
@@ -91,6 +93,11 @@ CONTROLS = [
 ]
 
 
+def _asks(page: Page, wanted: dict[str, str]) -> bool:
+    """Whether the picture on screen was asked for with these settings."""
+    return wanted.items() <= asked(page).items()
+
+
 @pytest.mark.parametrize("case", range(len(CONTROLS)))
 def test_each_control_changes_what_is_asked_and_the_pixels(five, case):
     first, steps = CONTROLS[case]
@@ -103,7 +110,7 @@ def test_each_control_changes_what_is_asked_and_the_pixels(five, case):
     assert not np.array_equal(before, plain)
     for name, value, wanted in steps:
         choose(page, name, value)
-        eventually(lambda wanted=wanted: wanted.items() <= asked(page).items())
+        eventually(partial(_asks, page, wanted))
         after = drawn(page)
         assert not np.array_equal(after, before), (name, value)
         before = after

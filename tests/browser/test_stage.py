@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from playwright.sync_api import Page
 
 from core.measure.distances import kpc_per_arcsec
 from tests.browser.conftest import TOKEN, Server, eventually, on_screen
@@ -106,9 +107,15 @@ def test_the_position_on_the_sky_is_astropys(five):
     assert "assumed" in row(page, "sky").inner_text()
 
 
+def pixels_asked_for(page: Page) -> list[str]:
+    """The addresses of pixel values that the page asks for from now on."""
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/api/pixels" in one.url else None)
+    return asked
+
+
 def test_nothing_is_fetched_for_the_readout_while_the_pointer_is_elsewhere(page, server):
-    asked = []
-    page.on("request", lambda one: "/api/pixels" in one.url and asked.append(one.url))
+    asked = pixels_asked_for(page)
     look(page, server, new_task(server, "five", 4))
     page.mouse.move(2, 2)
     page.keyboard.press("1")
@@ -137,8 +144,7 @@ def test_pixels_that_cannot_be_had_are_told_in_the_readout(five):
 
 
 def test_a_large_picture_is_read_by_a_window(page, server):
-    asked = []
-    page.on("request", lambda one: "/api/pixels" in one.url and asked.append(one.url))
+    asked = pixels_asked_for(page)
     look(page, server, new_task(server, "big", 2))
     box = box_of(page)
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
@@ -324,13 +330,15 @@ def test_the_scale_bar_is_as_long_as_it_says(five):
     page = five
     for _ in range(3):
         text = page.locator(".furniture .scale text").text_content()
-        arcsec, kpc = (
-            float(one) for one in re.fullmatch(r"([\d.]+)″ · ([\d.]+) kpc", text).groups()
-        )
+        read = re.fullmatch(r"([\d.]+)″ · ([\d.]+) kpc", text or "")
+        assert read is not None, text
+        arcsec, kpc = float(read[1]), float(read[2])
         box = page.locator(".furniture .scale .over").bounding_box()
         shown = page.locator(".square img").bounding_box()
         assert box["width"] == pytest.approx(arcsec / SCALE_ARCSEC * shown["width"] / SIDE, abs=3)
-        assert kpc == pytest.approx(arcsec * kpc_per_arcsec(Z), rel=0.05)
+        a_second = kpc_per_arcsec(Z)
+        assert a_second is not None
+        assert kpc == pytest.approx(arcsec * a_second, rel=0.05)
         page.keyboard.press("+")
         page.keyboard.press("+")
 
@@ -361,7 +369,7 @@ def test_north_and_east_point_as_the_matrix_says(five, turn_deg, mirrored):
         for box in (page.locator(".compass text").nth(one).bounding_box() for one in range(2))
     ]
     wanted = north - east
-    shown = np.subtract(*places)
+    shown = np.subtract(places[0], places[1])
     assert shown / np.hypot(*shown) == pytest.approx(wanted / np.hypot(*wanted), abs=0.05)
     box = box_of(page)
     for x, y in places:
@@ -387,8 +395,9 @@ def test_the_crosshair_follows_the_cursor_and_stands_in_the_middle_without_one(f
     box = box_of(page)
     wide = page.locator(".frame").bounding_box()
     x = box["x"] - wide["x"] + 10.5 * box["width"] / SIDE
-    placed = float(re.search(r"M([\d.]+) 0V", cross.get_attribute("d"))[1])
-    assert placed == pytest.approx(x, abs=1)
+    placed = re.search(r"M([\d.]+) 0V", cross.get_attribute("d"))
+    assert placed is not None
+    assert float(placed[1]) == pytest.approx(x, abs=1)
     page.keyboard.press("h")
     assert not cross.get_attribute("d")
 
