@@ -110,6 +110,7 @@ def switch(page: Page) -> Locator:
 
 def frames(page: Page) -> list[Frame]:
     """The frame that Aladin Lite runs in, if there is one."""
+    page.wait_for_timeout(20)  # frames and routes are told of only while Playwright is asked
     return [frame for frame in page.frames if frame.url == "about:srcdoc"]
 
 

@@ -41,6 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def afresh(page: Page, server: Server, task: str) -> Iterator[None]:
     """Leave no preference to the tests that follow."""
     yield
+    kept(page)  # what is saved later would come back
     for name in ("panels", "columns:blobs"):
         page.evaluate(
             """(name) => fetch(skysiftLabeller.base + "/api/preferences", { method: "POST",
