@@ -191,6 +191,7 @@ def test_two_tabs_send_their_own_and_one_takes_over_from_the_other(
     kept = [(press(page, "1"), CLASSES[0]), (press(page, "2"), CLASSES[1])]
     unsaved(page, "2 unsaved answers")
     safe(page)
+    other.wait_for_timeout(1000)  # it went on with the first, and takes no press for a moment
     theirs = (press(other, "3"), CLASSES[2])
     all_saved(other)
     other.evaluate("window.skysiftOutbox.retry()")
@@ -211,6 +212,8 @@ def test_an_undo_of_a_dead_tab_takes_no_answer_that_came_since(
     ready(page, server, task)
     first = press(page, "1")
     all_saved(page)
+    page.reload()  # of what an earlier page answered only the server knows which is the latest
+    on_screen(page)
     page.route("**/api/undo", lambda route: route.abort())
     page.keyboard.press("u")
     unsaved(page, "1 unsaved answer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -48,7 +49,8 @@ def held(server: Server, task: str, page: Page) -> set[str]:
     """The objects in the hands of the person whose page this is."""
     who = page.evaluate("window.skysiftLabeller.task.annotator")
     with LabelsDB(server.workspace.labels) as db:
-        rows = db.tables.execute("SELECT object_id FROM leases WHERE annotator = ?", (who,))
+        sql = "SELECT object_id FROM leases WHERE annotator = ? AND expires_at > ?"
+        rows = db.tables.execute(sql, (who, time.time()))
         return {object_id for (object_id,) in rows.fetchall()}
 
 
