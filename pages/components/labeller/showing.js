@@ -133,11 +133,12 @@ class Showing {
       picture.done.then(() => {
         const isWanted = picture === this.page.pictures.get(item.object_id);
         if (this.current === item && this.visible !== item.object_id && isWanted) this._reveal(item, picture);
+        this._decodeAhead();
       });
     } else {
       this._reveal(item, picture);
+      this._decodeAhead();
     }
-    this._decodeAhead();
   }
 
   _put(item, picture) {
