@@ -8,7 +8,6 @@ rows, downwards on screen. The projection is gnomonic (TAN; Calabretta & Greisen
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -139,9 +138,6 @@ class SkyColumns:
     ----------
     catalogue
         The table in row order.
-    bands
-        Names of the survey's bands: beside one that is called z, a column of that name is not
-        taken for a redshift.
 
     Attributes
     ----------
@@ -151,12 +147,11 @@ class SkyColumns:
         The eight `WCS_COLUMNS`, each (N,), NaN where one of them is unusable; or None.
     """
 
-    def __init__(self, catalogue: pd.DataFrame, bands: Iterable[str] = ()) -> None:
+    def __init__(self, catalogue: pd.DataFrame) -> None:
         # Of two names that differ in case only the first counts.
         named = {str(name).lower(): name for name in reversed(list(catalogue.columns))}
         self._names = named
         self._columns = {low: catalogue[name] for low, name in named.items()}
-        self._bands = {str(band).lower() for band in bands}
         self.ra, self.dec = self._positions()
         self.wcs = self._wcs()
 
@@ -185,7 +180,7 @@ class SkyColumns:
     def _is_band_z(self, values: np.ndarray) -> bool:
         """True if a column named z may be the brightness in the band z: beside u, g, r, i or y,
         under these names or as mag_g, g_flux ..., unless that has a z of its own."""
-        if "z" in self._bands or not self._columns.keys().isdisjoint(_BROAD_BANDS):
+        if not self._columns.keys().isdisjoint(_BROAD_BANDS):
             return True
         for form in _BRIGHTNESS:
             beside = any(form.format(band) in self._columns for band in _BROAD_BANDS)
@@ -244,7 +239,7 @@ def sky_columns(survey: Survey) -> SkyColumns:
     with _lock:
         columns = _known.get(survey)
         if columns is None:
-            columns = _known[survey] = SkyColumns(survey.catalogue, survey.manifest.bands)
+            columns = _known[survey] = SkyColumns(survey.catalogue)
         return columns
 
 

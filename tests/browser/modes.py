@@ -39,7 +39,7 @@ def five_band_workspace(folder: Path) -> Workspace:
     workspace = open_workspace(folder / "ws")
     rng = np.random.default_rng(4)
     images = [five_band_picture(rng, number % 8 == 0) for number in range(N_FIVE)]
-    write(workspace, "five", images, BANDS, {"ra": 150.1, "dec": 2.2, "redshift": 0.4}, 0.2)
+    write(workspace, "five", images, BANDS, {"ra": 150.1, "dec": 2.2, "z": 0.4}, 0.2)
     return workspace
 
 

@@ -72,7 +72,7 @@ def make_workspace(folder: Path) -> Workspace:
     """Surveys five, rgb, dot (1 px), blank (NaN, constant, negative) and big (2,000 px)."""
     workspace = open_workspace(folder / "ws")
     rng = np.random.default_rng(0)
-    sky = {"ra": RA, "dec": DEC, "redshift": Z}
+    sky = {"ra": RA, "dec": DEC, "z": Z}
     write(workspace, "five", [five_bands(n) for n in range(4)], BANDS, sky, SCALE_ARCSEC)
     pictures = [rng.integers(0, 255, (3, 32, 32), dtype=np.uint8) for _ in range(3)]
     write(workspace, "rgb", pictures, ("R", "G", "B"), {})

@@ -241,12 +241,6 @@ def test_redshifts(columns, expected):
     assert found == expected
 
 
-def test_beside_a_band_z_a_column_z_is_no_redshift():
-    catalogue = pd.DataFrame({"z": [0.2, 0.3]})
-    assert SkyColumns(catalogue, ("g", "r", "z")).z is None
-    assert SkyColumns(catalogue, ("g", "r")).z_column == "z"
-
-
 def test_magnitudes_under_the_name_z_are_known_by_their_values():
     assert SkyColumns(pd.DataFrame({"z": [16.0, 11.5, 21.0, -99.0]})).z is None
     found = SkyColumns(pd.DataFrame({"Z": [0.3, 15.0, 0.2]}))
