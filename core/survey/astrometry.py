@@ -46,7 +46,7 @@ REDSHIFT_COLUMNS = (
 estimate in the gaps of a measured one would look like it."""
 
 _BROAD_BANDS = ("u", "g", "r", "i", "y")
-_BRIGHTNESS = ("mag_{}", "{}_mag", "mag{}", "{}mag", "flux_{}", "{}_flux", "flux{}", "{}flux")
+_FLUXES = ("flux_{}", "{}_flux", "flux{}", "{}flux")
 _FAINTEST_Z = 12.0
 """A bare z above it is the magnitude of a galaxy: no redshift is known from there to the first
 stars, and few galaxies of a survey are brighter."""
@@ -178,11 +178,11 @@ class SkyColumns:
         return None, None
 
     def _is_band_z(self, values: np.ndarray) -> bool:
-        """True if a column named z may be the brightness in the band z: beside u, g, r, i or y,
-        under these names or as mag_g, g_flux ..., unless that has a z of its own."""
+        """True if a column named z is likely the brightness in the band z: beside u, g, r, i or y,
+        or with the values of magnitudes."""
         if not self._columns.keys().isdisjoint(_BROAD_BANDS):
             return True
-        for form in _BRIGHTNESS:
+        for form in _FLUXES:  # whose values do not tell; those of magnitudes do
             beside = any(form.format(band) in self._columns for band in _BROAD_BANDS)
             if beside and form.format("z") not in self._columns:
                 return True

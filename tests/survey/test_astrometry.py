@@ -226,7 +226,8 @@ def test_text_that_holds_no_degrees_is_passed_over(survey_with):
         ({"r": 18.0, "i": 17.5, "z": 17.2, "photoz": 0.15}, 0.15),
         ({"g": 1.9, "r": 3.1, "z": 4.2}, None),  # nanomaggies of the Legacy Surveys
         ({"G": 19.9, "Z": 0.2}, None),
-        ({"mag_r": 19.9, "z": 0.2}, None),
+        ({"mag_r": 19.9, "z": 0.2}, 0.2),
+        ({"mag_r": 19.9, "z": 18.7}, None),
         ({"r_flux": 3.1, "z": 4.2, "z_phot": 0.3}, 0.3),
         ({"mag_r": 19.9, "mag_z": 18.9, "z": 0.2}, 0.2),
         ({"petroMag_r": 17.1, "z": 0.2}, 0.2),

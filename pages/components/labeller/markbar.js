@@ -82,7 +82,7 @@ class MarkBar {
   _measured() {
     const { marks, suggested, pair, on, measuring, savedNuclei: saved } = this.marking;
     const said = [];
-    if (suggested.length) said.push("Suggested:");
+    if (suggested.length > 1) said.push("Suggested:");
     else if (marks.length && !on) said.push(`${markCount(marks.length)} unsaved.`);
     const begun = marks.length || suggested.length;
     const second = saved.findLastIndex((mark) => Number.isFinite(mark.separation_px));
