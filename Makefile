@@ -13,11 +13,14 @@ PORT ?= 8501
 app: $(VENV)/run.stamp
 	$(PY) app.py --workspace $(WORKSPACE) --port $(PORT) --demo hubble
 
+# Two at once, by file; a test whose browser crashed is run once more, no other.
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile --reruns 1 --only-rerun TargetClosedError
+
 test: lint
-	$(PY) -m pytest
+	$(PYTEST)
 
 test-full: lint
-	$(PY) -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff format --check .

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from core.representation import DEFAULT_ENCODER
 from core.survey import RunFolder, Survey, import_folder
@@ -130,16 +130,37 @@ class Server:
             return {name: one.class_name for name, one in db.current_labels(task).items()}
 
 
+class Chromium:
+    """A browser with the flags given, started anew where it crashed."""
+
+    def __init__(self, playwright: Playwright, flags: Sequence[str]) -> None:
+        self._playwright, self._flags = playwright, flags
+        self._browser: Browser | None = None
+
+    def living(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            if path is None:
+                pytest.fail("These tests need Chromium; install it (apt-get install chromium).")
+            self._browser = self._playwright.chromium.launch(
+                executable_path=path, args=list(self._flags)
+            )
+        return self._browser
+
+
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser a module: while it lives, Playwright's event loop runs in the main thread."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("These tests need Chromium; install it (apt-get install chromium).")
+def browsers(request: pytest.FixtureRequest) -> Iterator[Chromium]:
+    """One a module: while it lives, Playwright's event loop runs in the main thread.
+
+    A module may name flags of its own as CHROMIUM_FLAGS.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+        yield Chromium(playwright, getattr(request.module, "CHROMIUM_FLAGS", FLAGS))
+
+
+@pytest.fixture
+def chromium(browsers: Chromium) -> Browser:
+    return browsers.living()
 
 
 @pytest.fixture(scope="session")

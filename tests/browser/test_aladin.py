@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,14 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from astropy.wcs import WCS
 from playwright.sync_api import (
-    Browser,
     BrowserContext,
     Frame,
     Locator,
     Page,
     Route,
     expect,
-    sync_playwright,
 )
 
 from tests.browser.catalogued import (
@@ -39,6 +36,9 @@ from tests.browser.conftest import (
     press,
 )
 
+# Sandboxed frames in the page's process: in one of its own they may ask for something before
+# Playwright can answer for the network.
+CHROMIUM_FLAGS = [*FLAGS, "--disable-site-isolation-trials"]
 ALADIN = "https://aladin.cds.unistra.fr/**"
 FAKE = """
 window.aladinCalls = [];
@@ -52,17 +52,6 @@ window.A = { init: Promise.resolve(), aladin(element, options) {
   };
 } };
 """
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """As everywhere, but with sandboxed frames in the page's process: in one of its own they may
-    ask for something before Playwright can answer for the network."""
-    flags = [*FLAGS, "--disable-site-isolation-trials"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +222,7 @@ def test_after_a_drag_in_it_the_keys_answer_again(
     sky = page.locator(".aladin-sky iframe")
     sky.scroll_into_view_if_needed()
     sky.click()
+    eventually(lambda: not page.evaluate("() => skysiftLabeller.shadow.activeElement"))
     press(page, "1")
     eventually(lambda: server.labels(task) == {"obj_07": CLASSES[0]})
 

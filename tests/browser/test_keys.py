@@ -10,15 +10,23 @@ from playwright.sync_api import Browser, Locator, Page, Response, expect
 
 from labels_db import ClassDetail, LabelsDB
 from pages.components.labeller import FOLDER
-from tests.browser.conftest import CLASSES, Server, all_saved, on_screen, open_task, press
+from tests.browser.conftest import (
+    CLASSES,
+    Chromium,
+    Server,
+    all_saved,
+    on_screen,
+    open_task,
+    press,
+)
 
 ROW = ".keyrow"
 
 
 @pytest.fixture(scope="module")
-def blank(chromium: Browser) -> Iterator[Page]:
+def blank(browsers: Chromium) -> Iterator[Page]:
     """A page with nothing on it but the keymap."""
-    context = chromium.new_context()
+    context = browsers.living().new_context()
     page = context.new_page()
     page.add_script_tag(content=(FOLDER / "keymap.js").read_text(encoding="utf-8"))
     yield page

@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+
+from tests.browser.conftest import Chromium
 
 LABELLER = Path(__file__).resolve().parents[2] / "pages" / "components" / "labeller"
 NAMES = {
@@ -20,10 +21,10 @@ Links = Callable[..., dict[str, SplitResult]]
 
 
 @pytest.fixture(scope="module")
-def links(chromium: Browser) -> Iterator[Links]:
+def links(browsers: Chromium) -> Iterator[Links]:
     """`skyLinks` itself, run in an empty page: {name: address}."""
     script = (LABELLER / "links.js").read_text(encoding="utf-8")
-    page = chromium.new_page()
+    page = browsers.living().new_page()
 
     def of(*arguments: float | None) -> dict[str, SplitResult]:
         # JSON has neither NaN nor infinity: they are written out.
