@@ -108,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="start no process: `python -m core.run embed|map|worker` are run by hand",
     )
+    parser.add_argument(
+        "--data-root",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder whose data may be imported on the Data page, with what lies below; may be"
+        " given several times (default: your home folder and the workspace, or what the variable"
+        " SKYSIFT_DATA_ROOTS lists, separated by ':')",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
@@ -117,6 +126,7 @@ def _serve(options: argparse.Namespace) -> None:
     annotator = owner_name()
     openid = _openid(options.auth, options.port, base_path)
     _refuse_port_in_use(options.address, options.port)  # before anything is made
+    _allow_data(options.data_root)
     workspace = open_workspace(options.workspace)
     url = f"http://{_shown_host(options.address)}:{options.port}{base_path}/"
     with hold_workspace(workspace, f"the server at {url} (process {os.getpid()})"):
@@ -291,6 +301,14 @@ def _openid(file: str | None, port: int, base_path: str) -> OpenID | None:
     # which a WebSocket is refused, and the page would stay empty. Read when Streamlit loads.
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
     return read_openid(path, port=port, base_path=base_path)
+
+
+def _allow_data(roots: Sequence[str]) -> None:
+    """Say which folders the Data page may read; the variable counts where no option is given."""
+    from pages._shared.data_roots import install
+
+    named = [one for one in os.environ.get("SKYSIFT_DATA_ROOTS", "").split(":") if one]
+    install(roots or named)
 
 
 def _is_loopback(address: str) -> bool:

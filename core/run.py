@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.config import LoopConfig, PretrainConfig
 from core.errors import BadInput, SkysiftError
+from core.run_arguments import add_import_arguments
 from core.vocabulary import DEFAULT, checked_classes, checked_name
 from core.workspace import Workspace, open_workspace, owner_name, storage_errors
 
@@ -120,17 +121,19 @@ def _demo(a: argparse.Namespace) -> str:
 
 
 def _import(a: argparse.Namespace) -> str:
-    from core.run_jobs import run_import
+    from core.run_import import act_on_import
 
     checked_name(a.name, "survey")
-    workspace = open_workspace(a.workspace)
-    survey = run_import(workspace, Path(a.folder), a.name, a.size_px)
-    rejects = survey.manifest.n_rejects
-    told = f" {rejects:,} could not be read, see {survey.path}/rejects.csv;"
-    return (
-        f"{survey.name}: {len(survey):,} objects;{told if rejects else ''} next,"
-        f" {NEXT_STEP.format(workspace=a.workspace)} and make a task for it there."
-    )
+    said = act_on_import(open_workspace(a.workspace), a)
+    if a.preview:
+        return said
+    return f"{said}\nNext, {NEXT_STEP.format(workspace=a.workspace)} and make a task for it there."
+
+
+def _discard(a: argparse.Namespace) -> str:
+    from core.run_import import act_on_discard
+
+    return act_on_discard(open_workspace(a.workspace, create=False), a)
 
 
 def _embed(a: argparse.Namespace) -> str:
@@ -335,10 +338,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = job("demo", _demo, "build an embedded survey (hubble, simulated); no download")
     sub.add_argument("name")
 
-    sub = job("import", _import, "import a folder of JPEG and PNG pictures; file stem = object_id")
-    sub.add_argument("folder")
-    sub.add_argument("--name", required=True)
-    sub.add_argument("--size-px", type=int, default=None, help="side of the cutouts kept")
+    sub = job("import", _import, "import data of any kind as a survey; goes on where it stopped")
+    add_import_arguments(sub)
+
+    sub = job("discard", _discard, "forget an import that was stopped")
+    sub.add_argument("name")
 
     sub = job("pretrain", _pretrain, "train the VICReg network on one or several surveys")
     sub.add_argument("surveys", nargs="+", metavar="SURVEY")

@@ -22,7 +22,6 @@ from core.survey import (
     Survey,
     build_demo,
     finished_runs,
-    import_folder,
     list_surveys,
 )
 from core.vocabulary import JobKind, checked_classes, checked_name
@@ -183,16 +182,6 @@ def run_demo(workspace: Workspace, name: str, *, quiet: bool = False) -> Survey:
         survey = build_demo(workspace, name, progress=progress)
         result.update(objects=len(survey), rejects=survey.manifest.n_rejects)
     ensure_task(workspace, DEMO_TASKS[name])
-    return survey
-
-
-def run_import(
-    workspace: Workspace, folder: Path, name: str, size_px: int | None, *, quiet: bool = False
-) -> Survey:
-    config = {"folder": str(folder), "size_px": size_px}
-    with recorded_job(workspace, JobKind.IMPORT, name, config, quiet=quiet) as (_, tell, result):
-        survey = import_folder(workspace, folder, name, size_px=size_px, progress=tell)
-        result.update(objects=len(survey), rejects=survey.manifest.n_rejects)
     return survey
 
 
@@ -382,7 +371,6 @@ __all__ = [
     "recorded_job",
     "run_demo",
     "run_embed",
-    "run_import",
     "run_map",
     "run_pretrain",
     "run_simulate",

@@ -15,7 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import BadInput
+import pyarrow as pa
+
+from core.errors import BadInput, NotFound
 from core.exchange import (
     EVENT_SCHEMA,
     LABEL_SCHEMA,
@@ -28,6 +30,7 @@ from core.exchange import (
     write_table,
 )
 from core.survey import Survey, versions
+from core.survey.added_columns import added_table
 from core.vocabulary import Action
 from core.workspace import Workspace, storage_errors
 from labels_db import LabelsDB, document
@@ -126,8 +129,12 @@ def export_table(
     *,
     overwrite: bool = False,
     zipped: bool = False,
+    survey: Survey | None = None,
 ) -> int:
     """Write the task's events or current labels into `path`; returns the number of rows.
+
+    With `survey`, the task's, labels carry the columns that were added to it after its import
+    (what is known of an object, duplicates).
 
     `zipped` puts a CSV and its provenance into one zip, for a browser. It streams: the table is
     never held as a whole, but for the classes of a consensus. Raises as `write_table` does.
@@ -138,6 +145,10 @@ def export_table(
         schema, rows = EVENT_SCHEMA, db.event_rows(task)
     else:
         schema, rows = LABEL_SCHEMA, _label_rows(db, task)
+        added = None if survey is None else added_table(survey, LABEL_SCHEMA.names)
+        if survey is not None and added is not None and added.num_columns:
+            schema = pa.schema([*LABEL_SCHEMA, *added.schema])
+            rows = _with_added(rows, survey, added)
     batches = rows_to_batches(rows, schema)
     if zipped and format == Format.CSV:
         name = f"{task}-{chosen.value}"
@@ -145,6 +156,24 @@ def export_table(
             path, schema, batches, about, name=name, overwrite=overwrite
         )
     return write_table(path, format, schema, batches, about, overwrite=overwrite)
+
+
+def _with_added(
+    pages: Iterator[list[tuple[Any, ...]]], survey: Survey, added: pa.Table
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The label rows with the added columns of their objects behind them."""
+    for page in pages:
+        rows = [_row_or_none(survey, row[0]) for row in page]
+        taken = added.take(pa.array(rows, pa.int64()))
+        cells = zip(*(column.to_pylist() for column in taken.columns), strict=True)
+        yield [(*row, *more) for row, more in zip(page, cells, strict=True)]
+
+
+def _row_or_none(survey: Survey, object_id: str) -> int | None:
+    try:
+        return survey.row(object_id)
+    except NotFound:  # labelled in a version of the survey that had it
+        return None
 
 
 def _label_rows(db: LabelsDB, task: str) -> Iterator[list[tuple[Any, ...]]]:

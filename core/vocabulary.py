@@ -56,6 +56,9 @@ class JobKind(StrEnum):
 
     DEMO = "demo"
     IMPORT = "import"
+    CROSSMATCH = "crossmatch"
+    DUPLICATES = "duplicates"
+    QUERY = "query"
     PRETRAIN = "pretrain"
     EMBED = "embed"
     MAP = "map"

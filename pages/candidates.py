@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from core.export import (
     rank_candidates,
 )
 from core.survey import Survey
+from core.survey.added_columns import added_columns, full_catalogue
+from core.survey.crossmatch import KNOWN_AS
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
 from pages._server.services import Scores, services
@@ -49,6 +52,9 @@ def draw() -> None:
         _download_labels(task)
         return
     st.caption(_about(scores, task))
+    known = _known(survey)
+    if known.any() and st.checkbox(f"Leave out the {int(known.sum()):,} already known"):
+        scores = replace(scores, values=np.where(known, np.float32(np.nan), scores.values))
     n, leave_out = _choices(task, survey, scores)
     labels = _labels(task)
     candidates = rank_candidates(
@@ -80,10 +86,18 @@ def draw() -> None:
         task,
         survey,
         [
-            Thumbnail(one["object_id"], _line(place, one))
+            Thumbnail(one["object_id"], _line(place, one, bool(known[one["row"]])))
             for place, one in enumerate(candidates[first : first + PER_PAGE], start=first + 1)
         ],
     )
+
+
+def _known(survey: Survey) -> np.ndarray:
+    """(N,) True for an object that a cross-match found in a catalogue."""
+    added = added_columns(survey)
+    if KNOWN_AS not in added:
+        return np.zeros(len(survey), bool)
+    return added[KNOWN_AS].notna().to_numpy(bool)
 
 
 def _about(scores: Scores, task: Task) -> str:
@@ -131,9 +145,9 @@ def _labels(task: Task) -> dict[str, str]:
     return services().db().current_classes(task.name)
 
 
-def _line(place: int, candidate: dict[str, Any]) -> str:
-    line = f"{place}. {candidate['score']:.3f}"
-    return f"{line}, {candidate['label']}" if candidate["label"] else line
+def _line(place: int, candidate: dict[str, Any], is_known: bool) -> str:
+    parts = [f"{place}. {candidate['score']:.3f}", candidate["label"], is_known and "known"]
+    return ", ".join(part for part in parts if part)
 
 
 def _download_labels(task: Task) -> None:
@@ -148,7 +162,8 @@ def _download_labels(task: Task) -> None:
 def candidate_lines(
     task: Task, survey: Survey, scores: Scores, candidates: list[dict[str, Any]]
 ) -> list[str]:
-    """The candidate list as CSV lines, with the survey's columns after the common ones."""
+    """The candidate list as CSV lines, with the survey's columns after the common ones, those
+    added later too."""
     model = scores.model
     provenance = Provenance(
         task=task.name,
@@ -161,8 +176,9 @@ def candidate_lines(
         learner=model.learner,
         encoder_run=model.encoder_run or "",
     )
-    extra = [str(name) for name in survey.catalogue.columns if str(name) not in CANDIDATE_COLUMNS]
-    rows = survey.catalogue.iloc[[one["row"] for one in candidates]].to_dict("records")
+    catalogue = full_catalogue(survey)
+    extra = [str(name) for name in catalogue.columns if str(name) not in CANDIDATE_COLUMNS]
+    rows = catalogue.iloc[[one["row"] for one in candidates]].to_dict("records")
     database = services().db()
     labels, flagged = database.current_labels(task.name), database.flagged(task.name)
     joined = [

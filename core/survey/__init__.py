@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from core.survey.astrometry import Astrometry, sky_positions
-from core.survey.batch import Batch, Reject
-from core.survey.importing import import_folder, import_survey
+from core.survey.batch import Batch, Reject, Spectrum
+from core.survey.job import import_folder, import_record, import_survey, preview
+from core.survey.layout import ColumnInfo, Layout
 from core.survey.manifest import Manifest
-from core.survey.readers import READERS, Reader, register_reader
+from core.survey.options import ImportOptions
+from core.survey.readers import READERS, Reader, Unit, make_reader, register_reader
 from core.survey.runs import RunFolder, RunRecord, finished_runs, versions
 from core.survey.store import Survey, list_surveys
 from core.survey.writer import SurveyWriter
@@ -19,18 +21,26 @@ __all__ = [
     "READERS",
     "Astrometry",
     "Batch",
+    "ColumnInfo",
+    "ImportOptions",
+    "Layout",
     "Manifest",
     "Reader",
     "Reject",
     "RunFolder",
     "RunRecord",
+    "Spectrum",
     "Survey",
     "SurveyWriter",
+    "Unit",
     "build_demo",
     "finished_runs",
     "import_folder",
+    "import_record",
     "import_survey",
     "list_surveys",
+    "make_reader",
+    "preview",
     "register_reader",
     "sky_positions",
     "versions",

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from core.spectra import SpectralGrid
+from core.survey.batch import Spectrum
+
 
 class ColumnHash:
     """SHA-256 of one catalogue column, fed in pieces of any length.
@@ -59,22 +62,46 @@ class PixelHash:
         return self._has_image.hexdigest() + self._pixels.hexdigest()
 
 
+class SpectrumHash:
+    """SHA-256 of presence mask and spectra, fed one object at a time in row order."""
+
+    def __init__(self) -> None:
+        self._has_spectrum = hashlib.sha256()
+        self._values = hashlib.sha256()
+
+    def add(self, spectrum: Spectrum | None) -> None:
+        """Take in the spectrum of the next row, `None` where there is none."""
+        self._has_spectrum.update(b"\0" if spectrum is None else b"\1")
+        if spectrum is not None:
+            for values, kind in ((spectrum.flux, "<f4"), (spectrum.ivar, "<f4")):
+                self._values.update(np.ascontiguousarray(values, kind).data)
+            self._values.update(np.ascontiguousarray(spectrum.mask, np.uint8).data)
+
+    def hexdigest(self) -> str:
+        return self._has_spectrum.hexdigest() + self._values.hexdigest()
+
+
 def content_hash(
     bands: Sequence[str],
     dtype: str,
     cutout_size_px: int,
     columns: Sequence[tuple[str, str, ColumnHash]],
     pixels: PixelHash,
+    grid: SpectralGrid | None = None,
+    spectra: SpectrumHash | None = None,
 ) -> str:
     """One SHA-256, in hexadecimal, over the digests of the parts and what they mean.
 
-    `columns` are (name, type, digest), in catalogue order.
+    `columns` are (name, type, digest), in catalogue order. Spectra count where there are any.
     """
-    parts = {
+    parts: dict[str, object] = {
         "bands": list(bands),
         "dtype": dtype,
         "cutout_size_px": cutout_size_px,
         "columns": [[name, kind, digest.hexdigest()] for name, kind, digest in columns],
         "pixels": pixels.hexdigest(),
     }
+    if grid is not None and spectra is not None:
+        parts["grid"] = [grid.log10_start, grid.log10_step, grid.n]
+        parts["spectra"] = spectra.hexdigest()
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()

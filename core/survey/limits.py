@@ -78,6 +78,8 @@ def _measured(image: np.ndarray) -> np.ndarray:
 
     The sky is read off the outer frame (an eighth of the side): the object sits in the middle.
     """
+    if image.dtype == np.uint8:
+        return _measured_bytes(image)
     n_bands, side = image.shape[0], image.shape[-1]
     frame = np.ones(image.shape[1:], dtype=bool)
     width = max(1, side // 8)
@@ -95,6 +97,34 @@ def _measured(image: np.ndarray) -> np.ndarray:
             noise = sky.std()
         result[:, band] = level, finite.max(), noise
     return result
+
+
+def _measured_bytes(image: np.ndarray) -> np.ndarray:
+    """The same by counting: 8-bit pixels have 256 values."""
+    side = image.shape[-1]
+    width = max(1, side // 8)
+    frame = np.ones(image.shape[1:], dtype=bool)
+    frame[width:-width, width:-width] = False
+    result = np.empty((3, len(image)))
+    values = np.arange(256.0)
+    for band, plane in enumerate(image):
+        counts = np.bincount(plane[frame] if frame.any() else plane.ravel(), minlength=256)
+        level = _median_of_counts(values, counts)
+        away = np.abs(values - level)
+        order = np.argsort(away, kind="stable")
+        noise = _MAD_TO_SIGMA * _median_of_counts(away[order], counts[order])
+        if noise == 0:
+            mean = np.average(values, weights=counts)
+            noise = np.sqrt(np.average((values - mean) ** 2, weights=counts))
+        result[:, band] = level, plane.max(), noise
+    return result
+
+
+def _median_of_counts(values: np.ndarray, counts: np.ndarray) -> float:
+    """The median of `values`, sorted, that occur `counts` times."""
+    ends = np.cumsum(counts)
+    low, high = np.searchsorted(ends, [(ends[-1] - 1) // 2 + 1, ends[-1] // 2 + 1])
+    return float(values[low] + values[high]) / 2
 
 
 def _mixed(row: int) -> int:

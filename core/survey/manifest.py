@@ -9,11 +9,22 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from core.errors import Damaged, TooNew
+from core.spectra import SpectralGrid
 
-SURVEY_FORMAT = 1
-"""Raised when an older Skysift could no longer read what this one writes."""
+SURVEY_FORMAT = 2
+"""Raised when an older Skysift could no longer read what this one writes: since 2 a survey may be
+without pictures and may have spectra."""
+
+FORMAT_OF_PICTURES = 1
+"""Written for a survey of pictures alone, which every Skysift can read."""
 
 _STRING_TUPLES = ("modalities", "bands", "notes")
+_OPTIONAL = (
+    "pixel_scale_arcsec",
+    "wavelength_log10_start",
+    "wavelength_log10_step",
+    "wavelength_pixels",
+)
 _FLOAT_TUPLES = ("band_low", "band_high", "band_sigma")
 
 
@@ -28,12 +39,12 @@ class Manifest:
     name, version
         Of the survey.
     modalities
-        What its objects have: ("images",).
+        What its objects have: "images", "spectra"; ("columns",) where they have neither.
     bands
         Names along the first axis of an image (band, y, x), from blue to red, or
-        ("R", "G", "B") for colour pictures.
+        ("R", "G", "B") for colour pictures; empty without pictures.
     cutout_size_px
-        Side of the square images in pixels.
+        Side of the square images in pixels; 0 without pictures.
     pixel_scale_arcsec
         Side of a pixel on the sky, `None` where unknown.
     dtype
@@ -51,6 +62,8 @@ class Manifest:
         brightest pixels, noise of the sky (always > 0); low and high of uint8 are 0 and 255.
     notes
         Sentences about the import that a person should know.
+    wavelength_log10_start, wavelength_log10_step, wavelength_pixels
+        The grid of the spectra (see `SpectralGrid`), `None` without spectra.
     """
 
     format_version: int
@@ -71,6 +84,17 @@ class Manifest:
     band_high: tuple[float, ...]
     band_sigma: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    wavelength_log10_start: float | None = None
+    wavelength_log10_step: float | None = None
+    wavelength_pixels: int | None = None
+
+    @property
+    def grid(self) -> SpectralGrid | None:
+        """The wavelength grid of the spectra."""
+        start, step = self.wavelength_log10_start, self.wavelength_log10_step
+        if start is None or step is None or self.wavelength_pixels is None:
+            return None
+        return SpectralGrid(start, step, self.wavelength_pixels)
 
     def to_toml(self) -> str:
         """The text of survey.toml; `from_toml` gives back an equal manifest."""
@@ -118,12 +142,12 @@ _KINDS: dict[str, type] = {
 
 def _entry(entries: dict[str, Any], name: str, where: str) -> Any:
     value = entries.get(name)
-    if name == "pixel_scale_arcsec":
+    if name in _OPTIONAL:
         if value is None:
             return None
         if type(value) not in (int, float):
             raise _damaged(where, f"has a {name} that is no number")
-        return float(value)
+        return int(value) if name == "wavelength_pixels" else float(value)
     if name == "notes" and value is None:
         return ()
     if name in _STRING_TUPLES or name in _FLOAT_TUPLES:

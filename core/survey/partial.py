@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -31,11 +32,11 @@ def partial_path(final: Path) -> Path:
     return final.with_name(final.name + ".partial")
 
 
-def claim_partial(final: Path, what: str) -> Path:
+def claim_partial(final: Path, what: str, is_ours: Callable[[Path], bool] | None = None) -> Path:
     """Make the partial folder of `final` for this process and return it.
 
     `what` names the thing in error messages ("survey 'hubble'"). A partial folder left behind by
-    a dead process is removed first.
+    a dead process is taken over as it is where `is_ours` says so, and else removed first.
 
     Raises
     ------
@@ -71,6 +72,8 @@ def claim_partial(final: Path, what: str) -> Path:
                     f"{holder} is already making the {what}; wait until it is done, or stop it"
                     " and try again."
                 )
+            if is_ours is not None and is_ours(partial) and _take_over(partial):
+                return partial
             _discard(partial)
         raise InUse(f"Another process has just begun to make the {what}; wait until it is done.")
     finally:
@@ -86,6 +89,16 @@ def finish_partial(partial: Path, final: Path) -> None:
     (partial / _HOLDER).unlink(missing_ok=True)
     os.rename(partial, final)
     _sync(final.parent)
+
+
+def release_partial(partial: Path) -> None:
+    """Leave a partial folder for a later process to take over."""
+    (partial / _HOLDER).write_text(json.dumps({"pid": 0, "pid_start_time": 0.0}))
+
+
+def is_held(partial: Path) -> bool:
+    """Whether a living process works in a partial folder."""
+    return _living_holder(partial) is not None
 
 
 def drop_partial(partial: Path, keep: Path) -> None:
@@ -141,6 +154,19 @@ def _sweep(folder: Path, mine: Path) -> None:
     for left in folder.glob(".claim-*.partial"):
         if left != mine and _living_holder(left) is None:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _take_over(partial: Path) -> bool:
+    """Make a folder left behind this process's own; False if another one was quicker."""
+    # Renamed first, so that of two who would take it only one finds it.
+    aside = partial.with_name(f".claim-{uuid.uuid4().hex}.partial")
+    try:
+        os.rename(partial, aside)
+    except FileNotFoundError:
+        return False
+    (aside / _HOLDER).write_text(json.dumps(_myself()))
+    os.rename(aside, partial)
+    return True
 
 
 def _discard(partial: Path) -> None:

@@ -8,17 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from core.errors import BadInput, Damaged, NotFound
-from core.survey.catalogue import count_rows, hash_columns, read_frame, read_object_ids
-from core.survey.content import PixelHash, content_hash
+from core.errors import BadInput, Damaged, NotFound, NotReady
+from core.survey.batch import Spectrum
+from core.survey.catalogue import (
+    count_rows,
+    hash_columns,
+    read_column_info,
+    read_frame,
+    read_object_ids,
+)
+from core.survey.content import PixelHash, SpectrumHash, content_hash
+from core.survey.layout import ColumnInfo
 from core.survey.manifest import Manifest
-from core.survey.pixels import PixelReader
+from core.survey.pixels import IMAGES, SPECTRA, PixelReader, SpectrumReader
 from core.workspace import Workspace, storage_errors
+
+Part = TypeVar("Part", PixelReader, SpectrumReader)
 
 _VERSION = re.compile(r"[1-9][0-9]*")
 _RESTORE = "restore the survey from a backup or import it again."
@@ -44,14 +55,24 @@ class Survey:
         What survey.toml says.
     path
         The version's folder, surveys/NAME/versions/N.
+    grid
+        The wavelength grid of the spectra, `None` without spectra.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, pixels: PixelReader) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        pixels: PixelReader | None,
+        spectra: SpectrumReader | None = None,
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self.name = manifest.name
         self.version = manifest.version
+        self.grid = manifest.grid
         self._pixels = pixels
+        self._spectra = spectra
 
     @classmethod
     def open(cls, workspace: Workspace, name: str, version: int | None = None) -> Survey:
@@ -81,14 +102,20 @@ class Survey:
                 f" {', '.join(map(str, versions))}); choose one of these."
             )
         path = folder / "versions" / str(versions[-1] if version is None else version)
-        for part in ("survey.toml", "catalogue.parquet", "images.zarr", "rejects.csv"):
-            if not (path / part).exists():
-                raise Damaged(f"{path / part} is missing; {_RESTORE}")
+        _must_be_there(path, "survey.toml", "catalogue.parquet", "rejects.csv")
         manifest = _read_manifest(path / "survey.toml", name, int(path.name))
-        side = manifest.cutout_size_px
-        shape = (manifest.n_objects, len(manifest.bands), side, side)
-        pixels = PixelReader(path / "images.zarr", shape, manifest.dtype)
-        missing = pixels.missing_files()
+        pixels = spectra = None
+        missing: list[Path] = []
+        if "images" in manifest.modalities:
+            _must_be_there(path, IMAGES)
+            side = manifest.cutout_size_px
+            shape = (manifest.n_objects, len(manifest.bands), side, side)
+            pixels = PixelReader(path / IMAGES, shape, manifest.dtype)
+            missing += pixels.missing_files()
+        if manifest.grid is not None:
+            _must_be_there(path, SPECTRA)
+            spectra = SpectrumReader(path / SPECTRA, manifest.n_objects, manifest.grid.n)
+            missing += spectra.missing_files()
         if missing:
             raise Damaged(f"{missing[0]} is missing; {_RESTORE}")
         with _reading(path / "catalogue.parquet"):
@@ -98,7 +125,7 @@ class Survey:
                 f"{path / 'catalogue.parquet'} should have {manifest.n_objects} rows by the"
                 f" manifest, but has {rows}; {_RESTORE}"
             )
-        return cls(path, manifest, pixels)
+        return cls(path, manifest, pixels, spectra)
 
     def __len__(self) -> int:
         return self.manifest.n_objects
@@ -121,9 +148,20 @@ class Survey:
             return read_frame(self.path / "catalogue.parquet")
 
     @cached_property
+    def column_info(self) -> dict[str, ColumnInfo]:
+        """What is known of the columns beside names and types; others are left out."""
+        with _reading(self.path / "catalogue.parquet"):
+            return read_column_info(self.path / "catalogue.parquet")
+
+    @cached_property
     def has_image(self) -> np.ndarray:
         """(N,) bool: False for an object without a picture."""
-        return self._pixels.mask()
+        return np.zeros(len(self), bool) if self._pixels is None else self._pixels.mask()
+
+    @cached_property
+    def has_spectrum(self) -> np.ndarray:
+        """(N,) bool: False for an object without a spectrum."""
+        return np.zeros(len(self), bool) if self._spectra is None else self._spectra.has_spectrum()
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -145,19 +183,44 @@ class Survey:
         An object without a picture gives zeros (uint8) or NaN (float32); see `has_image`.
         """
         row = int(self._checked_rows(np.array([row]))[0])
+        pixels = self._there(self._pixels, "pictures")
         with storage_errors(self.path):
-            return self._pixels.block(row, row + 1)[0]
+            return pixels.block(row, row + 1)[0]
 
     def images(self, rows: slice | np.ndarray) -> np.ndarray:
         """Images (B, band, y, x): a slice, or integer rows in any order, doubles allowed."""
+        pixels = self._there(self._pixels, "pictures")
+        with storage_errors(self.path):
+            found: np.ndarray = self._read(pixels, rows)
+        return found
+
+    def spectrum(self, row: int) -> Spectrum:
+        """The spectrum of one object on `grid`; all masked for an object that has none."""
+        flux, ivar, mask = self.spectra(np.array([row]))
+        return Spectrum(flux[0], ivar[0], mask[0])
+
+    def spectra(self, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """flux, ivar (B, pixel) float32 and mask (B, pixel) bool: a slice or integer rows."""
+        spectra = self._there(self._spectra, "spectra")
+        with storage_errors(self.path):
+            flux, ivar, mask = self._read(spectra, rows)
+        return flux, ivar, mask
+
+    def _read(self, part: PixelReader | SpectrumReader, rows: slice | np.ndarray) -> Any:
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:
-                with storage_errors(self.path):
-                    return self._pixels.block(start, max(start, stop))
+                return part.block(start, max(start, stop))
             rows = np.arange(start, stop, step)
-        with storage_errors(self.path):
-            return self._pixels.gather(self._checked_rows(np.asarray(rows)))
+        return part.gather(self._checked_rows(np.asarray(rows)))
+
+    def _there(self, part: Part | None, what: str) -> Part:
+        if part is None:
+            raise NotReady(
+                f"The survey {self.name!r} has no {what}, only"
+                f" {' and '.join(self.manifest.modalities)}; choose another survey."
+            )
+        return part
 
     def verify(self) -> None:
         """Read everything and compare it with the manifest's content hash.
@@ -169,16 +232,10 @@ class Survey:
         """
         with _reading(self.path / "catalogue.parquet"):
             columns = hash_columns(self.path / "catalogue.parquet")
-        pixels = PixelHash()
-        mask = self._pixels.mask()  # from the file: `has_image` may be older than the damage
-        for start in range(0, len(self), self._pixels.shard_objects):
-            stop = min(start + self._pixels.shard_objects, len(self))
-            block = self._pixels.block(start, stop)
-            for image, present in zip(block, mask[start:stop], strict=True):
-                pixels.add(image if present else None)
         manifest = self.manifest
         found = content_hash(
-            manifest.bands, manifest.dtype, manifest.cutout_size_px, columns, pixels
+            *(manifest.bands, manifest.dtype, manifest.cutout_size_px, columns),
+            *(self._hash_pixels(), self.grid, self._hash_spectra()),
         )
         if found != manifest.content_hash:
             raise Damaged(
@@ -195,6 +252,28 @@ class Survey:
                 f" {n_rejects}; {_RESTORE}"
             )
 
+    def _hash_pixels(self) -> PixelHash:
+        hashed = PixelHash()
+        if self._pixels is not None:
+            mask = self._pixels.mask()  # from the file: `has_image` may be older than the damage
+            for start in range(0, len(self), self._pixels.shard_objects):
+                stop = min(start + self._pixels.shard_objects, len(self))
+                block = self._pixels.block(start, stop)
+                for image, present in zip(block, mask[start:stop], strict=True):
+                    hashed.add(image if present else None)
+        return hashed
+
+    def _hash_spectra(self) -> SpectrumHash:
+        hashed = SpectrumHash()
+        if self._spectra is not None:
+            there = self._spectra.has_spectrum()
+            for start in range(0, len(self), self._spectra.shard_objects):
+                stop = min(start + self._spectra.shard_objects, len(self))
+                block = self._spectra.block(start, stop)
+                for *values, present in zip(*block, there[start:stop], strict=True):
+                    hashed.add(Spectrum(*values) if present else None)
+        return hashed
+
     def _checked_rows(self, rows: np.ndarray) -> np.ndarray:
         if rows.size == 0:
             return np.empty(0, np.int64)
@@ -209,6 +288,12 @@ class Survey:
                 f" {rows.min() if rows.min() < 0 else rows.max()}; check the rows."
             )
         return rows.astype(np.int64)
+
+
+def _must_be_there(path: Path, *parts: str) -> None:
+    for part in parts:
+        if not (path / part).exists():
+            raise Damaged(f"{path / part} is missing; {_RESTORE}")
 
 
 def _versions(folder: Path) -> list[int]:

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import pyarrow as pa
 
-from core.csvsafe import safe_cell
 from core.errors import AlreadyExists, BadInput
-from core.survey.batch import Batch, Reject
+from core.spectra import SpectralGrid
+from core.survey.batch import Batch, Reject, Spectrum
 from core.survey.catalogue import CatalogueWriter
-from core.survey.content import PixelHash, content_hash
+from core.survey.content import PixelHash, SpectrumHash, content_hash
+from core.survey.ids import SeenIds, id_hashes, one_form
+from core.survey.journal import Journal
+from core.survey.late_spectra import LateSpectra
+from core.survey.layout import ColumnInfo
 from core.survey.limits import LimitsSample
-from core.survey.manifest import SURVEY_FORMAT, Manifest
-from core.survey.partial import claim_partial, drop_empty, drop_partial, finish_partial
-from core.survey.pixels import PixelWriter
+from core.survey.manifest import FORMAT_OF_PICTURES, SURVEY_FORMAT, Manifest
+from core.survey.partial import (
+    claim_partial,
+    drop_empty,
+    drop_partial,
+    finish_partial,
+    release_partial,
+)
+from core.survey.pixels import IMAGES, SPECTRA, PixelWriter, SpectrumWriter
+from core.survey.rejected import RejectsWriter
+from core.survey.settings import checked_bands, checked_dtype, checked_scale, checked_side
 from core.survey.store import Survey
 from core.vocabulary import checked_object_id
 from core.workspace import Workspace, storage_errors
 
-DTYPES = ("uint8", "float32")
-MAX_CUTOUT_PX = 2048
-MAX_BANDS = 64
-_MAX_REASON = 500
-
 
 class SurveyWriter:
-    """Makes version 1 of a new survey.
+    """Makes version 1 of a new survey, or the next version of one by adding objects to it.
 
     with SurveyWriter(workspace, "mine", bands=("g", "r", "i"), ...) as writer:
         writer.append(batch)
         survey = writer.commit()
 
-    Work goes on in surveys/NAME/versions/1.partial; `commit` renames it. Leaving the block
-    without a commit, by an error or otherwise, removes it and everything of the name.
+    Work goes on in surveys/NAME/versions/N.partial; `commit` renames it. Leaving the block
+    without a commit, by an error or otherwise, removes it and everything of the name, unless it
+    keeps a journal.
 
     Parameters
     ----------
     workspace, name
         Where, and the new survey's name.
     bands
-        Names along the first image axis, from blue to red, or ("R", "G", "B") for pictures.
+        Names along the first image axis, from blue to red, or ("R", "G", "B") for pictures;
+        empty, with a size of 0, for a survey without pictures.
     cutout_size_px
         Side of every image, 1 to 2048.
     dtype
@@ -55,6 +65,17 @@ class SurveyWriter:
         Side of a pixel on the sky.
     notes
         Sentences for the manifest; `note` adds more.
+    grid
+        Wavelength grid of the spectra.
+    columns
+        What is known of the catalogue's columns.
+    base
+        An open survey of that name whose objects come first.
+    journal
+        Lets a later process go on where this one was stopped: see `checkpoint`. Its folder is
+        taken up if the journal in it is about the same.
+    late_spectra
+        The spectra of new objects come by `late_spectra_into` after the last `append`.
 
     Raises
     ------
@@ -80,116 +101,279 @@ class SurveyWriter:
         licence: str,
         pixel_scale_arcsec: float | None = None,
         notes: Iterable[str] = (),
+        grid: SpectralGrid | None = None,
+        columns: Mapping[str, ColumnInfo] | None = None,
+        base: Survey | None = None,
+        journal: Journal | None = None,
+        late_spectra: bool = False,
     ) -> None:
         self._workspace = workspace
         self._name = name
-        self._bands = _checked_bands(bands)
-        self._side = _checked_side(cutout_size_px)
-        if dtype not in DTYPES:
-            raise BadInput(
-                f"Pixels are stored as {' or '.join(DTYPES)}, but the dtype given is {dtype!r};"
-                " convert the images."
-            )
-        if pixel_scale_arcsec is not None and not 0 < pixel_scale_arcsec < np.inf:
-            raise BadInput(
-                "pixel_scale_arcsec must be above 0 or left out, but is"
-                f" {pixel_scale_arcsec!r}; change it."
-            )
-        self._dtype = dtype
+        has_images = bool(tuple(bands)) or cutout_size_px != 0
+        self._bands = checked_bands(bands) if has_images else ()
+        self._side = checked_side(cutout_size_px) if has_images else 0
+        self._dtype = checked_dtype(dtype)
+        self._pixel_scale_arcsec = checked_scale(pixel_scale_arcsec)
         self._origin, self._licence = origin, licence
-        self._pixel_scale_arcsec = pixel_scale_arcsec
         self._notes = list(notes)
+        self._grid = grid
+        self._info = dict(columns or {})
+        self._base = base
+        self._late_spectra = late_spectra
         folder = workspace.survey(name)
-        if (folder / "versions").is_dir() and _has_version(folder / "versions"):
+        if base is None and (folder / "versions").is_dir() and _has_version(folder / "versions"):
             raise AlreadyExists(
                 f"There is already a survey {name!r} in {workspace.root}; choose another name."
             )
-        self._final = folder / "versions" / "1"
+        version = 1 if base is None else base.version + 1
+        self._final = folder / "versions" / str(version)
         self._partial: Path | None = None
-        self._row_of: dict[str, int] = {}
-        self._rejects: list[Reject] = []
         self._limits = LimitsSample()
         self._hash = PixelHash()
+        self._spectra_hash = SpectrumHash()
+        self.tally: Counter[str] = Counter()
+        self.journal = journal
         try:
             with storage_errors(folder):
-                self._partial = claim_partial(self._final, f"survey {name!r}")
-                self._pixels = PixelWriter(
-                    self._partial / "images.zarr", len(self._bands), self._side, dtype
-                )
-                self._catalogue = CatalogueWriter(self._partial)
+                self._open(f"survey {name!r}")
         except BaseException:
             self.abort()
             raise
 
+    def _open(self, what: str) -> None:
+        about = self.journal.about if self.journal else None
+
+        def is_ours(folder: Path) -> bool:
+            kept = Journal.read(folder)
+            return about is not None and kept is not None and kept.about == about
+
+        self._partial = partial = claim_partial(self._final, what, is_ours)
+        kept = Journal.read(partial) if self.journal else None
+        if kept is not None:
+            self.journal = kept
+            kept.resumed += 1
+        base = self._base if kept is None else None
+        n_parts = kept.n_parts if kept else 0
+        self._pixels: PixelWriter | None = None
+        self._spectra: SpectrumWriter | None = None
+        if self._bands:
+            self._pixels = PixelWriter(
+                *(partial / IMAGES, len(self._bands), self._side, self._dtype),
+                base=base.path / IMAGES if base else None,
+            )
+        if self._grid is not None:
+            self._spectra = SpectrumWriter(
+                partial / SPECTRA, self._grid.n, base.path / SPECTRA if base else None
+            )
+        self._catalogue = CatalogueWriter(
+            partial, n_parts, base.path / "catalogue.parquet" if base else None
+        )
+        self._ids = SeenIds(self._catalogue.object_id_at)
+        if kept:
+            self._rejects = RejectsWriter(
+                partial / "rejects.csv", kept.rejects_bytes, kept.n_rejects
+            )
+            self.tally.update(kept.tally)
+            arrays = kept.arrays(partial)
+            for group in self._groups:
+                group.go_on(arrays)
+        else:
+            self._rejects = RejectsWriter(partial / "rejects.csv")
+            if base is not None:
+                if self._pixels:
+                    self._pixels.follow(base.has_image)
+                if self._spectra:
+                    self._spectra.follow(base.has_spectrum)
+        self._see_again()
+
+    @property
+    def _groups(self) -> list[PixelWriter | SpectrumWriter]:
+        return [group for group in (self._pixels, self._spectra) if group is not None]
+
+    def _see_again(self) -> None:
+        """Take into hashes, limits and ids what an earlier process or version wrote."""
+        row = 0
+        for table in self._catalogue.tables(["object_id"]):
+            ids = table.column("object_id").to_pylist()
+            self._ids.see_again(ids, row)
+            row += len(ids)
+        if self._pixels is not None:
+            row, there = 0, self._pixels.flags
+            for block in self._pixels.parts["image"].blocks():
+                for image in block:
+                    self._take_in(row, image if there[row] else None)
+                    row += 1
+        if self._spectra is not None:
+            row, there = 0, self._spectra.flags
+            parts = self._spectra.parts
+            for blocks in zip(*(part.blocks() for part in parts.values()), strict=True):
+                for values in zip(*blocks, strict=True):
+                    self._spectra_hash.add(Spectrum(*values) if there[row] else None)
+                    row += 1
+
+    @property
+    def partial(self) -> Path:
+        """The folder in which the version is made."""
+        return self._open_partial()
+
     @property
     def n_objects(self) -> int:
-        """Objects taken in so far."""
-        return len(self._row_of)
+        """Objects taken in so far, with those of the older version."""
+        return self._catalogue.n_rows
 
     @property
     def n_rejects(self) -> int:
         """Things turned away so far."""
-        return len(self._rejects)
+        return self._rejects.n_rejects
 
     @property
     def rejects(self) -> tuple[Reject, ...]:
-        """What was turned away so far."""
-        return tuple(self._rejects)
+        """The first of what was turned away."""
+        return tuple(self._rejects.first)
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the manifest that a person should know about this import."""
         self._notes.append(sentence)
 
-    def reject(self, source: str, reason: str) -> None:
+    def reject(self, source: str, reason: str, member: str = "") -> None:
         """Add a line to rejects.csv."""
-        self._rejects.append(Reject(source, reason))
+        self._rejects.add([Reject(source, reason, member)])
 
     def append(self, batch: Batch) -> int:
         """Take in a batch and return how many of its objects became rows.
 
         An object whose id is taken or not allowed becomes a reject. Float images without a
-        single finite pixel count as absent.
+        single finite pixel count as absent. Ids are brought to one Unicode form (NFC).
         """
         self._open_partial()
-        n_objects = len(batch.object_ids)
-        group_ids = batch.object_ids if batch.group_ids is None else batch.group_ids
-        if not n_objects == len(batch.images) == len(batch.columns) == len(group_ids):
+        n = len(batch.object_ids)
+        images = [None] * n if batch.images is None else batch.images
+        spectra = [None] * n if batch.spectra is None else batch.spectra
+        groups = batch.object_ids if batch.group_ids is None else batch.group_ids
+        sources = batch.object_ids if batch.sources is None else batch.sources
+        if not n == len(images) == len(batch.columns) == len(groups) == len(spectra):
             raise BadInput(
-                "A batch needs as many ids, images, columns and group ids, but has"
-                f" {n_objects}, {len(batch.images)}, {len(batch.columns)} and"
-                f" {len(group_ids)}; the reader must be mended."
+                "A batch needs as many ids, images, spectra, columns and group ids, but has"
+                f" {n}, {len(images)}, {len(spectra)}, {len(batch.columns)} and {len(groups)};"
+                " the reader must be mended."
             )
         before = self.n_objects
-        self._rejects.extend(batch.rejects)
+        self.tally.update(batch.tally)
+        ids = [one_form(one) for one in batch.object_ids]
+        hashes = id_hashes([str(one) for one in ids])
         with storage_errors(self._final):
-            for object_id, image, columns, group_id in zip(
-                batch.object_ids, batch.images, batch.columns, group_ids, strict=True
-            ):
-                if self._may_come_in(object_id):
-                    checked = self._checked_image(object_id, image)
-                    self._catalogue.add(object_id, group_id, columns)
-                    self._take_image(checked)
-                    self._row_of[object_id] = len(self._row_of)
+            self._rejects.add(batch.rejects)
+            for at, object_id in enumerate(ids):
+                hashed = int(hashes[at])
+                if not self._may_come_in(object_id, hashed, str(sources[at])):
+                    continue
+                image = self._checked_image(object_id, images[at])
+                spectrum = self._checked_spectrum(object_id, spectra[at])
+                row = self.n_objects
+                # The catalogue first: it refuses what it cannot hold.
+                self._catalogue.add(object_id, one_form(groups[at]), batch.columns[at])
+                if self._ids.add(object_id, row, hashed):
+                    self.tally["Ids that differ from another only by upper and lower case"] += 1
+                if object_id != batch.object_ids[at]:
+                    self.tally["Ids brought to one Unicode form (NFC)"] += 1
+                self._take_in(row, image)
+                if self._pixels is not None:
+                    self._pixels.add(image)
+                if self._spectra is not None and not self._late_spectra:
+                    self._spectra_hash.add(spectrum)
+                    self._spectra.add(spectrum)
         return self.n_objects - before
 
-    def commit(self) -> Survey:
-        """Finish the version, give it its name and open it."""
+    def rows_of(self, object_ids: Sequence[str]) -> np.ndarray:
+        """(N,) int64: the row of each object, -1 where there is none."""
+        return self._ids.rows(object_ids)
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of all objects so far, in order, some rows at a time."""
+        return self._catalogue.tables(names)
+
+    @property
+    def n_older(self) -> int:
+        """Objects of the older version that this one goes on from."""
+        return len(self._base) if self._base else 0
+
+    @property
+    def new_column_names(self) -> list[str]:
+        """Names of the columns that the objects of this import brought."""
+        return self._catalogue.names_from(1 if self._base else 0)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns so far."""
+        return self._catalogue.names_from(0)
+
+    def late_spectra_into(self) -> LateSpectra:
+        """Where the spectra of the new objects go; opened again by an import that goes on."""
+        assert self._spectra is not None
+        assert self._grid is not None
+        first = self._spectra.n_rows
+        return LateSpectra(self._open_partial(), first, self.n_objects - first, self._grid.n)
+
+    def _take_late_spectra(self) -> None:
+        assert self._spectra is not None
+        late = self.late_spectra_into()
+        for spectrum in late:
+            self._spectra_hash.add(spectrum)
+            self._spectra.add(spectrum)
+        late.remove()
+
+    def checkpoint(self, units_done: int) -> None:
+        """Make what was taken in so far the point that a later process goes on from."""
+        partial, journal = self._open_partial(), self.journal
+        assert journal is not None
+        with storage_errors(self._final):
+            self._catalogue.flush()
+            self._rejects.flush()
+            journal.units_done = units_done
+            journal.n_rows, journal.n_parts = self.n_objects, self._catalogue.n_parts
+            journal.n_rejects = self._rejects.n_rejects
+            journal.rejects_bytes = self._rejects.n_bytes
+            journal.tally = dict(self.tally)
+            journal.when = datetime.now(UTC).isoformat(timespec="seconds")
+            arrays: dict[str, np.ndarray] = {}
+            for group in self._groups:
+                arrays |= group.keep()
+            journal.write(partial, arrays)
+
+    def commit(
+        self,
+        join: Callable[[pa.Table], pa.Table] | None = None,
+        report: Callable[[], Iterable[str]] | None = None,
+    ) -> Survey:
+        """Finish the version, give it its name and open it.
+
+        `join` gives more columns for the rows of a table (see `CatalogueWriter.finish`);
+        `report` says afterwards what came of it.
+        """
         partial = self._open_partial()
-        if not self._row_of:
+        if not self.n_objects:
             raise BadInput(
                 f"The survey {self._name!r} would have no object"
-                f" ({len(self._rejects)} rejected); check the data."
+                f" ({self.n_rejects} rejected); check the data."
             )
         with storage_errors(self._final):
-            self._pixels.finish()
-            columns = self._catalogue.finish(partial / "catalogue.parquet")
-            write_rejects(partial / "rejects.csv", self._rejects)
+            if self._spectra is not None and self._late_spectra:
+                self._take_late_spectra()
+            for group in self._groups:
+                group.finish()
+            columns, told = self._catalogue.finish(partial / "catalogue.parquet", self._info, join)
+            self._rejects.flush()
+            self._notes += [*told, *(report() if report else ())]
+            self._notes += [f"{words}: {n:,}." for words, n in sorted(self.tally.items())]
             limits = self._limits.limits(len(self._bands), self._dtype)
+            modalities = ("images",) * bool(self._bands) + ("spectra",) * bool(self._grid)
+            is_old = modalities == ("images",)
+            grid = self._grid
             manifest = Manifest(
-                format_version=SURVEY_FORMAT,
+                format_version=FORMAT_OF_PICTURES if is_old else SURVEY_FORMAT,
                 name=self._name,
-                version=1,
-                modalities=("images",),
+                version=int(self._final.name),
+                modalities=modalities or ("columns",),
                 bands=self._bands,
                 cutout_size_px=self._side,
                 pixel_scale_arcsec=self._pixel_scale_arcsec,
@@ -197,28 +381,34 @@ class SurveyWriter:
                 origin=self._origin,
                 licence=self._licence,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
-                n_objects=len(self._row_of),
-                n_rejects=len(self._rejects),
+                n_objects=self.n_objects,
+                n_rejects=self.n_rejects,
                 content_hash=content_hash(
-                    self._bands, self._dtype, self._side, columns, self._hash
+                    *(self._bands, self._dtype, self._side, columns, self._hash),
+                    *(grid, self._spectra_hash),
                 ),
                 band_low=limits.low,
                 band_high=limits.high,
                 band_sigma=limits.sigma,
-                notes=tuple(self._notes),
+                notes=tuple(dict.fromkeys(self._notes)),
+                wavelength_log10_start=grid.log10_start if grid else None,
+                wavelength_log10_step=grid.log10_step if grid else None,
+                wavelength_pixels=grid.n if grid else None,
             )
             (partial / "survey.toml").write_text(manifest.to_toml(), encoding="utf-8")
             finish_partial(partial, self._final)
         self._partial = None
         return Survey.open(self._workspace, self._name)
 
-    def abort(self) -> None:
-        """Remove what was written; nothing happens after a commit."""
-        if self._partial is not None:
+    def abort(self, *, keep: bool = False) -> None:
+        """Remove what was written, or leave it for a later process; nothing after a commit."""
+        if self._partial is not None and keep:
+            release_partial(self._partial)
+        elif self._partial is not None:
             drop_partial(self._partial, self._workspace.surveys)
-            self._partial = None
         elif not self._final.exists():
             drop_empty(self._final.parent, self._workspace.surveys)
+        self._partial = None
 
     def __enter__(self) -> SurveyWriter:
         return self
@@ -229,22 +419,23 @@ class SurveyWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.abort()
+        is_ours = self.journal is not None and self.journal.kept != ""
+        self.abort(keep=is_ours and not isinstance(error, BadInput))
 
     def _open_partial(self) -> Path:
         if self._partial is None:
             raise RuntimeError("this SurveyWriter is closed")
         return self._partial
 
-    def _may_come_in(self, object_id: str) -> bool:
-        row = self._row_of.get(object_id)
-        if row is not None:
-            self.reject(object_id, f"its object_id {object_id!r} is taken by row {row}")
-            return False
+    def _may_come_in(self, object_id: str, hashed: int, source: str) -> bool:
         try:
             checked_object_id(object_id)
         except BadInput as error:
-            self.reject(str(object_id), str(error))
+            self.reject(source, str(error))
+            return False
+        row = self._ids.row(object_id, hashed)
+        if row >= 0:
+            self.reject(source, f"its object_id {object_id!r} is taken by row {row}")
             return False
         return True
 
@@ -263,42 +454,23 @@ class SurveyWriter:
             return None
         return image
 
-    def _take_image(self, image: np.ndarray | None) -> None:
-        if image is not None:
-            self._limits.offer(len(self._row_of), image)
-        self._hash.add(image)
-        self._pixels.add(image)
+    def _checked_spectrum(self, object_id: str, spectrum: Spectrum | None) -> Spectrum | None:
+        if spectrum is None:
+            return None
+        n = self._grid.n if self._grid else 0
+        if not len(spectrum.flux) == len(spectrum.ivar) == len(spectrum.mask) == n:
+            raise BadInput(
+                f"Spectra of survey {self._name!r} have {n} pixels, but that of {object_id!r} has"
+                f" {len(spectrum.flux)}; the reader must be mended."
+            )
+        return spectrum
 
-
-def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
-    """Write rejects.csv (source, reason), safe to open in a spreadsheet."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("source", "reason"))
-        for reject in rejects:
-            reason = " ".join(reject.reason.split())[:_MAX_REASON]
-            writer.writerow((safe_cell(reject.source), safe_cell(reason)))
+    def _take_in(self, row: int, image: np.ndarray | None) -> None:
+        if self._bands:
+            if image is not None:
+                self._limits.offer(row, image)
+            self._hash.add(image)
 
 
 def _has_version(versions: Path) -> bool:
     return any(entry.name.isdecimal() for entry in versions.iterdir())
-
-
-def _checked_bands(bands: Sequence[str]) -> tuple[str, ...]:
-    names = (bands,) if isinstance(bands, str) else tuple(bands)
-    usable = all(isinstance(name, str) and 0 < len(name) <= 64 for name in names)
-    if not 1 <= len(names) <= MAX_BANDS or not usable or len(set(names)) < len(names):
-        raise BadInput(
-            f"A survey has 1 to {MAX_BANDS} bands, each with its own name, but got {names!r};"
-            " name them differently."
-        )
-    return names
-
-
-def _checked_side(cutout_size_px: int) -> int:
-    if not 1 <= cutout_size_px <= MAX_CUTOUT_PX:
-        raise BadInput(
-            f"cutout_size_px must be 1 to {MAX_CUTOUT_PX}, but is {cutout_size_px!r};"
-            " choose another size."
-        )
-    return int(cutout_size_px)

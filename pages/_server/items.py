@@ -14,7 +14,7 @@ from core.survey import Survey
 from core.survey.astrometry import astrometry
 from core.vocabulary import CONTROL_SAMPLER, GOLD_SAMPLER
 from labels_db import LeasedItem, QueueItem, Task
-from pages._server.columns import columns_of
+from pages._server.columns import columns_of, known_columns, known_sentences
 from pages._server.identity import Identity
 from pages._server.probabilities import Opinion, opinions
 from pages._server.remarks import remarks_on
@@ -64,7 +64,8 @@ def item_payloads(
         thoughts = opinions(services, task, survey, asked)
     else:
         thoughts = [(None, why_hidden(services, task))] * len(items)
-    values = columns_of(survey, rows, columns)
+    values = columns_of(survey, rows, columns, () if visible else known_columns(survey))
+    known = known_sentences(survey, rows) if visible else [None] * len(rows)
     return [
         {
             "object_id": item.object_id,
@@ -80,10 +81,13 @@ def item_payloads(
             "probabilities": chances,
             "probabilities_state": state,
             "columns": named,
+            "known": known_as,
             "sky": sky(survey, row),
             **remarks_on(database, task.name, item.object_id, who.annotator, only_own=secret),
         }
-        for item, row, named, (chances, state) in zip(items, rows, values, thoughts, strict=True)
+        for item, row, named, known_as, (chances, state) in zip(
+            items, rows, values, known, thoughts, strict=True
+        )
     ]
 
 
@@ -129,7 +133,8 @@ def object_payload(
         "hidden": not visible,
         "probabilities": chances,
         "probabilities_state": state,
-        "columns": columns_of(survey, [row], columns)[0],
+        "columns": columns_of(survey, [row], columns, () if visible else known_columns(survey))[0],
+        "known": known_sentences(survey, [row])[0] if visible else None,
         "sky": sky(survey, row),
         "label": class_shown(database, task, who, object_id),
         **remarks_on(database, task.name, object_id, who.annotator, only_own=only_own),

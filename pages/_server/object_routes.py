@@ -11,7 +11,7 @@ from starlette.responses import Response
 from core.errors import NotFound
 from core.vocabulary import MAX_ID_LENGTH, checked_object_id
 from pages._server import finding, history, payloads
-from pages._server.columns import MAX_COLUMNS, columns_of
+from pages._server.columns import MAX_COLUMNS, columns_of, known_columns
 from pages._server.identity import Identity
 from pages._server.labelled import compare_payload
 from pages._server.preferences import PREFERENCE_ROUTES
@@ -24,6 +24,7 @@ from pages._server.requests import (
     parameter,
 )
 from pages._server.services import Services
+from pages._server.visibility import prediction_visible
 
 __all__ = ["OBJECT_ROUTES"]
 
@@ -127,7 +128,7 @@ def _session(
 
 
 def _columns(
-    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
     version = number(request, "version", 0, 0, 10**9) or None
     survey = services.survey(parameter(request, "survey"), version)
@@ -140,7 +141,22 @@ def _columns(
     ids = _listed(request, "object_id", MAX_LISTED)
     names = _listed(request, "column", MAX_COLUMNS)
     rows = [survey.row(object_id) for object_id in ids]
-    return json_answer({"columns": dict(zip(ids, columns_of(survey, rows, names), strict=True))})
+    hidden = known_columns(survey)
+    task = request.query_params.get("task")
+    values = columns_of(survey, rows, names, hidden)
+    # What is known is given out for a task alone, and only where it may be seen there.
+    if hidden and task is not None:
+        database = services.db()
+        asked = database.task(task)
+        seen = [
+            place
+            for place, one in enumerate(ids)
+            if asked.survey == survey.name and prediction_visible(database, asked, who, one)
+        ]
+        whole = columns_of(survey, [rows[place] for place in seen], names)
+        for place, named in zip(seen, whole, strict=True):
+            values[place] = named
+    return json_answer({"columns": dict(zip(ids, values, strict=True))})
 
 
 OBJECT_ROUTES = (

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.survey import Survey
+from core.survey.added_columns import columns_stamp
 from core.survey.astrometry import sky_positions
 from core.vocabulary import CONTROL_SAMPLER
 from labels_db import HandoutState, ModelRecord, Task, class_keys
-from pages._server.columns import column_list
+from pages._server.columns import column_list, known_columns
 from pages._server.identity import Identity
 from pages._server.items import item_payloads, object_payload
 from pages._server.processes import WorkerState, WorkerStatus
@@ -141,7 +142,7 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "bands": list(survey.manifest.bands),
         "dtype": survey.manifest.dtype,
         "maps": _maps(),
-        **_catalogue(services, survey),
+        **_catalogue(services, survey, with_known=prediction_shown(database, task)),
         "cutout_size_px": survey.manifest.cutout_size_px,
         "pixel_scale_arcsec": survey.manifest.pixel_scale_arcsec,
         "model": _model(database.latest_model(task.name), hidden=hidden),
@@ -161,16 +162,17 @@ def _maps() -> list[str]:
     return list(COLOUR_MAPS)
 
 
-def _catalogue(services: Services, survey: Survey) -> dict[str, Any]:
+def _catalogue(services: Services, survey: Survey, *, with_known: bool) -> dict[str, Any]:
     """What the catalogue has, looked up once a survey: the task is asked for all the time."""
 
     def look() -> dict[str, Any]:
         return {
-            "columns": column_list(survey),
+            "columns": column_list(survey, () if with_known else known_columns(survey)),
             "has_sky": sky_positions(survey) is not None,
         }
 
-    return services.catalogues.get(survey.manifest.content_hash, look)
+    key = (survey.manifest.content_hash, columns_stamp(survey), with_known)
+    return services.catalogues.get(key, look)
 
 
 def handout_payload(

@@ -112,7 +112,8 @@ def _file(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         what = Table.EVENTS if events else Table.LABELS
-        export_table(database, task.name, what, format, path, zipped=True)
+        survey = services().survey(task.survey)
+        export_table(database, task.name, what, format, path, zipped=True, survey=survey)
         return path.read_bytes()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from core.vocabulary import JobKind, Role
@@ -113,5 +115,7 @@ def _no_survey() -> None:
     if st.button("Add the Hubble deep field", type="primary"):
         children.start_job(JobKind.DEMO, "hubble", ["hubble"])
         st.rerun()
-    st.write("Or bring a folder of JPEG or PNG pictures of your own:")
-    st.code(f"python -m core.run import FOLDER --name NAME --workspace {root}", language=None)
+    data = html.escape(f"{services().base_path}/data?view=import")
+    st.html(f'<a href="{data}" target="_self">Import data of your own</a>')
+    st.caption("Or by command:")
+    st.code(f"python -m core.run import PATH --name NAME --workspace {root}", language=None)

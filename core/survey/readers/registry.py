@@ -2,54 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import abc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar
 
+from core.errors import BadInput
 from core.survey.batch import Batch
+from core.survey.layout import Layout
+from core.survey.options import ImportOptions
 
 
-class Reader(Protocol):
-    """What knows a kind of data and hands it over a batch at a time.
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work: some neighbouring entries of the source.
 
     Attributes
     ----------
-    bands, cutout_size_px, dtype, origin, licence, pixel_scale_arcsec
-        What the survey will say of itself (see `SurveyWriter`).
-    n_sources
-        How many things there are to read, for the progress.
-    notes
-        Sentences about what was left out; read after the last batch.
+    index
+        Its number, counted from 0.
+    n_entries
+        Entries in it; its objects and rejects add up to this.
+    what
+        What the reader needs to find them again; JSON (lists, dictionaries, text, numbers).
+        A list stands for one entry an element, which lets a unit be taken apart.
     """
 
-    bands: Sequence[str]
-    cutout_size_px: int
-    dtype: str
-    origin: str
-    licence: str
-    pixel_scale_arcsec: float | None
-    n_sources: int
+    index: int
+    n_entries: int
+    what: Any
+
+
+class Reader(abc.ABC):
+    """What knows a kind of data. Made in the importing process, where it looks at the source;
+    then pickled to the processes that read, a unit each.
+
+    Two instances of one source and options give the same units with the same content, in any
+    process: that is what lets a killed import go on.
+
+    Attributes
+    ----------
+    name, description
+        Of the kind; set by `register_reader`.
+    own_options
+        Settings that this reader takes in `ImportOptions.more`: name to meaning.
+    polite
+        True for a reader that asks other machines: its units are read in one process, one after
+        the other, and it minds by itself how many questions it has open.
+    takes_catalogue
+        True for a reader that makes use of `ImportOptions.catalogue` itself, such as one that
+        cuts out what it lists; for others that table is joined to the objects.
+    layout
+        What every object has.
+    settings
+        What was guessed or chosen, for the preview and the records; JSON.
+    n_entries
+        Entries that there are to read.
+    notes
+        Sentences about what was left out on purpose.
+    """
+
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    own_options: ClassVar[Mapping[str, str]] = {}
+    polite: ClassVar[bool] = False
+    takes_catalogue: ClassVar[bool] = False
+
+    layout: Layout
+    settings: dict[str, Any]
+    n_entries: int
     notes: list[str]
 
+    def __init__(self, source: Path, options: ImportOptions) -> None:
+        """Look at the source; raises `BadInput` if it cannot be a survey."""
+        self.source = source
+        self.options = options
+        self.settings = {}
+        self.notes = []
+
+    @classmethod
+    @abc.abstractmethod
+    def recognises(cls, source: Path) -> int:
+        """How sure it is that `source` is for it, by content: 0 = no, 100 = surely.
+
+        Quick and safe with any path: never raises, reads a few kilobytes at most.
+        """
+
+    @abc.abstractmethod
+    def units(self) -> Iterator[Unit]:
+        """The work, in the order in which objects become rows."""
+
+    @abc.abstractmethod
+    def read(self, unit: Unit) -> Iterator[Batch]:
+        """The objects of a unit, with a reject for every entry that could not be read."""
+
     def batches(self) -> Iterator[Batch]:
-        """The objects, with a reject for everything that could not be read."""
+        """Everything, in this process."""
+        for unit in self.units():
+            yield from self.read(unit)
 
 
-ReaderFactory = Callable[[Path, int | None], Reader]
-"""Looks at the source, with the wished cutout size or None, and raises `BadInput` if that cannot
-be a survey."""
-
-READERS: dict[str, ReaderFactory] = {}
+READERS: dict[str, type[Reader]] = {}
 """Every registered reader by its name."""
 
 
-def register_reader(name: str) -> Callable[[ReaderFactory], ReaderFactory]:
-    """Register a reader class or function under a new name; refuses a name that is taken."""
+def register_reader(name: str, description: str) -> Callable[[type[Reader]], type[Reader]]:
+    """Register a reader class under a new name; refuses a name that is taken.
 
-    def register(factory: ReaderFactory) -> ReaderFactory:
+    `description` says what it reads: "a folder of pictures".
+    """
+
+    def register(reader: type[Reader]) -> type[Reader]:
         if name in READERS:
             raise ValueError(f"there is already a reader {name!r}; choose another name")
-        READERS[name] = factory
-        return factory
+        reader.name, reader.description = name, description
+        READERS[name] = reader
+        return reader
 
     return register
+
+
+def make_reader(source: Path, options: ImportOptions) -> Reader:
+    """The reader that `options` names, or the one that is surest of the source.
+
+    Raises
+    ------
+    BadInput
+        There is no such path or reader, nothing recognises the source, or the reader finds that
+        it cannot be a survey.
+    """
+    path = Path(source).expanduser()
+    if options.reader is not None:
+        if options.reader not in READERS:
+            raise BadInput(
+                f"There is no reader {options.reader!r} (there: {', '.join(sorted(READERS))});"
+                " choose one of these."
+            )
+        return READERS[options.reader](path, options)
+    if not path.exists():
+        raise BadInput(f"There is no file or folder {path}; check the path.")
+    sure = {name: reader.recognises(path) for name, reader in READERS.items()}
+    best = max(sure, key=lambda name: sure[name])
+    if sure[best] <= 0:
+        kinds = "; ".join(f"{name}: {reader.description}" for name, reader in READERS.items())
+        raise BadInput(
+            f"Nothing here knows how to read {path} (known are {kinds}); check the path, or name"
+            " a reader."
+        )
+    return READERS[best](path, options)

@@ -45,6 +45,7 @@ class Catalogue {
     /** Values fetched beside those that came with the item: object_id -> {name: value}. */
     this.fetched = new Map();
     this.item = null;
+    this.known = el("p", { class: "known" });
     this.list = el("dl", { class: "columns", tabindex: "0", "aria-label": "Catalogue values" });
     this.note = el("p", { class: "faint", role: "status" });
     this.button = el("button", {
@@ -52,7 +53,7 @@ class Catalogue {
     });
     this.chooser = new ColumnChooser(page, this);
     this.fold = new Fold(page, "catalogue", "Catalogue",
-      [this.list, this.note, this.button, this.chooser.element]);
+      [this.known, this.list, this.note, this.button, this.chooser.element]);
     this.element = this.fold.element;
     this.drawn = new Drawn();
   }
@@ -90,8 +91,10 @@ class Catalogue {
 
   draw(item) {
     this.item = item;
-    this.element.hidden = !item || !this.all.length;
+    this.element.hidden = !item || (!this.all.length && !item.known);
     if (!item) return;
+    this.known.textContent = item.known ?? "";
+    this.known.hidden = !item.known;
     const own = this.fetched.get(item.object_id) ?? {};
     const values = { ...own, ...item.columns };
     const names = this.chosen;

@@ -1,0 +1,78 @@
+"""Wavelengths: from air to vacuum, and the grid that fits a sample of spectra."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.spectra.grid import MAX_PIXELS, SpectralGrid
+from core.spectra.resample import ALIGNED_PX
+
+DEFAULT_STEP = 1e-4
+_AIR_FROM_ANGSTROM = 2000.0
+
+
+def to_vacuum(wavelength_air: np.ndarray) -> np.ndarray:
+    """Vacuum wavelength in Angstrom of a wavelength in standard air (Ciddor 1996, Applied Optics
+    35, 1566, as SDSS and specutils have it). Below 2000 Angstrom wavelengths are given in vacuum
+    by convention and stay."""
+    air = np.asarray(wavelength_air, np.float64)
+    vacuum = air
+    for _ in range(4):  # the index depends on the vacuum wavelength and hardly changes with it
+        s2 = (1e4 / np.maximum(vacuum, _AIR_FROM_ANGSTROM)) ** 2
+        index = 1 + 5.792105e-2 / (238.0185 - s2) + 1.67917e-3 / (57.362 - s2)
+        vacuum = air * index
+    return np.where(air < _AIR_FROM_ANGSTROM, air, vacuum)
+
+
+def log10_step(wavelength: np.ndarray) -> tuple[float, bool]:
+    """Step of log10 wavelength (the median one), and whether it is the same all along."""
+    at = np.log10(wavelength)
+    mean = float(at[-1] - at[0]) / (len(at) - 1)
+    even = np.abs(at - at[0] - mean * np.arange(len(at))).max() < ALIGNED_PX * mean
+    if not even:
+        return float(np.median(np.diff(at))), False
+    # Single precision blurs a round step: 1.0000002e-4 is 1e-4.
+    rounded = round(mean, 7)
+    return (rounded if abs(rounded - mean) * len(at) < ALIGNED_PX / 2 * mean else mean), True
+
+
+def fitting_grid(
+    wavelengths: Sequence[np.ndarray],
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+) -> SpectralGrid:
+    """The grid for spectra like these (vacuum, Angstrom, rising, two pixels or more each).
+
+    It reaches from the bluest to the reddest wavelength. Where all have one even step of log10
+    wavelength and share their pixels, so does the grid, and they are copied onto it unchanged.
+    Elsewhere the step is 1e-4, or the finest among the spectra where all are coarser. `low`,
+    `high` (Angstrom) and `step` (log10) override what is found.
+    """
+    spans = [(float(one[0]), float(one[-1])) for one in wavelengths]
+    first, last = min(a for a, _ in spans), max(b for _, b in spans)
+    low, high = low or first, high or last
+    found = [log10_step(one) for one in wavelengths]
+    finest = min(each for each, _even in found)
+    if step is None and all(even and abs(each / finest - 1) < 1e-5 for each, even in found):
+        starts = np.array([math.log10(one[0]) for one in wavelengths]) / finest
+        shift = starts - starts[0]
+        if np.abs(shift - np.round(shift)).max() < ALIGNED_PX:
+            return _phased(starts[0], finest, low, high)
+    if step is None:
+        step = finest if finest > DEFAULT_STEP else DEFAULT_STEP
+        step = max(step, (math.log10(high) - math.log10(low)) / (MAX_PIXELS - 2))
+    return SpectralGrid.between(low, high, step)
+
+
+def _phased(phase: float, step: float, low: float, high: float) -> SpectralGrid:
+    """The grid from `low` to `high` one of whose pixels (or their continuation) lies at `phase`
+    steps from log10 = 0."""
+    if abs(phase - round(phase)) < ALIGNED_PX:
+        phase = 0.0  # whole multiples of the step, as SDSS has them
+    begin = math.ceil(math.log10(low) / step - phase - ALIGNED_PX)
+    end = math.floor(math.log10(high) / step - phase + ALIGNED_PX)
+    return SpectralGrid((phase + begin) * step, step, end - begin + 1)

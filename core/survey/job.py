@@ -1,0 +1,484 @@
+"""Imports data into a survey: streaming, in parallel, and going on where it was stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import AlreadyExists, BadInput, NotFound
+from core.progress import Progress, silent
+from core.survey.batch import Batch
+from core.survey.journal import JOURNAL, Journal, read_plan, write_plan
+from core.survey.layout import Layout
+from core.survey.merging import CatalogueJoin, Join, SpectraJoin, all_joins
+from core.survey.options import ImportOptions
+from core.survey.parallel import available_cores, in_order, read_safely
+from core.survey.partial import drop_partial, is_held
+from core.survey.readers import Reader, Unit, make_reader
+from core.survey.store import Survey, list_surveys
+from core.survey.writer import SurveyWriter
+from core.vocabulary import checked_name
+from core.workspace import Workspace
+
+CHECKPOINT_SECONDS = 10.0
+FEW_ENTRIES = 300
+"""Fewer are read in this process: starting others takes about as long."""
+
+RECORD = "import.json"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an import would make, before it is begun.
+
+    Attributes
+    ----------
+    reader, description
+        The reader's name and what it reads.
+    layout, settings, notes, n_entries
+        See `Reader`.
+    batch
+        The first objects.
+    """
+
+    reader: str
+    description: str
+    layout: Layout
+    settings: dict[str, Any]
+    notes: list[str]
+    n_entries: int
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """An import that was stopped and can go on.
+
+    Attributes
+    ----------
+    name
+        Of the survey.
+    source, options
+        As they were given; the same again go on.
+    n_done, n_entries
+        Entries that are safe, and all.
+    when
+        UTC time of the last checkpoint, ISO 8601.
+    adds
+        Whether it adds to a survey that is there.
+    running
+        A living process works on it.
+    """
+
+    name: str
+    source: str
+    options: ImportOptions
+    n_done: int
+    n_entries: int
+    when: str
+    adds: bool
+    running: bool
+
+
+def preview(
+    source: str | os.PathLike[str],
+    options: ImportOptions | None = None,
+    n: int = 12,
+    workspace: Workspace | None = None,
+) -> Preview:
+    """What an import of `source` would make, with its first objects (at least one unit's).
+
+    Raises
+    ------
+    BadInput
+        It cannot be a survey.
+    """
+    options = options or ImportOptions()
+    reader = make_reader(Path(source), _completed(options, workspace))
+    found: list[Batch] = []
+    for unit in reader.units():
+        found += read_safely(reader, _beginning(unit, n))
+        if sum(len(batch.object_ids) for batch in found) >= n:
+            break
+        if sum(batch.n_entries for batch in found) >= 20 * n:
+            break
+    return Preview(
+        reader.name,
+        reader.description,
+        reader.layout,
+        reader.settings,
+        list(reader.notes),
+        reader.n_entries,
+        _first(found, n),
+    )
+
+
+def import_survey(
+    workspace: Workspace,
+    source: str | os.PathLike[str],
+    name: str,
+    options: ImportOptions | None = None,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    append: bool = False,
+    restart: bool = False,
+    progress: Progress = silent,
+) -> Survey:
+    """Import `source` as the new survey `name`, or add its objects to that survey.
+
+    An import that was stopped (by a crash, a full disk, on request) goes on where it was when it
+    is called again with the same source and options, and ends with the same content hash as one
+    that was not.
+
+    Parameters
+    ----------
+    workspace, source, name
+        Where to, what from, and the survey's name.
+    options
+        What is known of the data.
+    workers
+        Processes that read; as many as there are cores when left out, 0 for none but this one.
+    scheduler
+        Address of a Dask scheduler instead.
+    append
+        Make a new version of an existing survey with more objects.
+    restart
+        Forget what an earlier, stopped import had done.
+
+    Raises
+    ------
+    BadInput
+        The source cannot be a survey, or does not fit the one it is added to.
+    AlreadyExists, NotFound, InUse, StorageFull, Cancelled
+        As the words say. What was done so far is kept for the next call, except when it cannot
+        be used.
+    """
+    if workers is not None and not 0 <= workers <= 256:
+        raise BadInput(f"workers must be 0 to 256, but is {workers}; change it.")
+    options = _completed(options or ImportOptions(), workspace)
+    base = _base(workspace, checked_name(name, "survey"), append=append)
+    started = time.monotonic()
+    progress(0.0, f"Looking at {source}.")
+    if restart:
+        discard(workspace, name)
+    path = Path(source).expanduser()
+    reader = make_reader(path, options if base is None else _as_before(options, base))
+    layout = reader.layout
+    spectra = SpectraJoin.open(options) if options.spectra else None
+    if spectra is not None:
+        if layout.grid is not None:
+            raise BadInput(
+                f"{source} has spectra itself, so none can be joined from {options.spectra};"
+                " leave --spectra out."
+            )
+        layout = replace(layout, grid=spectra.reader.layout.grid)
+    if base is not None:
+        _check_fits(layout, base)
+    catalogue = None
+    if options.catalogue and not reader.takes_catalogue:
+        catalogue = CatalogueJoin.open(options)
+    about = {
+        "reader": reader.name,
+        "source": str(path.resolve()),
+        "options": json.loads(json.dumps(options.as_dict())),
+        "layout": json.loads(json.dumps(asdict(layout))),
+        "state": _state(path),
+        "base": base.manifest.content_hash if base else None,
+    }
+    with SurveyWriter(
+        workspace,
+        name,
+        bands=layout.bands,
+        cutout_size_px=layout.cutout_size_px,
+        dtype=layout.dtype,
+        origin=layout.origin,
+        licence=layout.licence,
+        pixel_scale_arcsec=layout.pixel_scale_arcsec,
+        grid=layout.grid,
+        columns=layout.columns,
+        base=base,
+        journal=Journal(about, 0, 0),
+        late_spectra=spectra is not None,
+    ) as writer:
+        job = _Job(writer, reader, source, progress, workers, scheduler)
+        job.plan()
+        job.read()
+        if writer.n_objects == (len(base) if base else 0):
+            raise BadInput(_nothing(writer, reader, source))
+        for note in reader.notes:
+            writer.note(note)
+        joins: list[Join] = []
+        if catalogue is not None:
+            progress(0.99, f"Joining {options.catalogue}.")
+            joins.append(catalogue.start(writer))
+        if spectra is not None:
+            joins.append(spectra.join(writer, progress, workers=job.workers, scheduler=scheduler))
+        progress(0.99, "Writing the catalogue.")
+        _write_record(writer, reader, about, time.monotonic() - started)
+        survey = writer.commit(all_joins(joins), catalogue.report if catalogue else None)
+    progress(1.0, _summary(survey))
+    return survey
+
+
+def import_folder(
+    workspace: Workspace,
+    folder: str | os.PathLike[str],
+    name: str,
+    *,
+    size_px: int | None = None,
+    progress: Progress = silent,
+) -> Survey:
+    """Import a folder of pictures; see `import_survey` and the reader "folder"."""
+    options = ImportOptions(reader="folder", size_px=size_px)
+    return import_survey(workspace, folder, name, options, progress=progress)
+
+
+def interrupted(workspace: Workspace) -> list[Interrupted]:
+    """The imports that were stopped or are running, by name of the survey."""
+    found = []
+    for path in sorted(workspace.surveys.glob(f"*/versions/*.partial/{JOURNAL}")):
+        journal = Journal.read(path.parent)
+        if journal is None:
+            continue
+        with contextlib.suppress(OSError, KeyError, TypeError, BadInput):
+            n_done = sum(
+                unit.n_entries for unit in _head(read_plan(path.parent), journal.units_done)
+            )
+            said = dict(journal.about["options"])
+            for key, value in said.items():
+                said[key] = tuple(value) if isinstance(value, list) else value
+            found.append(
+                Interrupted(
+                    name=path.parents[2].name,
+                    source=str(journal.about["source"]),
+                    options=ImportOptions(**said),
+                    n_done=n_done,
+                    n_entries=journal.n_entries,
+                    when=journal.when,
+                    adds=journal.about.get("base") is not None,
+                    running=is_held(path.parent),
+                )
+            )
+    return found
+
+
+def discard(workspace: Workspace, name: str) -> None:
+    """Remove what a stopped import of that name had done; nothing if a process works on it."""
+    folder = workspace.survey(name) / "versions"
+    for partial in folder.glob("*.partial"):
+        if not partial.name.startswith(".") and not is_held(partial):
+            drop_partial(partial, workspace.surveys)
+
+
+class _Job:
+    """The reading part of an import: plan, read, checkpoint."""
+
+    def __init__(
+        self,
+        writer: SurveyWriter,
+        reader: Reader,
+        source: str | os.PathLike[str],
+        progress: Progress,
+        workers: int | None,
+        scheduler: str | None,
+    ) -> None:
+        assert writer.journal is not None
+        self.writer, self.reader, self.source = writer, reader, source
+        self.progress, self.scheduler = progress, scheduler
+        self.journal = writer.journal
+        self._asked = workers
+        self.workers = 0
+
+    def plan(self) -> None:
+        """Write down the work, once; an import that goes on keeps to what was written."""
+        if not self.journal.n_units:
+            self.progress(0.0, f"Listing {self.source}.")
+            n_units, n_entries = write_plan(self.writer.partial, self.reader.units())
+            self.journal.n_units, self.journal.n_entries = n_units, n_entries
+            self.writer.checkpoint(0)
+        few = self.journal.n_entries < FEW_ENTRIES
+        cores = 0 if few or available_cores() == 1 else available_cores()
+        self.workers = cores if self._asked is None else self._asked
+
+    def read(self) -> None:
+        journal, writer = self.journal, self.writer
+        done = sum(unit.n_entries for unit in _head(read_plan(writer.partial), journal.units_done))
+        skipped, began, last = done, time.monotonic(), time.monotonic()
+        units = read_plan(writer.partial, journal.units_done)
+        number = journal.units_done
+        for unit, batches in in_order(
+            self.reader, units, workers=self.workers, scheduler=self.scheduler
+        ):
+            for batch in batches:
+                writer.append(batch)
+            number, done = unit.index + 1, done + unit.n_entries
+            now = time.monotonic()
+            if now - last > CHECKPOINT_SECONDS:
+                writer.checkpoint(number)
+                last = time.monotonic()
+            rate = (done - skipped) / max(now - began, 1e-3)
+            self.progress(
+                min(0.99, done / max(1, journal.n_entries)),
+                f"Read {done:,} of {journal.n_entries:,}, {writer.n_rejects:,} rejected,"
+                f" {rate:,.0f} a second.",
+            )
+        writer.checkpoint(number)
+
+
+def _head(units: Iterator[Any], n: int) -> Iterator[Any]:
+    for _number, unit in zip(range(n), units, strict=False):
+        yield unit
+
+
+def _beginning(unit: Unit, n: int) -> Unit:
+    """The first entries of a unit that can be taken apart, else all of it."""
+    if isinstance(unit.what, list) and len(unit.what) == unit.n_entries:
+        return Unit(unit.index, min(n, unit.n_entries), unit.what[:n])
+    return unit
+
+
+def _first(batches: list[Batch], n: int) -> Batch:
+    """The first objects of some batches as one, with all their rejects."""
+    whole = Batch([], None, [], [], [], None, [])
+    ids: list[str] = []
+    images: list[Any] = []
+    columns: list[Any] = []
+    spectra: list[Any] = []
+    groups: list[str] = []
+    rejects = list(whole.rejects)
+    for batch in batches:
+        k = len(batch.object_ids)
+        ids += batch.object_ids
+        groups += batch.object_ids if batch.group_ids is None else batch.group_ids
+        images += [None] * k if batch.images is None else list(batch.images)
+        spectra += [None] * k if batch.spectra is None else list(batch.spectra)
+        columns += batch.columns
+        rejects += batch.rejects
+    return Batch(ids[:n], images[:n], columns[:n], groups[:n], rejects, spectra[:n])
+
+
+def _completed(options: ImportOptions, workspace: Workspace | None) -> ImportOptions:
+    """The options with what only the workspace knows: where downloads are kept."""
+    from core.survey.readers import READERS
+
+    reader = READERS.get(options.reader or "")
+    if reader is None or workspace is None or "cache" not in reader.own_options:
+        return options
+    cache = str(workspace.root / "cache" / "downloads")
+    return replace(options, more={"cache": cache} | dict(options.more))
+
+
+def _base(workspace: Workspace, name: str, *, append: bool) -> Survey | None:
+    there = list_surveys(workspace)
+    if append:
+        if name not in there:
+            raise NotFound(
+                f"There is no survey {name!r} to add to (there: {', '.join(there) or 'none yet'});"
+                " leave --append out to make it."
+            )
+        return Survey.open(workspace, name)
+    if name in there:
+        # Told before a million files are looked at; the writer checks again.
+        raise AlreadyExists(
+            f"There is already a survey {name!r} in {workspace.root}; choose another name, or add"
+            " to it with --append."
+        )
+    return None
+
+
+def _as_before(options: ImportOptions, base: Survey) -> ImportOptions:
+    """The options with those of the survey that is added to, where they were left out."""
+    manifest, grid = base.manifest, base.grid
+    wanted: dict[str, Any] = {"origin": manifest.origin, "licence": manifest.licence}
+    if manifest.bands:
+        wanted["size_px"] = manifest.cutout_size_px if manifest.cutout_size_px >= 8 else None
+        wanted["pixel_scale_arcsec"] = manifest.pixel_scale_arcsec
+        if manifest.bands != ("R", "G", "B"):
+            wanted["bands"] = manifest.bands
+    if grid is not None:
+        wanted["wavelength_min"] = float(grid.wavelength[0])
+        wanted["wavelength_max"] = float(grid.wavelength[-1])
+        wanted["wavelength_step"] = grid.log10_step
+    missing = {key: value for key, value in wanted.items() if not getattr(options, key)}
+    return replace(options, **missing)
+
+
+def _check_fits(layout: Layout, base: Survey) -> None:
+    manifest = base.manifest
+    pairs = (
+        ("bands", layout.bands, manifest.bands),
+        ("a cutout size (px)", layout.cutout_size_px, manifest.cutout_size_px),
+        ("pixels of the kind", layout.dtype, manifest.dtype if manifest.bands else layout.dtype),
+        ("the wavelength grid", layout.grid, base.grid),
+    )
+    for what, came, there in pairs:
+        if came != there:
+            raise BadInput(
+                f"The survey {base.name!r} has {what} {there}, but the new objects have {came};"
+                " import them as a survey of their own, or change the options."
+            )
+
+
+def _state(path: Path) -> list[int] | None:
+    """What tells that a single file was changed since."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            found = path.stat()
+            return [found.st_size, found.st_mtime_ns]
+    return None
+
+
+def _write_record(
+    writer: SurveyWriter, reader: Reader, about: dict[str, Any], seconds: float
+) -> None:
+    """import.json: how the version came about."""
+    from core.survey.runs import versions
+
+    assert writer.journal is not None
+    record = {
+        **{key: about[key] for key in ("reader", "source", "options", "base")},
+        "settings": reader.settings,
+        "notes": list(reader.notes),
+        "n_entries": writer.journal.n_entries,
+        "resumed": writer.journal.resumed,
+        "seconds_of_the_last_part": round(seconds, 2),
+        "versions": versions(),
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=True, default=str)
+    (writer.partial / RECORD).write_text(text + "\n", encoding="utf-8")
+
+
+def import_record(survey: Survey) -> dict[str, Any]:
+    """How a version came about: reader, source, options, settings; empty if it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((survey.path / RECORD).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _nothing(writer: SurveyWriter, reader: Reader, source: str | os.PathLike[str]) -> str:
+    if not writer.rejects:
+        return f"There is no object in {source}; check the path."
+    first = writer.rejects[0]
+    member = f" {first.member}" if first.member else ""
+    return (
+        f"None of the {reader.n_entries:,} entries of {source} can be used (for one,"
+        f" {first.source}{member} {first.reason}); check the files."
+    )
+
+
+def _summary(survey: Survey) -> str:
+    manifest = survey.manifest
+    told = [f"Survey {survey.name!r} has {manifest.n_objects:,} objects."]
+    if manifest.n_rejects:
+        told.append(
+            f"Rejected: {manifest.n_rejects:,}; the reasons are in {survey.path / 'rejects.csv'}."
+        )
+    return " ".join((*told, *manifest.notes))

@@ -1,0 +1,313 @@
+"""The import form: where the data lie, a preview, the settings, and the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.errors import NotReady, SkysiftError
+from core.survey import READERS
+from core.survey.options import JOINS, MIXED, ImportOptions
+from core.vocabulary import checked_name
+from pages._server.services import services
+from pages._shared.data_form import free_name, job_arguments, keep_positions, options_from
+from pages._shared.data_jobs import is_importing, start_import
+from pages._shared.data_preview import draw_preview, run_preview
+from pages._shared.data_roots import Listing, checked_source, listing
+from pages._shared.data_surveys import size_words
+from pages._shared.words import plain
+
+__all__ = ["add_to", "draw_import"]
+
+PATH, PASTED = "Path on the server", "Paste positions"
+_MIXED_WORDS = {
+    "auto": "8-bit pictures resampled, measured pixels cropped",
+    "resample": "resample to the survey's size and scale",
+    "crop": "crop the centre, or pad",
+    "reject": "reject",
+}
+_JOIN_WORDS = {"id": "by id", "sky": "by sky position"}
+_FIELDS = (
+    *("from", "path", "positions", "service", "name", "reader", "size_px", "bands"),
+    *("pixel_scale", "mixed", "id_column", "group_column", "ra_column", "dec_column", "missing"),
+    *("catalogue", "join", "radius", "spectra", "wavelength", "origin", "licence", "more"),
+)
+_KEPT = "import kept"
+_FOUND = "import preview"
+_ADDS = "import adds to"
+_NAMED = "import named"
+
+
+def add_to(name: str | None) -> None:
+    """Have the form add its objects to this survey; None for a new one. Draw it anew after."""
+    st.session_state[_ADDS] = name
+    st.session_state.pop(_FOUND, None)
+
+
+def draw_import() -> None:
+    """Draw the form; for owners only."""
+    _restore()
+    adds = _adds()
+    if adds is not None:
+        left, right = st.columns([5, 2], vertical_alignment="center")
+        with left:
+            st.info(
+                f"The objects are added to **{plain(adds)}** as its next version; labels follow"
+                " by object_id."
+            )
+        with right:
+            st.button("Make a new survey instead", on_click=add_to, args=(None,), width="stretch")
+    how = st.segmented_control(
+        "Where the data are",
+        (PATH, PASTED),
+        key="import from",
+        required=True,
+        default=None if "import from" in st.session_state else PATH,
+    )
+    if how == PASTED:
+        _paste()
+    else:
+        _browse()
+    _name(adds)
+    _settings(how == PASTED)
+    _keep()
+    _act(adds, pasted=how == PASTED)
+
+
+def _adds() -> str | None:
+    name = st.session_state.get(_ADDS)
+    return name if name in services().survey_names() else None
+
+
+def _restore() -> None:
+    """Bring back what was typed before another page was looked at."""
+    for key, value in st.session_state.get(_KEPT, {}).items():
+        if key not in st.session_state:
+            st.session_state[key] = value
+
+
+def _keep() -> None:
+    keys = [f"import {name}" for name in _FIELDS]
+    kept = {key: st.session_state[key] for key in keys if key in st.session_state}
+    st.session_state[_KEPT] = st.session_state.get(_KEPT, {}) | kept
+
+
+def _said(name: str) -> str:
+    return str(st.session_state.get(f"import {name}") or "")
+
+
+def _browse() -> None:
+    text = st.text_input(
+        "Path of a file or folder",
+        key="import path",
+        placeholder="/data/survey/cutouts",
+        help="Pictures, FITS, HDF5, NPZ, Parquet, CSV, VOTable, tar or zip files, mosaics with a"
+        " catalogue, spectra: what it is is found out from the content.",
+    )
+    try:
+        found = listing(text)
+    except SkysiftError as error:
+        st.error(plain(str(error)))
+        return
+    _list(found, text)
+
+
+def _list(found: Listing, text: str) -> None:
+    with st.container(height=240 if len(found.entries) > 6 else "content", border=True, gap=None):
+        st.caption(plain(found.folder or "Folders with data"))
+        if found.above is not None:
+            st.button(
+                "One folder up",
+                icon=":material/arrow_upward:",
+                type="tertiary",
+                key="import up",
+                on_click=_go,
+                args=(found.above,),
+            )
+        for number, one in enumerate(found.entries):
+            size = "" if one.is_folder else f", {size_words(one.size_bytes)}"
+            st.button(
+                plain(f"{one.name}{size}"),
+                icon=":material/folder:" if one.is_folder else ":material/draft:",
+                type="tertiary",
+                key=f"import entry {number} {one.path}",
+                on_click=_go,
+                args=(one.path,),
+                disabled=one.path == text.strip(),
+            )
+        if not found.entries:
+            st.caption("Nothing is listed here." if not text.strip() else "Nothing here fits.")
+        if found.n_more or found.is_cut:
+            more = "more" if found.is_cut else f"{found.n_more:,} more"
+            st.caption(f"and {more}; type the beginning of a name to narrow the list")
+
+
+def _go(path: str) -> None:
+    st.session_state["import path"] = path
+
+
+def _paste() -> None:
+    st.text_area(
+        "Positions, one a line: right ascension and declination, an id before them if you like",
+        key="import positions",
+        height=180,
+        placeholder="185.7289 15.8223\nNGC4321 12:22:54.9 +15:49:20",
+    )
+    from core.survey.sky.services import SERVICES
+
+    st.selectbox(
+        "Take the pictures from",
+        [name for name, service in SERVICES.items() if service.by_position],
+        key="import service",
+        format_func=lambda name: f"{name}: {SERVICES[name].description}",
+    )
+
+
+def _name(adds: str | None) -> None:
+    if adds is not None:
+        return
+    source = _said("path") if _said("from") != PASTED else "positions"
+    fresh = free_name(source, services().survey_names())
+    typed = _said("name")
+    # Follows the path until somebody names the survey.
+    if typed in ("", st.session_state.get(_NAMED, "")) and typed != fresh:
+        st.session_state["import name"] = fresh
+    st.session_state[_NAMED] = fresh
+    st.text_input("Name of the survey", key="import name", max_chars=64)
+
+
+def _settings(pasted: bool) -> None:
+    found: dict[str, Any] = st.session_state.get(_FOUND, {}).get("answer", {})
+    with st.expander("Settings: what is left empty is found out"):
+        if not pasted:
+            st.selectbox(
+                "Reader",
+                ["", *READERS],
+                key="import reader",
+                format_func=lambda name: (
+                    f"{name}: {READERS[name].description}" if name else "found by looking"
+                ),
+            )
+        left, middle, right = st.columns(3)
+        with left:
+            _text("size_px", "Cutout size (pixels)", found.get("size_px") or "")
+            _text("id_column", "Column with the object id")
+            _text("ra_column", "Column with the right ascension")
+        with middle:
+            _text("bands", "Bands, from blue to red", ",".join(found.get("bands", [])) or "g,r,i")
+            _text("group_column", "Column with the group")
+            _text("dec_column", "Column with the declination")
+        with right:
+            _text("pixel_scale", "Pixel scale (arcsec)", found.get("pixel_scale") or "")
+            _text("missing", "Values that mean not measured", "-10,-999")
+            _text("wavelength", "Wavelengths (Angstrom)", "3800:9200")
+        st.selectbox(
+            "Pictures of another size or scale",
+            MIXED,
+            key="import mixed",
+            format_func=lambda one: _MIXED_WORDS.get(one, one),
+        )
+        left, right = st.columns(2)
+        with left:
+            _text("origin", "Origin", found.get("origin") or "")
+        with right:
+            _text("licence", "Licence", found.get("licence") or "")
+        st.text_area(
+            "More settings, KEY=VALUE, one a line",
+            key="import more",
+            height=90,
+            help=_own_options(str(found.get("reader", "")) or _said("reader")),
+        )
+    with st.expander("Join a catalogue or spectra"):
+        _text("catalogue", "Catalogue: path of a table", "/data/catalogue.parquet")
+        left, right = st.columns(2)
+        with left:
+            st.selectbox(
+                "Join", JOINS, key="import join", format_func=lambda one: _JOIN_WORDS.get(one, one)
+            )
+        with right:
+            _text("radius", "Within (arcsec)", "1.0")
+        _text("spectra", "Spectra: path of a file or folder", "/data/spectra")
+
+
+def _text(name: str, label: str, placeholder: object = "") -> None:
+    st.text_input(label, key=f"import {name}", placeholder=str(placeholder))
+
+
+def _own_options(reader: str) -> str | None:
+    own = READERS[reader].own_options if reader in READERS else {}
+    if not own:
+        return None
+    return plain("; ".join(f"{name}: {meaning}" for name, meaning in own.items()))
+
+
+def _asked(pasted: bool) -> tuple[Path, ImportOptions]:
+    """The source and settings that the form says (`BadInput`)."""
+    said = {name: _said(name) for name in _FIELDS}
+    if pasted:
+        service = said["service"]
+        more = f"service={service}\n{said['more']}" if service else said["more"]
+        options = options_from(said | {"reader": "sky", "more": more})
+        return keep_positions(said["positions"], said["name"]), options
+    return checked_source(said["path"]), options_from(said)
+
+
+def _act(adds: str | None, *, pasted: bool) -> None:
+    """The buttons, what the preview found, and the start."""
+    wanted = bool(_said("positions" if pasted else "path").strip())
+    if st.button("Preview", type="primary", disabled=not wanted):
+        _look(pasted)
+    kept: dict[str, Any] | None = st.session_state.get(_FOUND)
+    if kept is None:
+        return
+    if kept.get("error"):
+        st.error(plain(kept["error"]))
+    if kept.get("answer"):
+        with st.container(border=True):
+            draw_preview(kept["answer"])
+    if not (kept.get("answer") or kept.get("late")):
+        return
+    try:
+        source, options = _asked(pasted)
+        if (str(source), options.as_dict()) != (kept["source"], kept["options"]):
+            st.caption("The form has changed since this preview.")
+        name = adds or checked_name(_said("name").strip(), "survey")
+    except SkysiftError as error:
+        st.error(plain(str(error)))
+        return
+    if is_importing(name):
+        st.caption(plain(f"An import of {name} is running."))
+        return
+    label = f"Add to {adds}" if adds else "Import"
+    if st.button(plain(label), type="primary", key="import start"):
+        _start(source, name, options, adds)
+
+
+def _look(pasted: bool) -> None:
+    """Make the preview; what came of it is kept for the runs after this one."""
+    line = st.empty()
+    kept: dict[str, Any] = {}
+    try:
+        source, options = _asked(pasted)
+        kept = {"source": str(source), "options": options.as_dict()}
+        kept["answer"] = run_preview(source, options, lambda words: line.caption(words))
+    except SkysiftError as error:
+        kept |= {"error": str(error), "late": isinstance(error, NotReady)}
+    line.empty()
+    st.session_state[_FOUND] = kept
+
+
+def _start(source: Path, name: str, options: ImportOptions, adds: str | None) -> None:
+    try:
+        start_import(name, job_arguments(source, name, options, append=adds is not None))
+    except SkysiftError as error:
+        st.error(plain(str(error)))
+        return
+    st.session_state.pop(_FOUND, None)
+    st.session_state.pop(_ADDS, None)
+    for key in ("import path", "import positions", "import name"):
+        st.session_state[_KEPT].pop(key, None)
+    st.session_state["import done"] = True
+    st.rerun()

@@ -1,0 +1,166 @@
+"""Imports that run, were stopped, or have just ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core.errors import SkysiftError
+from core.survey.job import Interrupted, discard, interrupted
+from core.vocabulary import JobKind, Role, RunState
+from labels_db import RunRow
+from pages._server.identity import require
+from pages._server.services import services
+from pages._shared.data_form import job_arguments
+from pages._shared.data_roots import checked_source
+from pages._shared.editing import as_owner, attempt
+from pages._shared.times import ago, duration, moment
+from pages._shared.who import who
+from pages._shared.words import plain
+
+__all__ = ["draw_jobs", "is_importing", "start_import"]
+
+_WATCHED = "imports watched"
+_ENDED = "imports ended"
+
+
+def start_import(name: str, arguments: list[str]) -> None:
+    """Start the job; owners only."""
+    as_owner()
+    services().children.start_job(JobKind.IMPORT, name, arguments)
+    st.session_state.setdefault(_WATCHED, set()).add(name)
+    st.session_state.get(_ENDED, {}).pop(name, None)
+
+
+def is_importing(name: str) -> bool:
+    """Whether an import of this name runs, whoever started it."""
+    children = services().children
+    return children.job_running(JobKind.IMPORT, name) or any(
+        run.subject == name for run in _running()
+    )
+
+
+def draw_jobs() -> None:
+    """Draw them, the running ones with their progress; for owners."""
+    watched = st.session_state.setdefault(_WATCHED, set())
+    running = {run.subject for run in _running()}
+    if running or watched:
+        _progress()
+    for name in list(st.session_state.get(_ENDED, {})):
+        _result(name)
+    for one in interrupted(services().workspace):
+        if not one.running and not is_importing(one.name):
+            _stopped(one)
+
+
+def _running() -> list[RunRow]:
+    database = services().db()
+    database.clean_orphans()
+    return [
+        run
+        for run in database.runs(50)
+        if run.kind == JobKind.IMPORT and run.state is RunState.RUNNING
+    ]
+
+
+@st.fragment(run_every=1.0)
+def _progress() -> None:
+    require(who(), Role.OWNER)  # asked anew: a fragment outlives a sign-out
+    watched: set[str] = st.session_state.setdefault(_WATCHED, set())
+    runs = {run.subject: run for run in _running()}
+    starting = {
+        name
+        for name in watched - runs.keys()
+        if services().children.job_running(JobKind.IMPORT, name)
+    }
+    ended = watched - runs.keys() - starting
+    st.session_state[_WATCHED] = set(runs) | starting
+    if ended:
+        st.session_state.setdefault(_ENDED, {}).update(dict.fromkeys(sorted(ended)))
+        st.rerun()
+    for name in sorted(starting):
+        st.progress(0.0, f"**Import of {plain(name)}**: starting")
+    for name, run in sorted(runs.items()):
+        left, right = st.columns([6, 1], vertical_alignment="center")
+        with left:
+            words = f"**Import of {plain(name)}**: {plain(run.message or 'starting')}"
+            if run.eta_s:
+                words += f" About {duration(run.eta_s)} left."
+            st.progress(run.fraction or 0.0, words)
+        with right:
+            if run.cancel_requested:
+                st.caption("Stopping")
+            elif st.button("Cancel", key=f"cancel {run.run_id}", width="stretch"):
+                as_owner()
+                services().db().request_cancel(run.run_id)
+                st.rerun(scope="fragment")
+
+
+def _result(name: str) -> None:
+    """How the last import of a name ended, until it is put away."""
+    from pages._shared.data_surveys import survey_link
+
+    mine = [
+        run
+        for run in services().db().runs(50)
+        if (run.kind, run.subject) == (JobKind.IMPORT.value, name)
+    ]
+    run = mine[0] if mine else None
+    error = services().children.job_error(JobKind.IMPORT, name)
+    left, right = st.columns([6, 1], vertical_alignment="top")
+    with left:
+        if run is not None and run.state is RunState.DONE and error is None:
+            said = run.result or {}
+            objects, rejects = said.get("objects"), said.get("rejects")
+            counts = "is done"
+            if isinstance(objects, int) and isinstance(rejects, int):
+                counts = f"{objects:,} objects, {rejects:,} rejected"
+            st.success(f"Import of {plain(name)}: {counts}. {survey_link(name)}")
+        elif run is not None and run.state is RunState.CANCELLED:
+            st.info(f"The import of {plain(name)} was stopped on request.")
+        else:
+            sentence = error or (run.error if run is not None else None)
+            st.error(plain(sentence or f"The import of {name} ended without a word."))
+    with right:
+        if st.button("Close", key=f"close {name}", width="stretch"):
+            st.session_state[_ENDED].pop(name, None)
+            st.rerun()
+
+
+def _stopped(one: Interrupted) -> None:
+    """An import that can go on: say so, and let the owner choose."""
+    with st.container(border=True):
+        doing = "Adding to" if one.adds else "An import of"
+        st.markdown(
+            f"{doing} **{plain(one.name)}** stopped at {one.n_done:,} of {one.n_entries:,}."
+        )
+        since = ago((datetime.now(UTC) - moment(one.when)).total_seconds())
+        st.caption(plain(f"{one.source}, {since}"))
+        first, second, third = st.columns(3)
+        with first:
+            if st.button("Go on", key=f"go on {one.name}", type="primary", width="stretch"):
+                _again(one, restart=False)
+        with second:
+            if st.button("Start anew", key=f"anew {one.name}", width="stretch"):
+                _again(one, restart=True)
+        with third, st.popover("Discard", width="stretch"):
+            st.write("What was read so far is removed; the data themselves stay.")
+            if st.button("Yes, discard it", key=f"discard {one.name}"):
+                attempt(
+                    lambda _by: discard(services().workspace, one.name),
+                    f"What was read of {one.name} is gone.",
+                )
+
+
+def _again(one: Interrupted, *, restart: bool) -> None:
+    try:
+        checked_source(one.source)
+        start_import(
+            one.name,
+            job_arguments(one.source, one.name, one.options, append=one.adds, restart=restart),
+        )
+    except SkysiftError as error:
+        st.error(plain(str(error)))
+    else:
+        st.rerun()
