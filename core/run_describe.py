@@ -66,7 +66,8 @@ def sky_words(sky: SkyCoverage) -> list[str]:
         f" declination {sky.dec_min_deg:+.4f} to {sky.dec_max_deg:+.4f} degrees"
     ]
     cells = f"{sky.n_cells:,} cells of {_angle(sky.cell_arcmin)} (HEALPix order {sky.order})"
-    area = f"{number(sky.area_deg2)} square degrees, {share(sky.sky_fraction)} of the sky"
+    square = f"{sky.area_deg2:,.0f}" if sky.area_deg2 >= 100 else f"{sky.area_deg2:.3g}"
+    area = f"{square} square degrees, {share(sky.sky_fraction)} of the sky"
     if sky.is_thin:
         return [*words, f"{cells} hold an object; these stand too far apart for an area"]
     return [*words, f"{area}: {cells} hold an object"]

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from core.config import MAX_CLASS_PROBABILITIES, LoopConfig
-from core.errors import NotReady
+from core.errors import NotFound, NotReady
 from core.run_jobs import recorded_job
-from core.survey import Survey
+from core.survey import Survey, newest_version
 from core.vocabulary import JobKind
 from core.workspace import Workspace, storage_errors
 from labels_db import LabelsDB, ModelRecord, QueueItem, Task
@@ -97,6 +97,7 @@ class _Worker:
         now = time.monotonic()
         if now - self.last_look > HEARTBEAT_S:
             self.last_look = now
+            self._follow_survey()
             if not self._load_engine():
                 return False
         if self.engine is None:
@@ -121,6 +122,17 @@ class _Worker:
             self.last_beat = now
             self.tell(0.0, f"waiting for answers; {self.rankings} rankings made")
         return self.ranked_seq == self.seen_seq
+
+    def _follow_survey(self) -> None:
+        """Go over to a newer version of the survey, once it is embedded."""
+        from core.representation import load_embedding
+
+        if newest_version(self.workspace, self.task.survey) == self.survey.version:
+            return
+        newer = Survey.open(self.workspace, self.task.survey)
+        with contextlib.suppress(NotReady):
+            load_embedding(newer)
+            self.survey, self.embedding_run = newer, ""
 
     def _load_engine(self) -> bool:
         from core.discovery import Engine
@@ -156,16 +168,28 @@ class _Worker:
         self.ranked_seq = self.seen_seq if fresh else -1
         return True
 
+    def _row(self, object_id: str) -> int | None:
+        """The row of an object; None for one of a newer version that is not embedded yet."""
+        try:
+            return self.survey.row(object_id)
+        except NotFound:
+            return None
+
     def _rank(self) -> None:
         began = time.monotonic()
         seq = self.db.last_seq(self.task.name)
         labels = {
-            self.survey.row(object_id): class_name
+            row: class_name
             for object_id, class_name in self.db.current_classes(self.task.name).items()
+            if (row := self._row(object_id)) is not None
         }
-        skipped = [self.survey.row(object_id) for object_id in self.db.unlabelled(self.task.name)]
-        # What has no picture cannot be answered on the label page: it would only be in the way.
-        unseen = np.flatnonzero(~self.survey.has_image).tolist()
+        skipped = {
+            row
+            for object_id in self.db.unlabelled(self.task.name)
+            if (row := self._row(object_id)) is not None
+        }
+        # What cannot be shown cannot be answered on the label page: it would be in the way.
+        unseen = np.flatnonzero(~self.survey.can_be_shown).tolist()
         ranking = self.engine.rerank(labels, {*skipped, *unseen} - labels.keys())
         items = [
             QueueItem(

@@ -80,13 +80,11 @@ def _surveys(names: list[str], is_owner: bool) -> None:
 
 
 def _acts(name: str, places: list[st.delta_generator.DeltaGenerator]) -> None:
-    from pages._shared.new_task import new_task
-    from pages._shared.tasks import want_task
+    from pages._shared.data_jobs import task_for
 
     with places[0]:
         if st.button("Make a task", width="stretch", key="data new task"):
-            st.session_state["new survey"] = name
-            new_task(want_task)
+            task_for(name)
     with places[1]:
         st.button("Add objects", width="stretch", on_click=_add_objects, args=(name,))
 

@@ -12,6 +12,8 @@ from core.spectra.resample import ALIGNED_PX
 
 DEFAULT_STEP = 1e-4
 _AIR_FROM_ANGSTROM = 2000.0
+_DIGITS = 12
+"""Of log10 wavelength at the start of a grid, so that 10 ** start leads back to it."""
 
 
 def to_vacuum(wavelength_air: np.ndarray) -> np.ndarray:
@@ -52,6 +54,8 @@ def fitting_grid(
     Elsewhere the step is 1e-4, or the finest among the spectra where all are coarser. `low`,
     `high` (Angstrom) and `step` (log10) override what is found.
     """
+    if low and high and step:
+        return _said(low, high, step)
     spans = [(float(one[0]), float(one[-1])) for one in wavelengths]
     first, last = min(a for a, _ in spans), max(b for _, b in spans)
     low, high = low or first, high or last
@@ -75,4 +79,15 @@ def _phased(phase: float, step: float, low: float, high: float) -> SpectralGrid:
         phase = 0.0  # whole multiples of the step, as SDSS has them
     begin = math.ceil(math.log10(low) / step - phase - ALIGNED_PX)
     end = math.floor(math.log10(high) / step - phase + ALIGNED_PX)
-    return SpectralGrid((phase + begin) * step, step, end - begin + 1)
+    start = (phase + begin) * step
+    return SpectralGrid(round(start, _DIGITS) if phase else start, step, end - begin + 1)
+
+
+def _said(low: float, high: float, step: float) -> SpectralGrid:
+    """The grid that a person or another survey names by its first and last wavelength; the very
+    same one if these are a grid's."""
+    start = math.log10(low)
+    n, at = (math.log10(high) - start) / step, start / step
+    if abs(n - round(n)) < 1e-5 < 1e-4 < abs(at - round(at)):
+        return SpectralGrid(round(start, _DIGITS), step, round(n) + 1)
+    return SpectralGrid.between(low, high, step)

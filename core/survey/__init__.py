@@ -10,7 +10,7 @@ from core.survey.manifest import Manifest
 from core.survey.options import ImportOptions
 from core.survey.readers import READERS, Reader, Unit, make_reader, register_reader
 from core.survey.runs import RunFolder, RunRecord, finished_runs, versions
-from core.survey.store import Survey, list_surveys
+from core.survey.store import Survey, list_surveys, newest_version
 from core.survey.writer import SurveyWriter
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ __all__ = [
     "import_survey",
     "list_surveys",
     "make_reader",
+    "newest_version",
     "preview",
     "register_reader",
     "sky_positions",

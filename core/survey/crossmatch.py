@@ -133,14 +133,15 @@ class MatchResult:
     def sentences(self) -> list[str]:
         """What came out, for a person."""
         told = [
-            f"{label}: {one.n_objects:,} of {self.n_searched:,} objects are known"
+            f"Known in {label}: {one.n_objects:,} of {self.n_searched:,} objects"
             + (f", {one.n_several:,} with several matches" if one.n_several else "")
             + "."
             for label, one in self.counts.items()
         ]
         if self.n_without_position:
             told.append(
-                f"{self.n_without_position:,} objects have no position and could not be looked up."
+                f"Objects without a position, which cannot be looked up:"
+                f" {self.n_without_position:,}."
             )
         told.extend(note for one in self.catalogues for note in one["notes"])
         return told

@@ -18,6 +18,7 @@ import pyarrow as pa
 from core.errors import BadInput, NotReady
 from core.progress import Progress, silent
 from core.survey.astrometry import sky_positions
+from core.survey.duplicate_sets import Links, Sets, numbered
 from core.survey.fingerprints import Fingerprints, alikeness, close_pairs
 from core.survey.layout import ColumnInfo
 from core.survey.sphere import Positions, arcsec_of_chords, checked_radius, chord
@@ -26,9 +27,9 @@ from core.survey.store import Survey
 __all__ = ["DuplicateReport", "Duplicates", "find_duplicates"]
 
 ALIKE = 0.9
-"""Two pictures that correlate less are different ones. Of 20,000 pairs of different galaxies of
-the SDSS the most alike reached 0.80; copies compressed anew, brightened or made noisier lie above
-0.9."""
+"""Two pictures that correlate less are different ones. Of the 13 million pairs of 5,111 galaxies
+of the SDSS the most alike, two edge-on discs that lie alike, reached 0.80; copies of 128 pixels a
+side that were compressed anew, brightened or made noisier lie above 0.9."""
 
 MAX_PAIRS = 50_000_000
 """More pairs within the radius than this mean that it is far too large."""
@@ -74,8 +75,8 @@ class DuplicateReport:
     def sentences(self) -> list[str]:
         """The report for a person."""
         told = [
-            f"{self.n_duplicates:,} of {self.n_objects:,} objects are duplicates of others, in"
-            f" {self.n_groups:,} groups."
+            f"Duplicates of an earlier object: {self.n_duplicates:,} of {self.n_objects:,}; groups:"
+            f" {self.n_groups:,}."
         ]
         told += [f"{reason}: {n:,}." for reason, n in self.by_reason.items() if n]
         if self.largest > 20:
@@ -84,9 +85,11 @@ class DuplicateReport:
                 " position or a picture, or a crowded field."
             )
         if self.n_without_position:
-            told.append(f"{self.n_without_position:,} objects have no position to compare.")
+            told.append(f"Objects without a position to compare: {self.n_without_position:,}.")
         if self.n_without_picture:
-            told.append(f"{self.n_without_picture:,} objects have no picture with any contrast.")
+            told.append(
+                f"Objects without a picture that has any contrast: {self.n_without_picture:,}."
+            )
         return told + self.notes
 
 
@@ -96,15 +99,6 @@ class Duplicates:
 
     columns: dict[str, pa.Array]
     report: DuplicateReport
-
-
-@dataclass(frozen=True)
-class _Links:
-    """Pairs of rows that belong together, and how far apart they are (NaN for pictures)."""
-
-    one: np.ndarray
-    other: np.ndarray
-    arcsec: np.ndarray
 
 
 SAME_PIXELS = "Same pixels"
@@ -145,7 +139,7 @@ def find_duplicates(
         )
     views = _views(survey)
     report = DuplicateReport(len(survey))
-    links: dict[str, _Links] = {}
+    links: dict[str, Links] = {}
     if radius_arcsec is not None:
         checked_radius(radius_arcsec)
         progress(0.0, "comparing positions")
@@ -165,7 +159,7 @@ def _views(survey: Survey) -> np.ndarray:
 
 def _close_by(
     survey: Survey, radius_arcsec: float, views: np.ndarray, report: DuplicateReport
-) -> _Links:
+) -> Links:
     place = sky_positions(survey)
     if place is None:
         raise NotReady(
@@ -176,41 +170,32 @@ def _close_by(
     report.n_without_position = len(survey) - len(known)
     # Thousands may share one place, as where a catalogue writes 0, 0 for "unknown": those are
     # chained, and their place is compared once.
-    of = _numbered(known.ra, known.dec)
-    chained = _chains(known.rows, of, views)
-    _, first = np.unique(of, return_index=True)
+    at = numbered(known.ra, known.dec)
+    sets = Sets(known.rows, at, views)
+    _, first = np.unique(at, return_index=True)
     apart = _pairs(known.vectors[first], radius_arcsec)
-    view = views[known.rows[first]]
+    row, view = known.rows[first], views[known.rows[first]]
     mixed = np.zeros(len(first), bool)
-    mixed[of[views[known.rows] != view[of]]] = True
+    mixed[at[views[known.rows] != view[at]]] = True
     a, b = apart.one, apart.other
     # Two places that hold views of one and the same thing alone are no duplicates.
     kept = mixed[a] | mixed[b] | (view[a] != view[b])
-    return _Links(
-        np.concatenate([chained[0], known.rows[first[a[kept]]]]),
-        np.concatenate([chained[1], known.rows[first[b[kept]]]]),
-        np.concatenate([np.zeros(len(chained[0])), apart.arcsec[kept]]),
+    one, other = sets.chains()
+    links = Links(
+        np.concatenate([one, row[a[kept]]]),
+        np.concatenate([other, row[b[kept]]]),
+        np.concatenate([np.zeros(len(one)), apart.arcsec[kept]]),
     )
+    return sets.with_twins(links)
 
 
-def _numbered(*keys: np.ndarray) -> np.ndarray:
-    """(N,) a number for each combination of values."""
-    order = np.lexsort(keys)
-    new = np.zeros(len(order), bool)
-    for key in keys:
-        new[1:] |= key[order][1:] != key[order][:-1]
-    numbers = np.empty(len(order), np.intp)
-    numbers[order] = np.cumsum(new)
-    return numbers
-
-
-def _pairs(places: np.ndarray, radius_arcsec: float) -> _Links:
+def _pairs(places: np.ndarray, radius_arcsec: float) -> Links:
     """All pairs of different places within the radius."""
     from scipy.spatial import cKDTree
 
     empty = np.empty(0, np.intp)
     if len(places) < 2:
-        return _Links(empty, empty, np.empty(0))
+        return Links(empty, empty, np.empty(0))
     tree = cKDTree(places, balanced_tree=False, compact_nodes=False)
     reach = chord(radius_arcsec) * (1 + 1e-9) + 1e-15
     n_pairs = (int(tree.count_neighbors(tree, reach)) - len(places)) // 2
@@ -223,29 +208,12 @@ def _pairs(places: np.ndarray, radius_arcsec: float) -> _Links:
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     sep = arcsec_of_chords(np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1))
     kept = sep <= radius_arcsec
-    return _Links(pairs[kept, 0], pairs[kept, 1], sep[kept])
-
-
-def _chains(rows: np.ndarray, keys: np.ndarray, views: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Links of each row to the next one of the same key, unless all of that key are views of one
-    thing."""
-    if len(rows) < 2:
-        return np.empty(0, np.intp), np.empty(0, np.intp)
-    order = np.lexsort((rows, keys))
-    sorted_rows, sorted_keys = rows[order], keys[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_keys[1:] != sorted_keys[:-1]]))
-    of = views[sorted_rows]
-    mixed = np.maximum.reduceat(of, starts) != np.minimum.reduceat(of, starts)
-    lengths = np.diff(np.append(starts, len(order)))
-    follows = np.repeat(mixed, lengths)
-    follows[starts] = False
-    at = np.flatnonzero(follows)
-    return sorted_rows[at - 1], sorted_rows[at]
+    return Links(pairs[kept, 0], pairs[kept, 1], sep[kept])
 
 
 def _alike(
     survey: Survey, views: np.ndarray, report: DuplicateReport, progress: Progress
-) -> dict[str, _Links]:
+) -> dict[str, Links]:
     if not survey.manifest.bands or not survey.has_image.any():
         raise NotReady(
             f"The survey {survey.name} has no pictures to find duplicates by; compare the"
@@ -259,12 +227,12 @@ def _alike(
         prints.put(start, survey.images(slice(start, stop)), survey.has_image[start:stop])
     report.n_without_picture = int((~prints.seen).sum())
     rows = np.flatnonzero(prints.seen)
-    same = _numbered(*prints.digests[rows].T)
-    one, other = _chains(rows, same, views)
-    found = {SAME_PIXELS: _Links(one, other, np.full(len(one), np.nan))}
-    # Of pictures with the same pixels the first stands for all.
-    _, firsts = np.unique(same, return_index=True)
-    rows = np.sort(rows[firsts])
+    same = numbered(*prints.digests[rows].T)
+    sets = Sets(rows, same, views)
+    one, other = sets.chains()
+    links = Links(one, other, np.full(len(one), np.nan))
+    found = {SAME_PIXELS: sets.with_twins(links)}
+    rows = sets.firsts
     progress(0.86, "comparing fingerprints")
     pairs, all_seen = _suspects(rows, prints.hashes[rows])
     if not all_seen:
@@ -273,6 +241,8 @@ def _alike(
             " other; some nearly equal ones may be missing here."
         )
     pairs = pairs[views[pairs[:, 0]] != views[pairs[:, 1]]]
+    digests = prints.digests
+    pairs = pairs[(digests[pairs[:, 0]] != digests[pairs[:, 1]]).any(axis=1)]
     kept = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), step):
         progress(0.88 + 0.1 * start / len(pairs), f"{start:,} of {len(pairs):,} pairs compared")
@@ -280,7 +250,8 @@ def _alike(
         alike = alikeness(survey.images(part[:, 0]), survey.images(part[:, 1]))
         kept[start : start + step] = alike >= ALIKE
     pairs = pairs[kept]
-    found[ALIKE_PICTURE] = _Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), np.nan))
+    links = Links(pairs[:, 0], pairs[:, 1], np.full(len(pairs), np.nan))
+    found[ALIKE_PICTURE] = sets.with_twins(links)
     return found
 
 
@@ -322,7 +293,7 @@ def _most_bits(n: int) -> int:
 
 
 def _columns(
-    survey: Survey, links: dict[str, _Links], report: DuplicateReport
+    survey: Survey, links: dict[str, Links], report: DuplicateReport
 ) -> dict[str, pa.Array]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -356,7 +327,7 @@ def _columns(
 
 
 def _say(
-    why: np.ndarray, reason: str, links: _Links, later: np.ndarray, report: DuplicateReport
+    why: np.ndarray, reason: str, links: Links, later: np.ndarray, report: DuplicateReport
 ) -> None:
     """Write a reason beside every duplicate that it holds for."""
     ends = np.concatenate([links.one, links.other]).astype(np.intp)

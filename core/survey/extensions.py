@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from astropy.io import fits
-
 from core.errors import StorageFull
+from core.survey.readers.fits_header import FitsHeader
 from core.survey.readers.unreadable import Unreadable
 
 BLOCK = 2880
@@ -40,10 +39,11 @@ class Extension:
     ----------
     index, name
         Its number in the file, counted from 0, and EXTNAME.
+    cards, primary
+        Its header, and the first one of the file. The header of a tile-compressed image is that
+        of the table that holds it.
     header
-        Of the image; of a tile-compressed one the header of the table that holds it.
-    primary
-        The first header of the file.
+        Its header as astropy wants it for coordinates; damaged cards raise there.
     start, n_bytes
         Where its data begin (in the unpacked stream), and how many there should be.
     shape
@@ -56,8 +56,9 @@ class Extension:
 
     index: int
     name: str
-    header: fits.Header
-    primary: fits.Header
+    cards: FitsHeader
+    primary: FitsHeader
+    header: Any
     start: int
     n_bytes: int
     shape: tuple[int, int, int]
@@ -144,16 +145,16 @@ def open_stream(path: Path) -> IO[bytes]:
 
 def _walk(stream: IO[bytes], is_packed: bool) -> Iterator[Extension]:
     place = 0
-    primary: fits.Header | None = None
+    primary: FitsHeader | None = None
     for index in range(MAX_HDUS):
         found = _read_header(stream, index)
         if found is None:
             return
-        header, n_header = found
-        primary = header if primary is None else primary
-        start = place + n_header
-        n_bytes = _data_bytes(header)
-        extension = _image(header, primary, index, start, n_bytes)
+        cards, text = found
+        primary = cards if primary is None else primary
+        start = place + len(text)
+        n_bytes = _data_bytes(cards)
+        extension = _image(cards, primary, text, index, start, n_bytes)
         if extension is not None:
             yield extension
         place = start + -(-n_bytes // BLOCK) * BLOCK
@@ -165,8 +166,8 @@ def _walk(stream: IO[bytes], is_packed: bool) -> Iterator[Extension]:
             return  # cut short, or a size beyond all files: it shows when the image is read
 
 
-def _read_header(stream: IO[bytes], index: int) -> tuple[fits.Header, int] | None:
-    """A header and its length in bytes; None after the last HDU."""
+def _read_header(stream: IO[bytes], index: int) -> tuple[FitsHeader, bytes] | None:
+    """A header and its bytes; None after the last HDU."""
     blocks: list[bytes] = []
     while len(blocks) * BLOCK < MAX_HEADER_BYTES:
         block = stream.read(BLOCK)
@@ -177,12 +178,12 @@ def _read_header(stream: IO[bytes], index: int) -> tuple[fits.Header, int] | Non
             raise Unreadable("is cut short within its header")
         blocks.append(block)
         if any(block[at : at + 80].rstrip() == b"END" for at in range(0, BLOCK, 80)):
-            text = b"".join(blocks).decode("ascii", "replace")
-            return fits.Header.fromstring(text), len(blocks) * BLOCK
+            text = b"".join(blocks)
+            return FitsHeader.parse(text)[0], text
     raise Unreadable("has a header without an end")
 
 
-def _data_bytes(header: fits.Header) -> int:
+def _data_bytes(header: FitsHeader) -> int:
     n_axes = _whole(header.get("NAXIS", 0))
     if not 0 <= n_axes <= 999:
         raise Unreadable(f"has a header with {n_axes} axes")
@@ -204,7 +205,7 @@ def _whole(value: Any) -> int:
 
 
 def _image(
-    header: fits.Header, primary: fits.Header, index: int, start: int, n_bytes: int
+    header: FitsHeader, primary: FitsHeader, text: bytes, index: int, start: int, n_bytes: int
 ) -> Extension | None:
     is_compressed = header.get("ZIMAGE") is True and header.get("XTENSION") == "BINTABLE"
     if index and not is_compressed and header.get("XTENSION") != "IMAGE":
@@ -228,6 +229,12 @@ def _image(
         n_pixels = math.prod(tile, start=_whole(header.get("ZTILE1", sides[2])))
         if n_pixels > MAX_TILE_PIXELS:
             raise Unreadable(f"is compressed in tiles of {n_pixels} pixels")
-    name = str(header.get("EXTNAME", "")).strip()
+    name = header.text("EXTNAME")
+    # astropy.io.fits is a tenth of a second that a survey without mosaics need not pay.
+    from astropy.io import fits
+
+    for_astropy = fits.Header.fromstring(text.decode("ascii", "replace"))
     shape = (sides[0], sides[1], sides[2])
-    return Extension(index, name, header, primary, start, n_bytes, shape, bitpix, is_compressed)
+    return Extension(
+        index, name, header, primary, for_astropy, start, n_bytes, shape, bitpix, is_compressed
+    )

@@ -183,7 +183,8 @@ class KnownTable:
             raise BadInput(
                 f"{self.path} was changed while it was being read; run the cross-match again."
             )
-        self.notes = list(self._source.notes)
+        # What is odd about a package's table is not the user's to mend.
+        self.notes = [] if self._version else list(self._source.notes)
         if self._n_unusable:
             self.notes.append(
                 f"{self._n_unusable:,} of the {n:,} rows of {self.label} have no usable position"

@@ -29,6 +29,9 @@ __all__ = ["Simbad", "VizieR"]
 MAX_VIZIER_ARCSEC = 180.0
 """The widest radius of the X-Match service."""
 
+MAX_ROWS = 500_000
+"""Asked for in one answer; one that is as long is taken for cut off."""
+
 _ROW, _RA, _DEC = "skysift_row", "skysift_ra", "skysift_dec"
 _VIZIER_TABLE = re.compile(r"[A-Za-z0-9_+./-]{1,120}")
 
@@ -69,6 +72,8 @@ class _Service:
     ) -> Iterator[Found]:
         try:
             table = asker.ask(self._question(positions, places, radius_arcsec), tell)
+            if len(table.array) >= MAX_ROWS:
+                raise Overflow
         except Overflow:
             if len(places) == 1:
                 raise NotReady(
@@ -155,6 +160,7 @@ class Simbad(_Service):
             "LANG": "ADQL",
             "FORMAT": "votable",
             "QUERY": query,
+            "MAXREC": str(MAX_ROWS),
             "UPLOAD": "mine,param:positions",
         }
         file = ("positions.vot", _votable(positions, places), "text/xml")
@@ -209,7 +215,8 @@ class VizieR(_Service):
         data = {
             "request": "xmatch",
             "RESPONSEFORMAT": "votable",
-            "distMaxArcSec": f"{radius_arcsec:.6f}",
+            "distMaxArcsec": f"{radius_arcsec:.6f}",
+            "MAXREC": str(MAX_ROWS),
             "selection": "all",
             "colRA1": _RA,
             "colDec1": _DEC,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -101,30 +102,41 @@ def _measured(image: np.ndarray) -> np.ndarray:
 
 def _measured_bytes(image: np.ndarray) -> np.ndarray:
     """The same by counting: 8-bit pixels have 256 values."""
-    side = image.shape[-1]
-    width = max(1, side // 8)
-    frame = np.ones(image.shape[1:], dtype=bool)
-    frame[width:-width, width:-width] = False
-    result = np.empty((3, len(image)))
+    n_bands = len(image)
+    planes = image.reshape(n_bands, -1)
+    offsets = 256 * np.arange(n_bands)[:, None]
+    sky = planes[:, _frame(image.shape[-1])] + offsets
+    counts = np.bincount(sky.ravel(), minlength=256 * n_bands).reshape(n_bands, 256)
     values = np.arange(256.0)
-    for band, plane in enumerate(image):
-        counts = np.bincount(plane[frame] if frame.any() else plane.ravel(), minlength=256)
-        level = _median_of_counts(values, counts)
-        away = np.abs(values - level)
-        order = np.argsort(away, kind="stable")
-        noise = _MAD_TO_SIGMA * _median_of_counts(away[order], counts[order])
-        if noise == 0:
-            mean = np.average(values, weights=counts)
-            noise = np.sqrt(np.average((values - mean) ** 2, weights=counts))
-        result[:, band] = level, plane.max(), noise
-    return result
+    level = _medians(np.broadcast_to(values, counts.shape), counts)
+    away = np.abs(values - level[:, None])
+    order = np.argsort(away, axis=1, kind="stable")
+    noise = _MAD_TO_SIGMA * _medians(
+        np.take_along_axis(away, order, 1), np.take_along_axis(counts, order, 1)
+    )
+    for band in np.flatnonzero(noise == 0):
+        mean = np.average(values, weights=counts[band])
+        noise[band] = np.sqrt(np.average((values - mean) ** 2, weights=counts[band]))
+    return np.stack([level, planes.max(axis=1).astype(np.float64), noise])
 
 
-def _median_of_counts(values: np.ndarray, counts: np.ndarray) -> float:
-    """The median of `values`, sorted, that occur `counts` times."""
-    ends = np.cumsum(counts)
-    low, high = np.searchsorted(ends, [(ends[-1] - 1) // 2 + 1, ends[-1] // 2 + 1])
-    return float(values[low] + values[high]) / 2
+@lru_cache(maxsize=8)
+def _frame(side: int) -> np.ndarray:
+    """Indices of the outer frame (an eighth of the side) among the pixels of a plane."""
+    width = max(1, side // 8)
+    frame = np.ones((side, side), dtype=bool)
+    frame[width:-width, width:-width] = False
+    return np.flatnonzero(frame)
+
+
+def _medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The median of each row of `values`, sorted, that occur `counts` times."""
+    ends = np.cumsum(counts, axis=1)
+    total = ends[:, -1:]
+    low = (ends < (total - 1) // 2 + 1).sum(axis=1, keepdims=True)
+    high = (ends < total // 2 + 1).sum(axis=1, keepdims=True)
+    both = np.take_along_axis(values, low, 1) + np.take_along_axis(values, high, 1)
+    return np.asarray(both[:, 0] / 2)
 
 
 def _mixed(row: int) -> int:

@@ -43,13 +43,12 @@ def all_joins(joins: Sequence[Join]) -> Join | None:
     """Several joins as one; the first that brings a column has its name."""
 
     def join(table: pa.Table) -> pa.Table:
-        found = pa.table({})
+        found: dict[str, pa.ChunkedArray] = {}
         for one in joins:
             more = one(table)
             for name in more.column_names:
-                if name not in found.column_names:
-                    found = found.append_column(more.schema.field(name), more.column(name))
-        return found
+                found.setdefault(name, more.column(name))
+        return pa.table(found)
 
     return join if joins else None
 

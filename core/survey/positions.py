@@ -157,7 +157,7 @@ class TablePositions(PositionSource):
 
 
 def position_name(ra: float, dec: float) -> str:
-    """"J123456.78+012345.6": cut off, not rounded, as the IAU wants it."""
+    """ "J123456.78+012345.6": cut off, not rounded, as the IAU wants it."""
     # A hair is added so that 12.3 hours, which no binary number is, keeps its last digit.
     hundredths = int(ra / 15.0 * 360_000 + 1e-4) % (24 * 360_000)
     tenths = int(abs(dec) * 36_000 + 1e-4)

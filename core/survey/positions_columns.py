@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,8 @@ from core.survey.positions_angles import (
     is_sexagesimal,
     right_ascension,
 )
-from core.survey.tables_base import TableSource, finite, listed
+from core.survey.tables_base import TableSource, listed
+from core.survey.tables_missing import finite
 
 _BRACKETS = re.compile(r"\s*[\[({]\s*([^\])}]*)[\])}]\s*$")
 _HINT = re.compile(r"(.*?)[_ ]?(h|hr|hrs|hour|hours|hms|deg|dms|d|rad)$")
@@ -153,9 +155,12 @@ def find_positions(source: TableSource, options: ImportOptions) -> PositionColum
     ra_unit = _unit(source, ra_name)
     dec_unit = _unit(source, dec_name)
     found = PositionColumns(names, ra_unit, dec_unit)
-    numbers = all(pa.types.is_floating(source.types[name]) for name in names)
+    numbers = all(
+        pa.types.is_floating(source.types[name]) or pa.types.is_integer(source.types[name])
+        for name in names
+    )
     listed_pair = (ra_name.lower(), dec_name.lower()) in POSITION_COLUMNS
-    found.is_plain = numbers and listed_pair and not (ra_unit in HOUR_WORDS | _RADIANS)
+    found.is_plain = numbers and listed_pair and ra_unit not in HOUR_WORDS | _RADIANS
     found.is_plain = found.is_plain and dec_unit not in _RADIANS
     sample = source.sample(names)
     if source.types[ra_name] == pa.string():
@@ -174,7 +179,7 @@ def find_positions(source: TableSource, options: ImportOptions) -> PositionColum
     else:
         values = finite(sample.column(ra_name))
         values = values[(values >= -180) & (values <= 360)]
-        if len(values) > _SUSPECT_ROWS and 0 <= values.min() and 12 < values.max() <= 24:
+        if len(values) > _SUSPECT_ROWS and values.min() >= 0 and 12 < values.max() <= 24:
             found.notes.append(
                 f"Column {ra_name!r} was read as degrees, but no value is above 24: if these"
                 " are hours, give the column the unit 'h'."
@@ -245,38 +250,40 @@ def _angles(
     problems: dict[int, str],
 ) -> np.ndarray:
     what = "right ascension" if is_ra else "declination"
-    is_arrow = isinstance(values, pa.ChunkedArray | pa.Array)
     hours = is_ra and unit in HOUR_WORDS
-    if is_arrow and (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
-        if isinstance(values, pa.Array):
-            values = pa.chunked_array([values])
-        numbers = values.cast(pa.float64()).to_numpy().astype(np.float64)
-        factor = 15.0 if hours else 180.0 / np.pi if unit in _RADIANS else 1.0
-        numbers = numbers * factor
-        for row in np.flatnonzero(~np.isfinite(numbers)):
-            problems.setdefault(int(row), f"its {what} is missing")
-        return numbers
-    cells = values.to_pylist() if is_arrow else list(values)
-    numbers = np.full(len(cells), np.nan)
+    if isinstance(values, pa.Array):
+        values = pa.chunked_array([values])
+    cells: Sequence[Any]
+    if isinstance(values, pa.ChunkedArray):
+        if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
+            factor = 15.0 if hours else 180.0 / np.pi if unit in _RADIANS else 1.0
+            numbers = values.cast(pa.float64()).to_numpy().astype(np.float64) * factor
+            for row in np.flatnonzero(~np.isfinite(numbers)).tolist():
+                problems.setdefault(row, f"its {what} is missing")
+            return np.asarray(numbers)
+        cells = values.to_pylist()
+    else:
+        cells = values
+    found = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
         if cell is None or cell != cell or str(cell).strip() == "":
             problems.setdefault(row, f"its {what} is missing")
             continue
         try:
             if is_ra:
-                numbers[row] = right_ascension(str(cell), hours, unit in _DEGREES)
+                found[row] = right_ascension(str(cell), hours, unit in _DEGREES)
             else:
-                numbers[row] = declination(str(cell))
+                found[row] = declination(str(cell))
         except NotAnAngle as error:
             problems.setdefault(row, f"its {what} cannot be used: {error}")
             continue
         if unit in _RADIANS and not is_sexagesimal(str(cell)):
-            numbers[row] = np.degrees(numbers[row])
-    return numbers
+            found[row] = np.degrees(found[row])
+    return found
 
 
 def _joined(sign: str, parts: tuple[object, ...]) -> str:
-    """"12 34 56.7" from numbers; empty if one is missing."""
+    """ "12 34 56.7" from numbers; empty if one is missing."""
     if any(part is None for part in parts):
         return ""
     first, minutes, seconds = (float(str(part)) for part in parts)

@@ -135,7 +135,7 @@ class LinePositions(PositionSource):
         yield from islice(entries, start - block * _STEP, None)
 
 
-class open_lines_of:  # noqa: N801  (reads as a statement, like `open`)
+class open_lines_of:
     """The lines of a file, which is closed behind them."""
 
     def __init__(self, path: Path) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from astropy.io import fits
 
 from core.errors import StorageFull
 from core.survey.extensions import DTYPES, Extension, open_stream, unreadable_for
+from core.survey.readers.fits_header import FitsHeader
 from core.survey.readers.unreadable import Unreadable
 
 MAX_UNPACKED_BYTES = 64 * 1024**3
@@ -50,7 +50,7 @@ class Sections:
         self.path = path
         self.shape = extension.shape
         self._extension = extension
-        header = extension.header
+        header = extension.cards
         self._dtype = np.dtype(DTYPES[extension.bitpix])
         self._scale, self._zero = _number(header, "BSCALE", 1.0), _number(header, "BZERO", 0.0)
         blank = header.get("BLANK")
@@ -58,6 +58,7 @@ class Sections:
         self._file: IO[bytes] | None = None
         self._start = extension.start
         self._astropy: Any = None
+        self._stream: Any = None
         self._rows_asked = 0
         self._is_vast = 4 * math.prod(self.shape) > MAX_UNPACKED_BYTES
         self._lock = threading.Lock()
@@ -137,8 +138,15 @@ class Sections:
 
     def _compressed(self, plane: int, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         if self._astropy is None:
-            self._stream: Any = open_stream(self.path)
-            self._astropy = fits.open(self._stream, memmap=False, lazy_load_hdus=True)
+            from astropy.io import fits
+
+            stream: Any = open_stream(self.path)
+            try:
+                self._astropy = fits.open(stream, memmap=False, lazy_load_hdus=True)
+            except BaseException:
+                stream.close()
+                raise
+            self._stream = stream
         section = self._astropy[self._extension.index].section
         n_leading = len(section.shape) - 2
         place = (0,) * max(0, n_leading - 1) + (plane,) * min(1, n_leading)
@@ -176,7 +184,7 @@ def _some(stream: Any, n_bytes: int) -> bytes:
     return bytes(stream.read1(n_bytes))
 
 
-def _number(header: fits.Header, name: str, default: float) -> float:
+def _number(header: FitsHeader, name: str, default: float) -> float:
     value = header.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise Unreadable(f"has the {name} {str(value)[:40]!r}, which is no number")

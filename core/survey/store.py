@@ -42,6 +42,11 @@ def list_surveys(workspace: Workspace) -> list[str]:
     return sorted(entry.name for entry in workspace.surveys.iterdir() if _versions(entry))
 
 
+def newest_version(workspace: Workspace, name: str) -> int:
+    """The number of a survey's newest version; 0 if there is none."""
+    return max(_versions(workspace.survey(name)), default=0)
+
+
 class Survey:
     """One version of a survey, read-only. Opening reads the manifest and no pixels.
 
@@ -162,6 +167,14 @@ class Survey:
     def has_spectrum(self) -> np.ndarray:
         """(N,) bool: False for an object without a spectrum."""
         return np.zeros(len(self), bool) if self._spectra is None else self._spectra.has_spectrum()
+
+    @property
+    def can_be_shown(self) -> np.ndarray:
+        """(N,) bool: True for an object with something to look at; in a table that is its row."""
+        if self.manifest.modalities == ("columns",):
+            return np.ones(len(self), bool)
+        shown: np.ndarray = self.has_image | self.has_spectrum
+        return shown
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -22,9 +22,10 @@ pixels of the sample."""
 
 MISSING_SHARE = 0.2
 SATURATED_SHARE = 0.005
+SATURATED_SHARE_OF_8_BITS = 0.05
 SATURATED_PIXELS = 9
-"""A detector that is full, or an 8-bit picture that was cut off, has many pixels at one value; a
-star's peak has one."""
+"""A detector that is full has many pixels at one value, a star's peak has one. In pictures made
+to be looked at the cores of bright galaxies are white on purpose."""
 
 OUTLIER_SIGMA = 10.0
 FEWEST_FOR_OUTLIERS = 20
@@ -237,11 +238,10 @@ def _full(
     dtype: np.dtype, at_high: np.ndarray, high: np.ndarray, n_pixels: int, names: tuple[str, ...]
 ) -> str:
     """Says which band is saturated; empty for none."""
-    enough = at_high >= max(SATURATED_PIXELS, SATURATED_SHARE * n_pixels)
-    if dtype == np.uint8:
-        enough &= high == 255  # a faint picture has many pixels of its few brightest levels
-    else:
-        enough &= high != 0
+    least = SATURATED_SHARE_OF_8_BITS if dtype == np.uint8 else SATURATED_SHARE
+    enough = at_high >= max(SATURATED_PIXELS, least * n_pixels)
+    # A faint 8-bit picture has many pixels of its few brightest levels.
+    enough &= high == 255 if dtype == np.uint8 else high != 0
     if not enough.any():
         return ""
     worst = int(np.argmax(np.where(enough, at_high, 0)))

@@ -70,7 +70,8 @@ def table_kind(path: Path) -> str | None:
     plain = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if plain.startswith(b"<") and b"VOTABLE" in head.upper():
         return "VOTable"
-    if plain.startswith(b"\\") and b"\n|" in head or plain.startswith(b"|") and _is_ipac(plain):
+    has_keywords = plain.startswith(b"\\") and b"\n|" in head
+    if has_keywords or (plain.startswith(b"|") and _is_ipac(plain)):
         return "IPAC table"
     return "CDS table" if b"Byte-by-byte Description" in head else None
 
@@ -90,8 +91,23 @@ def _is_ipac(head: bytes) -> bool:
     if len(lines) < 3 or not lines[1].startswith(b"|"):
         return False
     words = {word.strip().lower() for word in lines[1].strip().strip(b"|").split(b"|")}
-    return words <= {b"char", b"c", b"double", b"d", b"real", b"r", b"float", b"f", b"int", b"i",
-                     b"long", b"l", b"date", b"bool", b""} and words != {b""}
+    return words <= {
+        b"char",
+        b"c",
+        b"double",
+        b"d",
+        b"real",
+        b"r",
+        b"float",
+        b"f",
+        b"int",
+        b"i",
+        b"long",
+        b"l",
+        b"date",
+        b"bool",
+        b"",
+    } and words != {b""}
 
 
 def _suggest(source: TableSource) -> None:
@@ -143,7 +159,12 @@ def _array(kind: str) -> Callable[..., TableSource]:
         from core.survey.tables_mat import Mat5Table, Mat73Table
         from core.survey.tables_npz import NpyTable, NpzTable
 
-        made = {"NPY": NpyTable, "NPZ": NpzTable, "MAT": Mat5Table, "MAT 7.3": Mat73Table}
+        made: dict[str, Callable[..., TableSource]] = {
+            "NPY": NpyTable,
+            "NPZ": NpzTable,
+            "MAT": Mat5Table,
+            "MAT 7.3": Mat73Table,
+        }
         return made[kind](path, missing)
 
     return make

@@ -152,6 +152,7 @@ class ArrayTable(TableSource, abc.ABC):
             if array not in read:
                 read[array] = self._array(array, start, stop)
             values = arrow_values(self._part(read[array], part))
+            assert values is not None  # only arrays of such types were taken
             columns[name] = values.cast(self.types[name])
         return pa.table(columns)
 

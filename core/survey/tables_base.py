@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import atexit
 import contextlib
 import os
 import re
@@ -10,6 +11,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import pyarrow.compute as pc
 
 from core.errors import BadInput, Cancelled
 from core.survey.layout import ColumnInfo
-from core.survey.tables_missing import applies, without_codes
+from core.survey.tables_missing import applies, finite, spelling, without_codes
 
 MAX_COLUMNS = 4096
 MAX_WHOLE_BYTES = 512 * 1024 * 1024
@@ -126,6 +128,7 @@ class TableSource(abc.ABC):
 
     def bad(self, start: int, stop: int) -> list[tuple[str, str]]:
         """Where and why, for the bad entries start <= number < stop."""
+        del start, stop  # most kinds of files have none
         return []
 
     def slabs(
@@ -184,15 +187,30 @@ class TableSource(abc.ABC):
 
     def _declare_missing(self) -> None:
         """Note on every number column which codes are taken for missing cells."""
-        from dataclasses import replace
+        wanted = {
+            name: [code for code in self.missing if applies(code, name, self.types[name])]
+            for name in self.columns
+        }
+        wanted = {name: codes for name, codes in wanted.items() if codes}
+        if not wanted:
+            return
+        sample = self.sample(wanted)
+        for name, codes in wanted.items():
+            values = finite(sample.column(name))
+            written = [spelling(values, code) for code in codes]
+            taken = tuple(
+                code if value is None else value
+                for code, value in zip(codes, written, strict=True)
+            )
+            for code, value in zip(codes, taken, strict=True):
+                if code != value:
+                    self.notes.append(
+                        f"Column {name!r} writes {value!r} for {code:g} ('not measured')."
+                    )
+            self.columns[name] = replace(self.columns[name], missing=taken)
 
-        for name, info in self.columns.items():
-            codes = tuple(code for code in self.missing if applies(code, name, self.types[name]))
-            if codes:
-                self.columns[name] = replace(info, missing=codes)
 
-
-class readable_rows:  # noqa: N801  (reads as a statement: `with readable_rows():`)
+class readable_rows:
     """Turns whatever a decoder raises into `UnreadableRows` with a short reason."""
 
     def __enter__(self) -> None:
@@ -216,7 +234,7 @@ def short_reason(error: BaseException) -> str:
     if isinstance(error, EOFError | zlib.error):
         return "is cut short or damaged in its compression"
     words = " ".join(str(error).split())
-    words = re.sub(r"\S*/\S+", "...", words)[:120]
+    words = re.sub(r"\S*/\S+", "...", words).split(". ")[0].rstrip(".")[:120]
     return f"cannot be decoded ({words})" if words else "cannot be decoded"
 
 
@@ -266,8 +284,6 @@ def plain_type(kind: pa.DataType) -> pa.DataType | None:
 
 def class_columns(source: TableSource) -> None:
     """Mark the text columns with few distinct values as categorical, by a sample."""
-    from dataclasses import replace
-
     texts = [name for name, kind in source.types.items() if kind == pa.string()]
     if not texts or not source.n_rows:
         return
@@ -310,6 +326,8 @@ class _Kept(threading.local):
 
 
 _kept = _Kept()
+# At the very end of the interpreter files can no longer be closed in order.
+atexit.register(lambda: _kept.holders.clear())
 
 
 def kept(key: Any, make: Callable[[], Any]) -> Any:
@@ -333,9 +351,3 @@ def kept(key: Any, make: Callable[[], Any]) -> Any:
 def forget(key: Any) -> None:
     """Close what is kept for the key: it is damaged or at the wrong place."""
     _kept.holders.pop(key, None)
-
-
-def finite(column: pa.ChunkedArray) -> np.ndarray:
-    """The numbers of a column that are there and finite, float64."""
-    values = np.asarray(column.drop_null().cast(pa.float64()))
-    return values[np.isfinite(values)]

@@ -122,9 +122,7 @@ class CsvTable(TableSource):
                 column = ecsv.columns[number]
                 info = replace(info, unit=column.unit, description=column.description)
                 if column.is_vector:
-                    self.notes.append(
-                        f"Column {name!r} holds arrays and was left out."
-                    )
+                    self.notes.append(f"Column {name!r} holds arrays and was left out.")
                     continue
                 if column.is_text and kind != pa.string():
                     kind = pa.string()
@@ -158,10 +156,7 @@ class CsvTable(TableSource):
         columns = list(zip(*rows, strict=True))
         place = {name: number for number, name in enumerate(self._all_names)}
         return pa.table(
-            {
-                name: values_of(stripped(columns[place[name]]), self.types[name])
-                for name in names
-            }
+            {name: values_of(stripped(columns[place[name]]), self.types[name]) for name in names}
         )
 
     def _records(self, file: BinaryIO, offset: int, number: int) -> Iterator[_Record]:
@@ -216,7 +211,7 @@ def _quoted(
         try:
             cells = dialect.split_quoted(texts)
         except csv.Error:
-            return [], used, _LONG
+            return [], used, _QUOTE if used else _LONG
         if cells is not None:
             return cells, used, -1
         line = again.pop(0) if again else next(lines, None)

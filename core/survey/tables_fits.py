@@ -22,8 +22,9 @@ from core.survey.tables_base import (
     listed,
 )
 from core.survey.tables_fits_header import (
-    FitsHdu,
     MAX_HDUS,
+    FitsHdu,
+    astropy_descriptions,
     bytes_from,
     is_table,
     read_hdus,
@@ -117,6 +118,7 @@ class FitsTable(TableSource):
         made: list[tuple[str, _Field, ColumnInfo]] = []
         left_out: list[str] = []
         offset = 0
+        described = astropy_descriptions(header)
         for number in range(1, int(header.get("TFIELDS", 0)) + 1):
             name = str(header.get(f"TTYPE{number}", f"column_{number}")).strip()
             form = _FORM.fullmatch(str(header.get(f"TFORM{number}", "")).strip())
@@ -133,7 +135,8 @@ class FitsTable(TableSource):
                 left_out.append(name)
                 continue
             info = ColumnInfo(
-                str(header.get(f"TUNIT{number}", "")).strip(), _description(header, number)
+                str(header.get(f"TUNIT{number}", "")).strip(),
+                described.get(name) or _description(header, number),
             )
             for element, field in enumerate(fields, 1):
                 made.append((name if len(fields) == 1 else f"{name}_{element}", field, info))

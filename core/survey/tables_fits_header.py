@@ -131,18 +131,44 @@ def _read_header(file: Any) -> tuple[Any, int]:
         # Damaged cards show only when they are looked at.
         values: dict[str, Any] = {}
         comments: dict[str, str] = {}
+        remarks: list[str] = []
         for card in header.cards:
             try:
                 values.setdefault(card.keyword, card.value)
                 comments.setdefault(card.keyword, card.comment)
+                if card.keyword == "COMMENT":
+                    remarks.append(str(card.value))
             except Exception:
                 continue
-    return Cards(values, comments), len(blocks) * _BLOCK
+    return Cards(values, comments, remarks), len(blocks) * _BLOCK
 
 
 class Cards(dict[str, Any]):
-    """Keyword to value, with the comments beside."""
+    """Keyword to value, with the comments beside, and the text of all COMMENT cards."""
 
-    def __init__(self, values: dict[str, Any], comments: dict[str, str]) -> None:
+    def __init__(
+        self, values: dict[str, Any], comments: dict[str, str], remarks: list[str]
+    ) -> None:
         super().__init__(values)
         self.comments = comments
+        self.remarks = remarks
+
+
+def astropy_descriptions(header: Any) -> dict[str, str]:
+    """Descriptions that astropy writes into comments, as YAML: column name to text."""
+    begin, end = (f"--{word}-ASTROPY-SERIALIZED-COLUMNS--" for word in ("BEGIN", "END"))
+    remarks = header.remarks
+    if begin not in remarks or end not in remarks:
+        return {}
+    from astropy.table.meta import get_header_from_yaml
+
+    lines = remarks[remarks.index(begin) + 1 : remarks.index(end)]
+    try:
+        said = get_header_from_yaml("\n".join(lines).replace("\\\n", "").split("\n"))
+        return {
+            str(one["name"]): str(one["description"])
+            for one in said["datatype"]
+            if "description" in one
+        }
+    except Exception:  # damaged, or of a later astropy: the columns themselves do not need it
+        return {}

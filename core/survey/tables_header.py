@@ -57,14 +57,20 @@ class Dialect:
         return self._bare(text).split(self.separator)
 
     def split_quoted(self, texts: Sequence[str]) -> list[str] | None:
-        """Cells of one record of some lines; `None` if a quotation mark is still open."""
+        """Cells of one record of some lines; `None` if a quotation mark is still open.
+
+        Of several lines only a record by the book is taken: a stray mark would join lines that
+        do not belong together. Raises `csv.Error` for others, and for cells beyond 128 kB.
+        """
         lines = list(texts)
         if self.separator == " ":
             lines = [line.replace("\t", " ").strip() for line in lines]
         elif self.has_bars and len(lines) == 1:
             lines = [self._bare(lines[0])]
         feed = [*(line + "\n" for line in lines), _END]
-        reader = csv.reader(feed, delimiter=self.separator, skipinitialspace=True)
+        reader = csv.reader(
+            feed, delimiter=self.separator, skipinitialspace=True, strict=len(lines) > 1
+        )
         cells = next(reader)
         if cells and cells[-1].endswith(_END):
             return None
@@ -77,15 +83,17 @@ class Dialect:
         return text.strip().removeprefix("|").removesuffix("|") if self.has_bars else text
 
 
-def guess_dialect(path: Path, ecsv: EcsvHeader | None) -> tuple[Dialect, list[str]]:
-    """How the table is written, and the names of its columns.
+def guess_dialect(
+    path: Path, ecsv: EcsvHeader | None, size: int = _HEAD
+) -> tuple[Dialect, list[str]]:
+    """How the table is written, and the names of its columns, by its first `size` bytes.
 
     Raises `BadInput` for what is no text or no table.
     """
-    head = read_head(path, _HEAD)
+    head = read_head(path, size)
     _refuse_binary(path, head)
     lines = [line for line in read_lines(io.BytesIO(head), 0, 1) if line.text is not None]
-    if len(head) == _HEAD and len(lines) > 1:
+    if len(head) == size and len(lines) > 1:
         lines.pop()  # most likely not whole
     comments = [line for line in lines if (line.text or "").startswith("#")]
     rows = [line for line in lines if not (line.text or "#").startswith("#")]
@@ -122,7 +130,7 @@ def _separator(path: Path, rows: list[Line]) -> tuple[str, int]:
         plain = Dialect(separator)
         counts = [len(_cells(plain, text)) for text in texts]
         rest = Counter(counts[1:] or counts)
-        n, same = max(rest.items(), key=lambda item: (item[1], item[0]))
+        n, same = max(rest.items(), key=lambda item: (item[1], item[0] == counts[0], item[0]))
         # A header may lack the name of the row numbers (R), or have a separator at its end.
         near = counts[0] - n in (-1, 0, 1)
         share = same / max(1, len(counts) - 1) if near else 0.0
@@ -145,11 +153,9 @@ def _header(dialect: Dialect, rows: list[Line], comments: list[Line]) -> list[st
     second = _cells(dialect, rows[1].text or "") if len(rows) > 1 else first
     if len(first) == len(second) + 1 and not first[-1].strip():
         first.pop()
-        dialect.n_cells -= 1
     if len(second) == len(first) + 1 and second[-1].strip():
         first = ["row", *first]
-    elif len(second) == len(first) + 1:
-        dialect.n_cells = len(first)
+    dialect.n_cells = len(first)
     # pandas names the columns of a plain array 0, 1, 2 ..., after an empty name for its rows.
     is_counted = first[0] == "" and first[1:] == [str(n) for n in range(len(first) - 1)]
     if is_counted or not any(_is_number(cell) for cell in first):

@@ -15,7 +15,17 @@ from core.survey.options import ImportOptions
 from core.survey.tables_base import TableSource, UnreadableRows, listed
 
 ID_NAMES = (
-    *("objectid", "objid", "id", "sourceid", "specobjid", "photoobjid", "targetid", "galaxyid"),
+    *(
+        "objectid",
+        "objid",
+        "id",
+        "ids",
+        "sourceid",
+        "specobjid",
+        "photoobjid",
+        "targetid",
+        "galaxyid",
+    ),
     *("uniqueid", "iauname", "iauid", "designation", "name", "objname", "objectname", "object"),
     *("sourcename", "targetname", "oid", "filename", "file", "asset", "image"),
 )

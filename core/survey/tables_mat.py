@@ -105,20 +105,15 @@ class Mat73Table(ArrayTable):
                         other.append(name)
                         continue
                     one = file[name]
-                    if not isinstance(one, h5py.Dataset) or one.dtype.kind not in "biuf":
-                        other.append(name)
-                    elif one.external or one.is_virtual:
-                        other.append(name)
-                    elif one.attrs.get("MATLAB_class", b"") in _TEXT_CLASSES:
-                        other.append(name)
-                    else:
+                    if isinstance(one, h5py.Dataset) and _is_plain(one):
                         found[name] = Shape(tuple(reversed(one.shape)), one.dtype)
+                    else:
+                        other.append(name)
         except Exception as error:
             raise BadInput(f"The MAT file {self.path} {short_reason(error)}.") from None
         if other:
             self.notes.append(
-                "Structures, texts and links of MATLAB, which were left out:"
-                f" {listed(other)}."
+                f"Structures, texts and links of MATLAB, which were left out: {listed(other)}."
             )
         return found
 
@@ -136,6 +131,13 @@ class Mat73Table(ArrayTable):
         import h5py
 
         return h5py.File(self.path, "r")
+
+
+def _is_plain(one: Any) -> bool:
+    """Numbers that lie in the file itself."""
+    if one.dtype.kind not in "biuf" or one.external or one.is_virtual:
+        return False
+    return one.attrs.get("MATLAB_class", b"") not in _TEXT_CLASSES
 
 
 def _rows(values: np.ndarray, start: int, stop: int) -> np.ndarray:

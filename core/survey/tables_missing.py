@@ -19,6 +19,7 @@ _RA_NAME = re.compile(r"_?(ra|right_?ascension|alpha)(_?(deg|mean|icrs|j?2000))?
 _DEC_NAME = re.compile(r"_?(dec?|dej?2000|declination|delta)(_?(deg|mean|icrs|j?2000))?", re.I)
 _FEWEST = 20
 _FEWEST_SPIKE = 3
+_NEARLY = 2e-6
 _ALONE = 0.05
 """Share of a column from which a code is told of that no other column has."""
 
@@ -48,6 +49,28 @@ def without_codes(column: pa.ChunkedArray, codes: Sequence[float]) -> tuple[pa.C
     return pc.if_else(hit, pa.scalar(None, column.type), column), int(n)
 
 
+def finite(column: pa.ChunkedArray) -> np.ndarray:
+    """The numbers of a column that are there and finite, float64."""
+    with np.errstate(invalid="ignore"):  # damaged bytes make signalling NaNs
+        values = np.asarray(column.drop_null().cast(pa.float64(), safe=False))
+    return values[np.isfinite(values)]
+
+
+def spelling(values: np.ndarray, code: float) -> float | None:
+    """How a column writes a code: -10 may stand there as -9.99999; `None` if it does not have it.
+
+    Another number counts that is nearly the code and stands there several times, digit for digit.
+    """
+    if (values == code).any():
+        return code
+    near = values[np.abs(values - code) <= _NEARLY * abs(code)]
+    if len(near) < _FEWEST_SPIKE:
+        return None
+    different, counts = np.unique(near, return_counts=True)
+    most = int(np.argmax(counts))
+    return float(different[most]) if counts[most] >= _FEWEST_SPIKE else None
+
+
 def suggested_codes(source: TableSource) -> dict[float, list[str]]:
     """Values that look like "not measured" and were not declared: value to column names.
 
@@ -63,17 +86,16 @@ def suggested_codes(source: TableSource) -> dict[float, list[str]]:
     found: dict[float, list[str]] = {}
     often: set[float] = set()
     for name in names + whole:
-        column = sample.column(name).drop_null()
-        values = np.asarray(column).astype(np.float64)
-        values = values[np.isfinite(values)]
-        known = np.isin(values, USUAL_CODES)
-        rest = values[~known]
-        if not known.any() or len(rest) < _FEWEST:
+        values = finite(sample.column(name))
+        written = {code: spelling(values, code) for code in USUAL_CODES}
+        spellings = [value for value in written.values() if value is not None]
+        rest = values[~np.isin(values, spellings)]
+        if not spellings or len(rest) < _FEWEST:
             continue
         low, high = rest.min(), rest.max()
         spread = max(high - low, 1e-12)
-        for code in USUAL_CODES:
-            n = int((values == code).sum())
+        for code, value in written.items():
+            n = 0 if value is None else int((values == value).sum())
             far = code < low - spread or code > high + spread
             if n >= _FEWEST_SPIKE and far and applies(code, name, source.types[name]):
                 found.setdefault(code, []).append(name)

@@ -72,10 +72,12 @@ class NpzTable(ArrayTable):
         self, shape: tuple[int, ...], dtype: np.dtype, there: int, fortran: bool
     ) -> tuple[int, ...]:
         """The shape, or nothing if the array's bytes are not there or a row is too long."""
+        del fortran
         row_bytes = dtype.itemsize
         for side in shape[1:]:
             row_bytes *= side
-        if not shape or not 0 < row_bytes <= _MAX_ROW_BYTES and shape[0] != 1:
+        is_line = len(shape) == 1 or 1 in shape[:2]
+        if not shape or not (is_line or 0 < row_bytes <= _MAX_ROW_BYTES):
             return ()
         return shape if shape[0] * row_bytes <= there else ()
 
@@ -123,7 +125,7 @@ class NpyTable(NpzTable):
     def _members(self) -> list[tuple[str, int]]:
         return [("x", self.path.stat().st_size)]
 
-    def _open(self, name: str) -> BinaryIO:
+    def _open(self, _name: str) -> BinaryIO:
         return open(self.path, "rb")
 
     def _shape_there(
@@ -236,5 +238,3 @@ def read_npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     descr = said["descr"]
     dtype = np.dtype([tuple(one) for one in descr] if isinstance(descr, list) else descr)
     return shape, bool(said["fortran_order"]), dtype
-
-

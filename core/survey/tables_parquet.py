@@ -51,7 +51,11 @@ class ParquetTable(TableSource):
 
     def __init__(self, path: Path, missing: Sequence[float] = ()) -> None:
         super().__init__(path, missing)
-        self._files = _shards(path) if path.is_dir() else [path]
+        self._files = [path]
+        if path.is_dir():
+            self._files, n_others = _shards(path)
+            if n_others:
+                self.notes.append(f"Files that are no Parquet and were left out: {n_others}.")
         starts, groups = [], []
         schema: pa.Schema | None = None
         for number, file in enumerate(self._files):
@@ -66,7 +70,6 @@ class ParquetTable(TableSource):
                 ) from None
             if schema is None:
                 schema = found
-                first_meta = meta
             elif not _same(schema, found):
                 raise BadInput(
                     f"All Parquet files of {path} must have the same columns, but {file.name} has"
@@ -80,11 +83,11 @@ class ParquetTable(TableSource):
             raise BadInput(f"The Parquet table {path} has no row; name another.")
         self._starts = np.array([*starts, self.n_rows], np.int64)
         self._groups = np.array(groups, np.int32).reshape(-1, 2)
-        self._take_schema(schema, first_meta)
+        self._take_schema(schema)
         class_columns(self)
         self._declare_missing()
 
-    def _take_schema(self, schema: pa.Schema, meta: Any) -> None:
+    def _take_schema(self, schema: pa.Schema) -> None:
         fields: list[tuple[str, _Field, ColumnInfo]] = []
         left_out: list[str] = []
         for field in schema:
@@ -268,18 +271,21 @@ def _same(one: pa.Schema, other: pa.Schema) -> bool:
     return one.remove_metadata().equals(other.remove_metadata())
 
 
-def _shards(folder: Path) -> list[Path]:
-    """The Parquet files of a folder and those below it, in the order of their paths."""
+def _shards(folder: Path) -> tuple[list[Path], int]:
+    """The Parquet files of a folder and those below it, by their paths, and how many others."""
     found = []
+    n_others = 0
     for place, folders, files in os.walk(folder):
         folders.sort()
         for name in files:
             if name.lower().endswith((".parquet", ".parq", ".pq")) and name[0] not in "._":
                 found.append(Path(place) / name)
+            else:
+                n_others += 1
         if len(found) > _MAX_FILES:
             raise BadInput(f"{folder} holds more than {_MAX_FILES} Parquet files; join some.")
     if not found:
         raise BadInput(
             f"The folder {folder} should hold Parquet files to be a table, but holds none."
         )
-    return sorted(found)
+    return sorted(found), n_others

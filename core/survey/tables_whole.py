@@ -37,7 +37,7 @@ class WholeTable(TableSource):
         self, path: Path, missing: Sequence[float] = (), *, kind: str, table: int | str | None
     ) -> None:
         super().__init__(path, missing)
-        self.kind = kind  # type: ignore[misc]
+        self.kind = kind
         checked_file(path)
         self._stamp(path)
         self._which = table

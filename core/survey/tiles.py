@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from core.survey.extensions import (
     Extension,
@@ -55,7 +54,7 @@ class Tile:
         self.stamp = file_stamp(path)
         self.extension = extension
         self.n_planes, self.height, self.width = extension.shape
-        self.headers = (extension.header, extension.primary)
+        self.headers = (extension.cards, extension.primary)
         with unreadable_for(path):
             self.wcs = _celestial(path, extension)
             self._frame = _frame(self.wcs)
@@ -96,9 +95,8 @@ class Tile:
     def card(self, name: str) -> Any:
         """A card of the first of `headers` that has it; None without."""
         for header in self.headers:
-            value = header.get(name)
-            if value is not None and not isinstance(value, fits.card.Undefined):
-                return value
+            if name in header:
+                return header[name]
         return None
 
     @property
@@ -111,8 +109,7 @@ class Tile:
             value = self.card(name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 continue
-            comment = next(str(one.comments[name]) for one in self.headers if name in one)
-            if "pix" in comment.lower() and "arcsec" not in comment.lower():
+            if self._is_in_pixels(name):
                 value *= self.pixel_scale_arcsec
             if 0.0 < value < _MAX_PSF_ARCSEC:
                 return float(value)
@@ -199,6 +196,14 @@ class Tile:
         is_whole = len(grid) == 81 and length > 0.2 and radius < 1.5
         self.cos_radius = math.cos(radius) if is_whole else -2.0
 
+    def _is_in_pixels(self, name: str) -> bool:
+        try:
+            with unreadable_for(self.path):
+                comment = str(self.extension.header.comments[name]).lower()
+        except Unreadable:
+            return False
+        return "pix" in comment and "arcsec" not in comment
+
     @property
     def _is_distorted(self) -> bool:
         wcs = self.wcs
@@ -269,6 +274,8 @@ def _celestial(path: Path, extension: Extension) -> Any:
         header["NAXIS"] = header["ZNAXIS"]
     has_tables = any(name.startswith(("CPDIS", "D2IMDIS", "D2IM")) for name in header)
     if has_tables and not extension.is_compressed:
+        from astropy.io import fits
+
         with fits.open(path, memmap=True) as file:
             wcs = WCS(header, fobj=file)
     else:

@@ -129,7 +129,7 @@ def random_payload(services: Services, name: str, who: Identity) -> dict[str, An
     database = services.db()
     task = database.task(name)
     survey = services.survey(task.survey)
-    shown = np.flatnonzero(survey.has_image)
+    shown = np.flatnonzero(survey.can_be_shown)
     for _ in range(TRIES if len(shown) else 0):
         object_id = str(survey.object_ids[shown[random.randrange(len(shown))]])
         if database.object_state(task.name, object_id) is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import NotReady, SkysiftError
+from core.errors import AlreadyExists, NotReady, SkysiftError
 from core.survey import READERS
 from core.survey.options import JOINS, MIXED, ImportOptions
 from core.vocabulary import checked_name
@@ -16,7 +16,7 @@ from pages._shared.data_form import free_name, job_arguments, keep_positions, op
 from pages._shared.data_jobs import is_importing, start_import
 from pages._shared.data_preview import draw_preview, run_preview
 from pages._shared.data_roots import Listing, checked_source, listing
-from pages._shared.data_surveys import size_words
+from pages._shared.data_words import size_words
 from pages._shared.words import plain
 
 __all__ = ["add_to", "draw_import"]
@@ -38,6 +38,7 @@ _KEPT = "import kept"
 _FOUND = "import preview"
 _ADDS = "import adds to"
 _NAMED = "import named"
+_USED = "import used"
 
 
 def add_to(name: str | None) -> None:
@@ -82,7 +83,11 @@ def _adds() -> str | None:
 
 
 def _restore() -> None:
-    """Bring back what was typed before another page was looked at."""
+    """Bring back what was typed before another page was looked at; what was used is let go."""
+    if st.session_state.pop(_USED, False):
+        for name in ("path", "positions", "name"):
+            st.session_state.pop(f"import {name}", None)
+            st.session_state.get(_KEPT, {}).pop(f"import {name}", None)
     for key, value in st.session_state.get(_KEPT, {}).items():
         if key not in st.session_state:
             st.session_state[key] = value
@@ -190,19 +195,27 @@ def _settings(pasted: bool) -> None:
                     f"{name}: {READERS[name].description}" if name else "found by looking"
                 ),
             )
-        left, middle, right = st.columns(3)
-        with left:
-            _text("size_px", "Cutout size (pixels)", found.get("size_px") or "")
-            _text("id_column", "Column with the object id")
-            _text("ra_column", "Column with the right ascension")
-        with middle:
-            _text("bands", "Bands, from blue to red", ",".join(found.get("bands", [])) or "g,r,i")
-            _text("group_column", "Column with the group")
-            _text("dec_column", "Column with the declination")
-        with right:
-            _text("pixel_scale", "Pixel scale (arcsec)", found.get("pixel_scale") or "")
-            _text("missing", "Values that mean not measured", "-10,-999")
-            _text("wavelength", "Wavelengths (Angstrom)", "3800:9200")
+        rows = (
+            (
+                ("size_px", "Cutout size (pixels)", found.get("size_px") or ""),
+                ("bands", "Bands, from blue to red", ",".join(found.get("bands", [])) or "g,r,i"),
+                ("pixel_scale", "Pixel scale (arcsec)", found.get("pixel_scale") or ""),
+            ),
+            (
+                ("id_column", "Column with the object id", ""),
+                ("group_column", "Column with the group", ""),
+                ("missing", "Values that mean not measured", "-10,-999"),
+            ),
+            (
+                ("ra_column", "Column with the right ascension", ""),
+                ("dec_column", "Column with the declination", ""),
+                ("wavelength", "Wavelengths (Angstrom)", "3800:9200"),
+            ),
+        )
+        for row in rows:
+            for place, (name, label, hint) in zip(st.columns(3), row, strict=True):
+                with place:
+                    _text(name, label, hint)
         st.selectbox(
             "Pictures of another size or scale",
             MIXED,
@@ -255,33 +268,50 @@ def _asked(pasted: bool) -> tuple[Path, ImportOptions]:
 
 
 def _act(adds: str | None, *, pasted: bool) -> None:
-    """The buttons, what the preview found, and the start."""
+    """The buttons, and what the preview found."""
     wanted = bool(_said("positions" if pasted else "path").strip())
-    if st.button("Preview", type="primary", disabled=not wanted):
+    kept: dict[str, Any] = st.session_state.get(_FOUND, {})
+    seen = bool(kept.get("answer") or kept.get("late"))
+    left, middle, _rest = st.columns([2, 2, 5])
+    with left:
+        look = st.button(
+            "Preview again" if seen else "Preview",
+            type="secondary" if seen else "primary",
+            disabled=not wanted,
+            key="import look",
+            width="stretch",
+        )
+    if look:
         _look(pasted)
-    kept: dict[str, Any] | None = st.session_state.get(_FOUND)
-    if kept is None:
-        return
+        st.rerun()
+    if seen and wanted:
+        with middle:
+            label = f"Add to {adds}" if adds else "Import"
+            go = st.button(plain(label), type="primary", key="import start", width="stretch")
+        _check(adds, kept, pasted=pasted, go=go)
     if kept.get("error"):
         st.error(plain(kept["error"]))
     if kept.get("answer"):
         with st.container(border=True):
             draw_preview(kept["answer"])
-    if not (kept.get("answer") or kept.get("late")):
-        return
+
+
+def _check(adds: str | None, kept: dict[str, Any], *, pasted: bool, go: bool) -> None:
+    """Start if asked to; say why that cannot be, or that the form is not what was previewed."""
     try:
         source, options = _asked(pasted)
-        if (str(source), options.as_dict()) != (kept["source"], kept["options"]):
-            st.caption("The form has changed since this preview.")
         name = adds or checked_name(_said("name").strip(), "survey")
+        if adds is None and name in services().survey_names():
+            raise AlreadyExists(f"There is already a survey {name!r}; choose another name.")
     except SkysiftError as error:
         st.error(plain(str(error)))
         return
     if is_importing(name):
         st.caption(plain(f"An import of {name} is running."))
         return
-    label = f"Add to {adds}" if adds else "Import"
-    if st.button(plain(label), type="primary", key="import start"):
+    if (str(source), options.as_dict()) != (kept["source"], kept["options"]):
+        st.caption("The form has changed since this preview.")
+    if go:
         _start(source, name, options, adds)
 
 
@@ -307,7 +337,5 @@ def _start(source: Path, name: str, options: ImportOptions, adds: str | None) ->
         return
     st.session_state.pop(_FOUND, None)
     st.session_state.pop(_ADDS, None)
-    for key in ("import path", "import positions", "import name"):
-        st.session_state[_KEPT].pop(key, None)
-    st.session_state["import done"] = True
+    st.session_state[_USED] = True
     st.rerun()

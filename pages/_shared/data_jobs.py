@@ -19,8 +19,9 @@ from pages._shared.times import ago, duration, moment
 from pages._shared.who import who
 from pages._shared.words import plain
 
-__all__ = ["draw_jobs", "is_importing", "start_import"]
+__all__ = ["VIEW", "draw_jobs", "is_importing", "start_import", "task_for"]
 
+VIEW = "data view"
 _WATCHED = "imports watched"
 _ENDED = "imports ended"
 
@@ -91,16 +92,23 @@ def _progress() -> None:
         with right:
             if run.cancel_requested:
                 st.caption("Stopping")
-            elif st.button("Cancel", key=f"cancel {run.run_id}", width="stretch"):
-                as_owner()
-                services().db().request_cancel(run.run_id)
-                st.rerun(scope="fragment")
+            else:
+                st.button(
+                    "Cancel",
+                    key=f"cancel {run.run_id}",
+                    width="stretch",
+                    on_click=_cancel,
+                    args=(run.run_id,),
+                )
+
+
+def _cancel(run_id: str) -> None:
+    as_owner()
+    services().db().request_cancel(run_id)
 
 
 def _result(name: str) -> None:
     """How the last import of a name ended, until it is put away."""
-    from pages._shared.data_surveys import survey_link
-
     mine = [
         run
         for run in services().db().runs(50)
@@ -108,24 +116,52 @@ def _result(name: str) -> None:
     ]
     run = mine[0] if mine else None
     error = services().children.job_error(JobKind.IMPORT, name)
-    left, right = st.columns([6, 1], vertical_alignment="top")
-    with left:
-        if run is not None and run.state is RunState.DONE and error is None:
-            said = run.result or {}
-            objects, rejects = said.get("objects"), said.get("rejects")
-            counts = "is done"
-            if isinstance(objects, int) and isinstance(rejects, int):
-                counts = f"{objects:,} objects, {rejects:,} rejected"
-            st.success(f"Import of {plain(name)}: {counts}. {survey_link(name)}")
-        elif run is not None and run.state is RunState.CANCELLED:
-            st.info(f"The import of {plain(name)} was stopped on request.")
-        else:
-            sentence = error or (run.error if run is not None else None)
-            st.error(plain(sentence or f"The import of {name} ended without a word."))
-    with right:
-        if st.button("Close", key=f"close {name}", width="stretch"):
-            st.session_state[_ENDED].pop(name, None)
-            st.rerun()
+    if run is not None and run.state is RunState.DONE and error is None:
+        st.success(f"**{plain(name)}**: {_counted(run)}.")
+        acts = st.columns([2, 2, 1])
+        with acts[0]:
+            st.button("Open its summary", key=f"open {name}", on_click=_open, args=(name,))
+        with acts[1]:
+            if st.button("Make a task", key=f"make task {name}", type="primary"):
+                task_for(name)
+        with acts[2]:
+            _close(name)
+        return
+    if run is not None and run.state is RunState.CANCELLED:
+        st.info(f"The import of {plain(name)} was stopped on request.")
+    else:
+        sentence = error or (run.error if run is not None else None)
+        st.error(plain(sentence or f"The import of {name} ended without a word."))
+    _close(name)
+
+
+def task_for(survey: str) -> None:
+    """Ask for a new task of the survey."""
+    from pages._shared.new_task import new_task
+    from pages._shared.tasks import want_task
+
+    st.session_state["new survey"] = survey
+    new_task(want_task)
+
+
+def _counted(run: RunRow) -> str:
+    said = run.result or {}
+    objects, rejects = said.get("objects"), said.get("rejects")
+    if not isinstance(objects, int) or not isinstance(rejects, int):
+        return "is imported"
+    return f"{objects:,} {'object' if objects == 1 else 'objects'}, {rejects:,} rejected"
+
+
+def _open(name: str) -> None:
+    st.session_state[VIEW] = "Surveys"
+    st.query_params["survey"] = name
+    st.session_state[_ENDED].pop(name, None)
+
+
+def _close(name: str) -> None:
+    if st.button("Close", key=f"close {name}"):
+        st.session_state[_ENDED].pop(name, None)
+        st.rerun()
 
 
 def _stopped(one: Interrupted) -> None:

@@ -35,10 +35,10 @@ _CSS = """<style>
 .firsts { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr));
   gap: .8rem .7rem; }
 .firsts > div { min-width: 0; }
-.firsts img, .firsts svg { display: block; width: 100%; aspect-ratio: 1; border-radius: 8px; }
-.firsts img { background: #05070a; object-fit: contain; }
-.firsts svg { aspect-ratio: 2; background: color-mix(in srgb, currentColor 6%, transparent);
-  margin-top: .3rem; height: auto; }
+.firsts img { display: block; width: 100%; aspect-ratio: 1; border-radius: 8px;
+  background: #05070a; object-fit: contain; }
+.firsts img.spectrum { aspect-ratio: 2; margin-top: .3rem;
+  background: color-mix(in srgb, currentColor 6%, transparent); }
 .firsts p { font: .72rem ui-monospace, monospace; margin: .3rem 0 0; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
 </style>"""
@@ -111,15 +111,18 @@ def run_preview(
 def draw_preview(found: dict[str, Any]) -> None:
     """Draw what `run_preview` returned."""
     n = found["n_entries"]
+    what = found["description"]
     st.markdown(
-        f"**{plain(found['description'])}** (reader {plain(found['reader'])}):"
+        f"**{plain(what[:1].upper() + what[1:])}** (reader {plain(found['reader'])}):"
         f" {n:,} {'entry' if n == 1 else 'entries'}"
     )
     for line in layout_words(found):
         st.markdown(plain(line))
     if found["settings"]:
-        guessed = "; ".join(f"{name}: {value}" for name, value in found["settings"].items())
-        st.caption(plain(f"Guessed or chosen: {guessed}"))
+        guessed = "; ".join(
+            f"{name.replace('_', ' ')}: {value}" for name, value in found["settings"].items()
+        )
+        st.caption(plain(f"Found out or chosen: {guessed}"))
     for note in found["notes"]:
         st.caption(plain(note))
     for words, count in found["tally"].items():

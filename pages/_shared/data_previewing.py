@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SkysiftError
+from pages._shared.data_words import setting_words
 
 N_OBJECTS = 12
 PICTURE_PX = 192
@@ -61,7 +62,9 @@ def preview_of(source: str, options: dict[str, Any], workspace: str) -> dict[str
         "description": found.description,
         "n_entries": int(found.n_entries),
         "notes": [str(note) for note in found.notes],
-        "settings": {str(name): _text(value) for name, value in found.settings.items()},
+        "settings": {
+            str(name): _text(setting_words(value)) for name, value in found.settings.items()
+        },
         "bands": list(layout.bands),
         "size_px": layout.cutout_size_px,
         "dtype": layout.dtype,

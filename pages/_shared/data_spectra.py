@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ import numpy as np
 __all__ = ["sparkline", "thinned"]
 
 WIDTH, HEIGHT = 240, 120
+COLOUR = "#4a97df"
+"""Reads on a dark and on a light ground."""
 
 
 def thinned(flux: np.ndarray, mask: np.ndarray, n: int) -> list[float | None]:
@@ -24,7 +27,7 @@ def thinned(flux: np.ndarray, mask: np.ndarray, n: int) -> list[float | None]:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """An SVG of a thinned spectrum; what lies far outside is cut at the frame."""
+    """An image of a thinned spectrum, in HTML; what lies far outside is cut at the frame."""
     known = np.array([one for one in values if one is not None and math.isfinite(one)])
     if known.size == 0:
         return ""
@@ -39,7 +42,10 @@ def sparkline(values: Sequence[float | None]) -> str:
         up = min(1.05, max(-0.05, (value - low) / (high - low)))
         pieces[-1].append(f"{place * step:.1f},{6 + (HEIGHT - 12) * (1 - up):.1f}")
     lines = "".join(f'<polyline points="{" ".join(piece)}"/>' for piece in pieces if piece)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" fill="none"'
-        f' stroke="currentColor" stroke-width="1.2" aria-hidden="true">{lines}</svg>'
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" fill="none"'
+        f' stroke="{COLOUR}" stroke-width="1.2">{lines}</svg>'
     )
+    # As a picture: Streamlit takes SVG elements out of what it is given.
+    data = base64.b64encode(drawn.encode("ascii")).decode("ascii")
+    return f'<img class="spectrum" src="data:image/svg+xml;base64,{data}" alt="">'

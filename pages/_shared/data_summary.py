@@ -23,7 +23,8 @@ from pages._server.recent import Recent
 from pages._server.services import services
 from pages._shared.data_figures import histograms, sky_map
 from pages._shared.data_spectra import sparkline, thinned
-from pages._shared.data_surveys import size_on_disk, size_words
+from pages._shared.data_surveys import size_on_disk
+from pages._shared.data_words import setting_words, size_words
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -42,7 +43,7 @@ _CSS = """<style>
   font-variant-numeric: tabular-nums; }
 .counts span { font-size: .8rem; opacity: .75; }
 .thumbs .cell { min-width: 0; }
-.thumbs svg { display: block; width: 100%; aspect-ratio: 2; height: auto; border-radius: 8px;
+.thumbs img.spectrum { aspect-ratio: 2;
   background: color-mix(in srgb, currentColor 6%, transparent); }
 .thumbs.told .about { white-space: normal; }
 .thumbs.high { max-height: 26rem; overflow-y: auto; }
@@ -138,7 +139,7 @@ def _examples(survey: Survey, found: Summary, task: Task | None) -> None:
 def _grid(
     survey: Survey, objects: Sequence[tuple[str, str]], task: Task | None, height: str = ""
 ) -> None:
-    """Pictures with their ids and a line each; where there is a task they open on its label page."""
+    """Pictures with their ids and a line each; a task's open on its label page."""
     base = html.escape(services().base_path)
     cells = []
     for object_id, about in objects:
@@ -167,8 +168,7 @@ def _sky(survey: Survey, found: Summary) -> None:
         theme=None,
         config={"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["lasso2d"]},
     )
-    for line in sky_words(sky):
-        st.caption(plain(line[0].upper() + line[1:] + "."))
+    st.caption(plain(" ".join(f"{line[0].upper()}{line[1:]}." for line in sky_words(sky))))
     if sky.moc_json:
         st.download_button(
             "MOC of the coverage",
@@ -297,14 +297,21 @@ def _provenance(survey: Survey) -> None:
         ("Reader", record.get("reader")),
         ("Source", record.get("source") if is_owner else None),
         ("Entries seen", record.get("n_entries")),
-        *(("Option " + key, value) for key, value in _said(record.get("options")) if is_owner),
-        *(("Found: " + key, value) for key, value in _said(record.get("settings"))),
+        *(
+            ("Option " + key.replace("_", " "), value)
+            for key, value in _said(record.get("options"))
+            if is_owner
+        ),
+        *(
+            ("Found: " + key.replace("_", " "), value)
+            for key, value in _said(record.get("settings"))
+        ),
         ("Times it went on after a stop", record.get("resumed") or None),
         ("Seconds", record.get("seconds_of_the_last_part")),
         ("Content hash", manifest.content_hash),
         ("Folder", survey.path if is_owner else None),
     ]
-    rows = [(name, _words(value)) for name, value in pairs if value is not None]
+    rows = [(name, setting_words(value)) for name, value in pairs if value is not None]
     st.dataframe(
         pd.DataFrame(rows, columns=["", "Value"]),
         hide_index=True,
@@ -317,9 +324,3 @@ def _provenance(survey: Survey) -> None:
 
 def _said(value: object) -> list[tuple[str, object]]:
     return [(str(key), one) for key, one in value.items()] if isinstance(value, dict) else []
-
-
-def _words(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if type(value) is int else str(value)

@@ -13,8 +13,9 @@ import streamlit as st
 from core.errors import SkysiftError
 from core.survey import Survey
 from pages._server.services import services
+from pages._shared.data_words import size_words
 
-__all__ = ["choose_survey", "size_words", "survey_link", "survey_list"]
+__all__ = ["choose_survey", "size_on_disk", "survey_list"]
 
 _CSS = """<style>
 .surveys { display: grid; gap: .5rem; max-height: 50vh; overflow-y: auto; }
@@ -49,21 +50,6 @@ def survey_list(names: list[str], chosen: str) -> None:
     """Draw them, each a link that chooses it."""
     rows = "".join(_row(name, name == chosen) for name in names)
     st.html(f'{_CSS}<div class="surveys">{rows}</div>')
-
-
-def survey_link(name: str) -> str:
-    """A link in Markdown to a survey's summary."""
-    return f"[Open its summary]({_address(name)})"
-
-
-def size_words(n_bytes: int) -> str:
-    """Such as "1.4 GB"."""
-    size = float(n_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _address(name: str) -> str:

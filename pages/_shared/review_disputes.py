@@ -94,7 +94,7 @@ def picture(survey: Survey, object_id: str) -> None:
     except NotFound as error:
         st.warning(plain(str(error)))
         return
-    if not survey.has_image[row]:
+    if not survey.can_be_shown[row]:
         st.caption("This object has no picture.")
         return
     address = html.escape(picture_address(survey, object_id, 512))

@@ -224,3 +224,12 @@ def test_grids_of_other_spectra():
     assert wished == SpectralGrid.between(4000, 5000, 5e-4)
     wide = fitting_grid([np.geomspace(1, 1e9, 500), np.geomspace(1, 1e9, 100_000)])
     assert wide.n <= 65_536
+
+
+@pytest.mark.parametrize("low", [3576.6, 3800.0, 3800.4, 1150.0])
+@pytest.mark.parametrize("step", [1e-4, 2e-4, 3.1e-4])
+def test_a_grid_is_found_again_by_its_ends(low, step):
+    """An import that adds to a survey is told the survey's grid so."""
+    first = fitting_grid([10.0 ** (np.log10(low) + step * np.arange(2000))])
+    ends = float(first.wavelength[0]), float(first.wavelength[-1]), first.log10_step
+    assert fitting_grid([np.arange(2000.0, 3000)], *ends) == first

@@ -37,13 +37,14 @@ def reference(image: np.ndarray, wcs: WCS, ra: float, dec: float, size: int):
     return Cutout2D(image, place, size, wcs=wcs, mode="partial", fill_value=np.nan)
 
 
-@pytest.mark.parametrize("ending", ["fits", "fits.gz", "fits.bz2"])
+KINDS = ("plain", "turned", "sip", "pole", "over zero", "fk5", "galactic")
+
+
 @pytest.mark.parametrize(
-    "kind", ["plain", "turned", "sip", "pole", "over zero", "fk5", "galactic"]
+    ("kind", "ending"),
+    [*((kind, "fits") for kind in KINDS), ("sip", "fits.gz"), ("plain", "fits.bz2")],
 )
 def test_as_cutout2d(tmp_path, kind, ending):
-    if ending != "fits" and kind != "sip":
-        pytest.skip("once is enough")
     where: dict[str, dict] = {
         "plain": {},
         "turned": {"turn_deg": 33.0},
@@ -127,7 +128,7 @@ def test_distortion_leads_nothing_far_away_onto_the_tile(tmp_path):
     assert abs(x[1] - 119.5) < 1e-6
 
 
-INTEGERS = {
+INTEGERS: dict[str, tuple[type, dict]] = {
     "scaled": (np.int16, {"BSCALE": 0.5, "BZERO": 100.0}),
     "unsigned": (np.uint16, {}),
     "blank": (np.int16, {"BLANK": 7}),
@@ -344,7 +345,7 @@ def test_frames_of_several_bands(tmp_path):
         assert columns["padded"] == 0.0
         assert columns["psf_fwhm_arcsec_z"] == 3.0
         assert columns["ra"] == position.ra
-    assert 0.3 < kept[2][2]["padded"] < 0.6
+    assert 0.3 < float(str(kept[2][2]["padded"])) < 0.6
     assert np.isnan(kept[2][1][0, -1]).all()
 
 

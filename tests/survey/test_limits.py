@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.survey.limits import LimitsSample
+from core.survey.limits import LimitsSample, _measured
 
 
 def limits_of(images, size=2048, dtype="float32"):
@@ -47,3 +47,11 @@ def test_bytes_have_the_full_range():
     found = limits_of(np.zeros((3, 3, 8, 8), np.uint8), dtype="uint8")
     assert (found.low, found.high) == ((0.0,) * 3, (255.0,) * 3)
     assert found.sigma == pytest.approx((12**-0.5,) * 3)
+
+
+@pytest.mark.parametrize("side", [1, 2, 5, 12, 33])
+def test_bytes_are_measured_as_floats_are(side):
+    rng = np.random.default_rng(side)
+    for top in (1, 2, 7, 256):
+        image = rng.integers(0, top, (3, side, side)).astype(np.uint8)
+        np.testing.assert_allclose(_measured(image), _measured(image.astype(np.float32)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ N = 60
 
 def write(workspace, name="mine", *, images=None, columns=None, rejects=(), **more) -> Survey:
     """A survey of float pictures of two bands, unless told otherwise."""
-    settings = {"bands": ("g", "r"), "cutout_size_px": 8, "dtype": "float32"} | more
+    settings: dict[str, Any] = {"bands": ("g", "r"), "cutout_size_px": 8, "dtype": "float32"}
+    settings |= more
     if images is None:
         images = noise(N)
     n = len(images)

@@ -93,7 +93,9 @@ Found = tuple[str, str, list[int], bytes, bool]
 def _tar(path: Path, packed: str, wants: Callable[[int], bool]) -> Iterator[Found]:
     file = opened_tar(path, packed)
     try:
-        for member in tar_members(file, lambda name, size: wants(size) and bool(image_ending(name))):
+        for member in tar_members(
+            file, lambda name, size: wants(size) and bool(image_ending(name))
+        ):
             whole = len(member.head) == member.size
             where = [member.place, member.size]
             yield member.name, member.problem, where, member.head, whole

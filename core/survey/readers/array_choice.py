@@ -64,8 +64,10 @@ def is_images(info: ArrayInfo) -> bool:
     return info.row_bytes <= MOST_ENTRY_BYTES
 
 
-def chosen_images(arrays: Mapping[str, ArrayInfo], wished: str | None, what: str) -> str:
-    """The name of the array that holds the images."""
+def chosen_images(
+    arrays: Mapping[str, ArrayInfo], wished: str | None, what: str, left_out: str = ""
+) -> str:
+    """The name of the array that holds the images; `left_out` says what cannot be read."""
     if wished is not None:
         name = wished if wished in arrays else wished.strip("/")
         if name not in arrays:
@@ -85,7 +87,7 @@ def chosen_images(arrays: Mapping[str, ArrayInfo], wished: str | None, what: str
         raise BadInput(
             f"No array of {what} holds images, (object, y, x), (object, y, x, band) or (object,"
             f" band, y, x) of numbers, each side at least {MIN_SIDE_PX} pixels (there:"
-            f" {_listed(arrays)}); check the file."
+            f" {'; '.join(filter(None, (_listed(arrays), left_out)))}); check the file."
         )
 
     def key(name: str) -> tuple[bool, int, str]:

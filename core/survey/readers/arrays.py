@@ -74,7 +74,7 @@ class ArrayReader(Reader):
         self._n_whole: int | None = None
         arrays = self._look()
         what = f"{self.kind} {source.name}"
-        self._images = chosen_images(arrays, own.get("images"), what)
+        self._images = chosen_images(arrays, own.get("images"), what, " ".join(self.notes)[:600])
         self._info = info = arrays[self._images]
         self._axes = axes_of(info.shape, own.get("axes"))
         self._n_rows = info.shape[0] if self._n_whole is None else self._n_whole
@@ -322,13 +322,15 @@ def _guessed_scale(
     return None, None
 
 
-def as_planes(images: np.ndarray, axes: str, places: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def as_planes(
+    images: np.ndarray, axes: str, places: list[int] | None
+) -> tuple[np.ndarray, np.ndarray]:
     """(object, band, y, x) uint8 or float32, and which objects lost digits."""
     if axes == "NYXC":
         images = np.moveaxis(images, -1, 1)
     elif axes == "NYX":
         images = images[:, np.newaxis]
-    if places != list(range(images.shape[1])):
+    if places is not None and places != list(range(images.shape[1])):
         images = images[:, places]
     if images.dtype == np.uint8:
         return images, np.zeros(len(images), dtype=bool)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.errors import BadInput
 from core.survey.batch import CatalogueValue
@@ -26,7 +27,9 @@ def image_kind(field: pa.Field) -> str:
     """ "struct", "binary" or "lists" for a column that can hold images, else ""."""
     kind = storage(field.type)
     if pa.types.is_struct(kind):
-        places = {kind.field(number).name: kind.field(number).type for number in range(kind.num_fields)}
+        places = {
+            kind.field(number).name: kind.field(number).type for number in range(kind.num_fields)
+        }
         return "struct" if "bytes" in places and _is_binary(places["bytes"]) else ""
     if _is_binary(kind):
         return "binary"
@@ -173,7 +176,7 @@ def _from_lists(value: pa.Scalar) -> np.ndarray:
     values = value.values
     shape = [len(values)]
     while _is_list(values.type):
-        lengths = set(pa.compute.list_value_length(values).to_pylist())
+        lengths = set(pc.list_value_length(values).to_pylist())
         if len(lengths) != 1 or None in lengths:
             raise Unreadable("has rows of several lengths")
         shape.append(lengths.pop())

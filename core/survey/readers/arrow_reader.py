@@ -7,9 +7,9 @@ import bisect
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -19,7 +19,6 @@ from core.survey.layout import ColumnInfo
 from core.survey.options import ImportOptions
 from core.survey.readers.arrow_images import (
     cells_of,
-    holds_images,
     image_column,
     image_kind,
     image_of,
@@ -84,6 +83,8 @@ class ArrowReader(Reader):
         "split": "splits to read, with commas between; all, with a column `split`, when left out",
     }
 
+    kind: ClassVar[str] = "table"
+
     def __init__(self, source: Path, options: ImportOptions) -> None:
         super().__init__(source, options)
         own = options.own(self.own_options)
@@ -91,22 +92,26 @@ class ArrowReader(Reader):
         self._pieces: list[Piece] = []
         schema = self._look(_wished_splits(own.get("split")))
         self._starts = [piece.first for piece in self._pieces]
+        self._first_of: dict[int, int] = {}
+        for piece in self._pieces:
+            self._first_of.setdefault(piece.shard, piece.first)
         last = self._pieces[-1]
         self.n_entries = last.first + last.n_rows
         self._image = image_column(schema, own.get("image"), str(source))
         self._classes = {
-            name: names for name, names in self._class_names(schema).items() if name != self._image
+            name: names for name, names in self._class_names().items() if name != self._image
         }
         sample, first = self._looked_at(schema)
         self._encoded = Encoded.make(sample, options, str(source))
         self._choose_columns(schema, first)
-        self.layout = self._encoded.layout(options, f"{self.description.split(' (')[0]} {source.name}")
-        self.layout = type(self.layout)(**{**vars(self.layout), "columns": self._column_infos()})
+        layout = self._encoded.layout(options, f"{self.kind} {source.name}")
+        self.layout = replace(layout, columns=self._column_infos())
         self.settings = {
             **self._encoded.settings(),
             "image": self._image,
             "columns": sorted(self._names.values()),
-            "object_id": self._id_column or ("path" if self._ids_from_paths else f"{self._stem}-ROW"),
+            "object_id": self._id_column
+            or ("path" if self._ids_from_paths else f"{self._stem}-ROW"),
         }
 
     @abc.abstractmethod
@@ -114,7 +119,7 @@ class ArrowReader(Reader):
         """Fill `_shards` and `_pieces` (at least one of each that can be read)."""
 
     @abc.abstractmethod
-    def _class_names(self, schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    def _class_names(self) -> dict[str, tuple[str, ...]]:
         """Names of classes by column."""
 
     @abc.abstractmethod
@@ -161,7 +166,9 @@ class ArrowReader(Reader):
             raise Unreadable(f"has something else in its column {self._image}")
         values = {}
         for column, name in self._names.items():
-            if column not in table.column_names or not is_cell_type(table.schema.field(column).type):
+            if column not in table.column_names or not is_cell_type(
+                table.schema.field(column).type
+            ):
                 continue
             classes = self._classes.get(column, ())
             try:
@@ -220,8 +227,7 @@ class ArrowReader(Reader):
         gathered.reject(name, reason, self._member(piece, row))
 
     def _member(self, piece: Piece, row: int) -> str:
-        first = next(one.first for one in self._pieces if one.shard == piece.shard)
-        return f"row {row - first}"
+        return f"row {row - self._first_of[piece.shard]}"
 
     def _piece_of(self, row: int) -> Piece:
         return self._pieces[bisect.bisect_right(self._starts, row) - 1]
@@ -260,10 +266,14 @@ class ArrowReader(Reader):
         options = self.options
         self._id_width = max(6, len(str(self.n_entries - 1)))
         cells = [f.name for f in schema if f.name != self._image and is_cell_type(f.type)]
-        left_out = [f"{f.name} ({storage(f.type)})" for f in schema if f.name not in (*cells, self._image)]
+        left_out = [
+            f"{f.name} ({storage(f.type)})" for f in schema if f.name not in (*cells, self._image)
+        ]
         if left_out:
             told = ", ".join(words[:80] for words in left_out[:20])
-            self.notes.append(f"Columns that cannot stand in the catalogue and were left out: {told}.")
+            self.notes.append(
+                f"Columns that cannot stand in the catalogue and were left out: {told}."
+            )
         given: dict[str, str] = {}
         meant = (
             (options.id_column, options.id_column),
@@ -309,20 +319,13 @@ class ArrowReader(Reader):
             )
 
     def _column_infos(self) -> dict[str, ColumnInfo]:
-        infos = {}
+        infos: dict[str, ColumnInfo] = {}
         for column, name in self._names.items():
             kind = "categorical" if column in self._classes else ""
             info = ColumnInfo(kind=kind, missing=self.options.missing)
             if info != ColumnInfo():
                 infos[name] = info
         return infos
-
-
-def usable_image_column(table: pa.Table) -> bool:
-    """Whether some column of a table holds images, by its first values."""
-    return any(
-        image_kind(field) and holds_images(table.column(field.name)) for field in table.schema
-    )
 
 
 def _wished_splits(text: str | None) -> set[str] | None:
@@ -335,7 +338,7 @@ def chosen_splits(there: list[str], wished: set[str] | None) -> list[str]:
     """Names of the splits to read; raises `BadInput` for one that is not there."""
     if wished is None:
         return there
-    unknown: list[Any] = sorted(wished - set(there))
+    unknown = sorted(wished - set(there))
     if unknown:
         raise BadInput(
             f"The splits are {', '.join(there) or 'not named'}, but `split` asks for"

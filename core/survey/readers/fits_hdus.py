@@ -60,7 +60,8 @@ class Hdu:
 
     @property
     def name(self) -> str:
-        return self.header.text("EXTNAME").upper()
+        """EXTNAME; case does not tell two of them apart."""
+        return self.header.text("EXTNAME")
 
     @property
     def is_image(self) -> bool:

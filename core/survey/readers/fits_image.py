@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.survey.readers.bands import band_of_header
+from core.survey.readers.bands import band_of_header, is_band
 from core.survey.readers.fits_hdus import (
     MAX_VALUES,
     MIN_SIDE_PX,
@@ -24,7 +24,7 @@ from core.survey.readers.fits_header import Content, FitsHeader
 from core.survey.readers.fits_wcs import apart_px, pixel_scale, read_wcs
 from core.survey.readers.tile_process import UNSAFE, decompress_apart
 from core.survey.readers.unreadable import Unreadable
-from core.survey.readers.whole_file import read_whole, unpacked
+from core.survey.readers.whole_file import MAX_BYTES, read_whole, unpacked
 
 __all__ = ["FitsImage", "Unreadable", "decode_hdu", "read_fits"]
 
@@ -119,7 +119,7 @@ def chosen_hdus(hdus: Sequence[Hdu], hdu: int | str | None) -> list[Hdu]:
     """The ones to read; raises `Unreadable` if there is none."""
     if hdu is not None:
         wanted = str(hdu).strip().upper()
-        named = [one for one in hdus if wanted in (str(one.number), one.name)]
+        named = [one for one in hdus if wanted in (str(one.number), one.name.upper())]
         if not named:
             raise Unreadable(f"has no HDU {hdu!r} (it has {len(hdus)})")
         if not named[0].is_image:
@@ -128,7 +128,7 @@ def chosen_hdus(hdus: Sequence[Hdu], hdu: int | str | None) -> list[Hdu]:
     images = [one for one in hdus if one.is_image]
     if not images:
         raise Unreadable(_no_image(hdus))
-    return [one for one in images if one.name not in NOT_PIXELS] or images[:1]
+    return [one for one in images if one.name.upper() not in NOT_PIXELS] or images[:1]
 
 
 def decode_hdu(content: Content, hdu: Hdu) -> tuple[np.ndarray, bool]:
@@ -193,6 +193,8 @@ def decompressed(content: Content, hdu: Hdu, planes: slice | None = None) -> np.
     if n_planes * math.prod(hdu.shape[1:]) > MAX_VALUES:  # before room is made for them
         raise Unreadable(f"is too large (at most {MAX_VALUES // 2**20} million values)")
     if hdu.header.text("ZCMPTYPE").upper() in UNSAFE:
+        if len(content) > MAX_BYTES:
+            raise Unreadable(f"is larger than {MAX_BYTES // 2**20} MB")
         return _as_promised(decompress_apart(bytes(content[:]), hdu.number, planes), n_planes, hdu)
     from astropy.io import fits
 
@@ -224,7 +226,9 @@ def _band_names(chosen: Sequence[Hdu], primary: FitsHeader, n_bands: int) -> tup
     if len(chosen) == n_bands > 1:
         names = [band_of_header(one.header) or one.name for one in chosen]
     else:
-        names = [band_of_header(chosen[0].header) or band_of_header(primary)]
+        first = chosen[0]
+        by_name = first.name if is_band(first.name) else ""
+        names = [band_of_header(first.header) or by_name or band_of_header(primary)]
     whole = all(names) and len(set(names)) == len(names) == n_bands
     return tuple(names) if whole else ()
 

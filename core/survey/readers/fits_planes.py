@@ -72,6 +72,7 @@ class FitsPlanes:
                 cube = len(images) == 1 and _n_planes(images[0]) > 1
                 self._cube = images[0].number if cube else None
                 n_missing = 0
+                self._n_others = sum(one.n_bytes > 0 for one in hdus) - len(images)
                 self._names: dict[int, str] = {}
                 self._entries: Sequence[int]
                 if self._cube is not None:
@@ -99,9 +100,16 @@ class FitsPlanes:
         return {"axis": "objects", "objects": kind}
 
     def notes(self) -> list[str]:
-        if self._names:
-            return []
-        return [f"The objects are numbered in the order in which {self._path.name} has them."]
+        notes = []
+        if not self._names:
+            notes.append(
+                f"The objects are numbered in the order in which {self._path.name} has them."
+            )
+        if self._n_others:
+            notes.append(
+                f"HDUs that are not among the images and were left out: {self._n_others}."
+            )
+        return notes
 
     def units(self, step: int) -> Iterator[Unit]:
         for number, start in enumerate(range(0, self.n_entries, step)):

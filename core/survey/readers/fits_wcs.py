@@ -104,7 +104,9 @@ def _is_plain(header: FitsHeader, first: str, second: str) -> bool:
 
 def _linear(header: FitsHeader) -> list[float]:
     def card(name: str, default: float) -> float:
-        return header.number(name, default) or 0.0
+        # A position in words must not be taken for 0.
+        found = header.number(name) if name in header else default
+        return math.nan if found is None else found
 
     unit1 = _UNITS[header.text("CUNIT1").lower()]
     unit2 = _UNITS[header.text("CUNIT2").lower()]
@@ -123,8 +125,8 @@ def _linear(header: FitsHeader) -> list[float]:
             pc = [math.cos(turn), -ratio * math.sin(turn), back * math.sin(turn), math.cos(turn)]
         cd = [step1 * pc[0], step1 * pc[1], step2 * pc[2], step2 * pc[3]]
     return [
-        card("CRVAL1", 0.0) * unit1,
-        card("CRVAL2", 0.0) * unit2,
+        card("CRVAL1", math.nan) * unit1,
+        card("CRVAL2", math.nan) * unit2,
         card("CRPIX1", 0.0),
         card("CRPIX2", 0.0),
         *(value * unit for value, unit in zip(cd, (unit1, unit1, unit2, unit2), strict=True)),

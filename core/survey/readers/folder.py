@@ -113,7 +113,7 @@ class FolderReader(Reader):
             return
         gathered = BatchBuilder()
         for entry in unit.what:
-            source = entry if isinstance(entry, str) else min(entry[1].values())
+            source = entry if isinstance(entry, str) else _first_file(entry[1])
             try:
                 if isinstance(entry, str):
                     self._read_file(gathered, entry)
@@ -147,7 +147,7 @@ class FolderReader(Reader):
     def _read_group(self, gathered: BatchBuilder, name: str, files: Mapping[str, str]) -> None:
         parts: list[tuple[FitsImage, np.ndarray] | None] = []
         greys: list[np.ndarray] = []
-        first = min(files.values())
+        first = _first_file(files)
         for band in self._file_bands():
             path = files.get(band)
             if path is None:
@@ -327,6 +327,11 @@ def _all_bands(joined: Joined, pattern: NamePattern) -> tuple[str, ...]:
             " ...), and at most 64 are allowed; change it, or name the bands."
         )
     return bands
+
+
+def _first_file(files: Mapping[str, str]) -> str:
+    """The file that stands for an object; where a band has several, one of them."""
+    return min(files.values()).split("//")[0]
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:

@@ -101,6 +101,8 @@ def look_at(
     n_bands = _most_frequent(one.n_bands for one in seen)
     seen = [one for one in seen if one.n_bands == n_bands]
     names = {one.names for one in seen}
+    if n_bands == 1 and len(names) > 1:
+        names.discard(())  # there is nothing to mistake a single band for
     alike = len({frozenset(some) for some in names}) == 1
     bands = COLOURS if not measured else from_blue_to_red(next(iter(names))) if alike else ()
     scales = sorted(one.scale for one in seen if one.scale is not None)

@@ -25,7 +25,9 @@ from core.survey.sky.frame_store import FrameStore
 from core.survey.sky.pace import MANNERS, manners_from
 from core.survey.sky.services import Entry
 
-_UNIT_FRAMES = 16
+_UNIT_FRAMES = 4
+"""Between units the job tells how far it is, can be stopped, and keeps what it has."""
+
 _FRAMES_AHEAD = 2
 _DEFAULT_SIZE_PX = 64
 _DEFAULT_KEEP_GB = 20.0
@@ -118,7 +120,7 @@ class FramesReader(Reader):
             self._client = Client(self._cache, self._manners)
         client = self._client
         store = FrameStore(self._cache / "frames", self._keep_bytes)
-        rows = self._order.rows(unit.what["start"], unit.what["stop"])
+        rows = self._order.rows(unit.what[0], unit.what[-1] + 1)
         groups = [
             (frame, [one for _frame, one in same])
             for frame, same in groupby(rows, key=lambda row: row[0])
@@ -220,11 +222,11 @@ class FramesReader(Reader):
             self.options.missing,
         )
         key = hashlib.sha256(repr(said).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return self._cache / "frames" / "orders" / f"{key}.sqlite"
+        return self._cache / "orders" / f"{key}.sqlite"
 
 
 def _unit(number: int, start: int, n: int) -> Unit:
-    return Unit(number, n, {"start": start, "stop": start + n})
+    return Unit(number, n, list(range(start, start + n)))
 
 
 def _done(coming: dict[str, Future[Path]]) -> Iterator[Path]:

@@ -105,7 +105,7 @@ def _datasets(file: Any, elsewhere: list[str]) -> Iterator[tuple[str, Any]]:
     """Datasets by path, sorted; what leads out of the file or in a circle is not followed."""
     import h5py
 
-    seen: set[Any] = set()
+    seen = {h5py.h5o.get_info(file["/"].id).addr}
     waiting = [("", file)]
     n_found = 0
     while waiting:
@@ -123,10 +123,12 @@ def _datasets(file: Any, elsewhere: list[str]) -> Iterator[tuple[str, Any]]:
                     elsewhere.append(f"{path} (a link)")
                     continue
                 thing = group[name]
+                address = h5py.h5o.get_info(thing.id).addr
+                if address in seen:  # a second name, which may lead in a circle
+                    continue
+                seen.add(address)
                 if isinstance(thing, h5py.Group):
-                    token = h5py.h5o.get_info(thing.id).addr
-                    if token not in seen and path.count("/") < MOST_DEPTH:
-                        seen.add(token)
+                    if path.count("/") < MOST_DEPTH:
                         below.append((path, thing))
                 elif isinstance(thing, h5py.Dataset):
                     n_found += 1

@@ -115,7 +115,8 @@ class Joined:
                 self.n_left_out += 1
             else:
                 group, object_id, band = pattern.match(name) or (name, "", "")
-                self.counts[band] += bool(band)
+                if band:
+                    self.counts[band] += 1
                 yield f"{group}//{object_id}//{band}//{name}"
 
 

@@ -68,6 +68,7 @@ class MosaicReader(Reader):
         "lacking": '"nan" keeps objects that some bands do not cover; "reject" (the default)',
         **DETECTION_OPTIONS,
     }
+    takes_catalogue = True
 
     def __init__(self, source: Path, options: ImportOptions) -> None:
         super().__init__(source, options)
@@ -265,19 +266,21 @@ class MosaicReader(Reader):
             sort_row = row if number == 0 else sort_row
         tiles = np.stack(chosen, axis=1)
         order = np.lexsort((sort_row, tiles[:, 0]))
+        on_any = (tiles >= 0).any(axis=1).tolist()
+        of_place, counts = tiles.tolist(), n_over.tolist()
         placed: list[dict[str, Any]] = []
         nowhere = [one for one in block if isinstance(one, Reject)]
         for at in order.tolist():
-            one, where = places[at], tiles[at]
-            if (where >= 0).any():
+            one = places[at]
+            if on_any[at]:
                 placed.append(
                     {
                         "id": one.object_id,
                         "ra": one.ra,
                         "dec": one.dec,
                         "columns": one.columns,
-                        "tiles": where.tolist(),
-                        "n_over": int(n_over[at]),
+                        "tiles": of_place[at],
+                        "n_over": counts[at],
                     }
                 )
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import numpy as np
 from core.errors import BadInput
 from core.survey.extensions import Extension, image_extensions
 from core.survey.readers.bands import band_of_header, from_blue_to_red, is_band
-from core.survey.readers.fits_header import FitsHeader
 from core.survey.readers.sniffing import kind_of_file, stem
 from core.survey.readers.source_file import files_below
 from core.survey.readers.unreadable import Unreadable
@@ -232,8 +231,7 @@ def _tiles_of(path: Path, name: str, hdu: str | None) -> Iterator[TileFile]:
 
 def _band(tile: Tile) -> str:
     for header in tile.headers:
-        plain = FitsHeader.parse(header.tostring().encode("latin-1", "replace"))[0]
-        if band := band_of_header(plain):
+        if band := band_of_header(header):
             return band
     return ""
 
@@ -348,7 +346,7 @@ def _is_large(path: Path) -> bool | None:
         return None
     if extension is None:
         return None
-    axes: Mapping[str, object] = extension.header
+    axes = extension.cards
     is_celestial = any(
         str(axes.get(f"CTYPE{axis}", "")).upper().startswith(("RA--", "GLON", "ELON", "DEC-"))
         for axis in (1, 2)

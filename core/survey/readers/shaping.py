@@ -121,10 +121,10 @@ def _to_side(image: np.ndarray, side: int, per_pixel: bool) -> Shaped:
     top, left = (height - square) // 2, (width - square) // 2
     if square == side:
         return _placed(image, side)
-    box = (left, top, left + square, top + square)
+    cut = image[:, top : top + square, left : left + square]
     zoom = square / side
     start = 0.5 * zoom - 0.5
-    resampled = _resample(image, (side, side), box, zoom, per_pixel)
+    resampled = _resample(cut, (side, side), (0, 0, square, square), zoom, per_pixel)
     return Shaped(resampled, "resampled", left + start, top + start, zoom)
 
 

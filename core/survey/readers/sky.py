@@ -18,9 +18,10 @@ from core.survey.sky.entries import entries_by_position, entries_by_table
 from core.survey.sky.pace import MANNERS, manners_from
 from core.survey.sky.services import SERVICES, Entry, Made, make_service
 
-_UNIT_ENTRIES = 64
+_UNIT_ENTRIES = 32
+"""Between units the job tells how far it is, can be stopped, and keeps what it has."""
+
 _BATCH = 16
-"""Between batches the job can be stopped and tells how far it is."""
 
 
 def _own_options() -> dict[str, str]:
@@ -73,11 +74,12 @@ class SkyReader(Reader):
         self.n_entries = self._entries.n_entries
         self.notes = list(self._entries.notes)
         self.layout = self._service.layout_with(self._entries.columns)
+        questions = self.n_entries * self._service.questions
         self.settings = {
             **self._service.settings(),
             "questions_per_second": self._manners.per_second,
             "questions_at_once": self._manners.concurrent,
-            "hours_at_least": round(self.n_entries / self._manners.per_second / 3600, 2),
+            "hours_at_least": round(questions / self._manners.per_second / 3600, 2),
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class SkyReader(Reader):
         step = min(_UNIT_ENTRIES, self.layout.unit_entries)
         for number, start in enumerate(range(0, self.n_entries, step)):
             stop = min(start + step, self.n_entries)
-            yield Unit(number, stop - start, {"start": start, "stop": stop})
+            yield Unit(number, stop - start, list(range(start, stop)))
 
     def read(self, unit: Unit) -> Iterator[Batch]:
         if self._client is None:
@@ -105,7 +107,7 @@ class SkyReader(Reader):
                     entry
                     if isinstance(entry, Reject)
                     else (entry, pool.submit(self._fetch, client, entry))
-                    for entry in self._entries.rows(unit.what["start"], unit.what["stop"])
+                    for entry in self._entries.rows(unit.what[0], unit.what[-1] + 1)
                 ]
                 for one in waiting:
                     self._gather(gathered, one)

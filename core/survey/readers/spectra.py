@@ -19,19 +19,22 @@ from core.survey.readers.source_file import brief
 from core.survey.readers.spectra_files import how_sure, open_many, read_one
 from core.survey.readers.spectra_listing import Entry, Listing, list_file, list_folder
 from core.survey.readers.spectra_raw import (
+    CGS_UNIT,
     FLUX_UNIT,
+    UNIT_ASSUMED,
     RawSpectrum,
     Rules,
     converts,
     on_grid,
     tidy,
+    with_unit,
 )
 from core.survey.readers.unreadable import Unreadable
 
 SPECTRUM = "spectrum"
 """Name under which the layout's column information has the unit of the fluxes."""
 
-_SAMPLE = 32
+_SAMPLE = 48
 _TRIED = 200
 _LOOKED_AT = 20
 _CUT = "Spectra that reach beyond the wavelength grid, whose ends were left out"
@@ -138,7 +141,7 @@ class SpectraReader(Reader):
 
     def _count(self, path: Path) -> int | None:
         try:
-            with open_many(path, self.options.id_column) as file:
+            with open_many(path) as file:
                 return len(file)
         except Exception:  # told when it is read
             return None
@@ -165,7 +168,7 @@ class SpectraReader(Reader):
         told = BatchBuilder()
         reason = ""
         try:
-            with open_many(self._place(path), self.options.id_column) as file:
+            with open_many(self._place(path)) as file:
                 for row, raw in file.spectra(rows):
                     try:
                         done[row] = raw if isinstance(raw, str) else self._ready(raw, path, told)
@@ -187,7 +190,10 @@ class SpectraReader(Reader):
     def _ready(self, raw: RawSpectrum, path: str, told: BatchBuilder) -> _Ready:
         """What goes into the survey; raises `Unreadable`."""
         heard: list[str] = []
-        tidied = tidy(self._said(raw), self._rules, heard.append)
+        said = with_unit(raw, self._unit_said)
+        if said.flux_unit == CGS_UNIT and not raw.flux_unit and not self._unit_said:
+            heard.append(UNIT_ASSUMED)
+        tidied = tidy(said, self._rules, heard.append)
         grid = self.layout.grid
         assert grid is not None
         spectrum = on_grid(tidied, grid)
@@ -204,33 +210,20 @@ class SpectraReader(Reader):
             columns[name] = None if is_missing else value
         options = self.options
         object_id, group_id = raw.object_id, raw.group_id
-        if options.id_column in columns:
-            object_id = id_text(columns.pop(options.id_column))
+        if options.id_column is not None:
+            object_id = id_text(columns.pop(options.id_column, None))
             if not object_id:
                 raise Unreadable(f"has nothing in its id column {options.id_column}")
         if options.group_column in columns:
             group_id = id_text(columns.pop(options.group_column)) or object_id
-        for target, name in (("ra", options.ra_column), ("dec", options.dec_column)):
-            if name in columns and name != target:
-                columns[target] = columns[name]
+        for target, given in (("ra", options.ra_column), ("dec", options.dec_column)):
+            if given is not None and given in columns:
+                columns[target] = columns[given]
         named = {"file_name": path} | columns
         safe: dict[str, CatalogueValue] = {}
         for name, value in named.items():
             safe[column_name(name, safe)] = value
         return _Ready(object_id, group_id, safe, spectrum)
-
-    def _said(self, raw: RawSpectrum) -> RawSpectrum:
-        if raw.flux_unit or not self._unit_said:
-            return raw
-        return RawSpectrum(
-            raw.object_id,
-            raw.parts,
-            raw.columns,
-            raw.wavelength_unit,
-            self._unit_said,
-            raw.air,
-            raw.group_id,
-        )
 
     def _guess(self, found: Listing) -> None:
         """The grid and the flux unit, from a sample."""
@@ -240,6 +233,7 @@ class SpectraReader(Reader):
                 f"None of the spectra looked at in {self.source} can be used (for one,"
                 f" {reason}); check the files."
             )
+        self._check_columns({name for raw in sample for name in raw.columns})
         units = [raw.flux_unit for raw in sample]
         known = [converts(unit) for unit in units]
         convert = any(known)
@@ -265,6 +259,16 @@ class SpectraReader(Reader):
             columns=about,
         )
 
+    def _check_columns(self, there: set[str]) -> None:
+        options = self.options
+        for what in ("id_column", "group_column", "ra_column", "dec_column"):
+            name = getattr(options, what)
+            if name is not None and name not in there:
+                raise BadInput(
+                    f"{what} must be one of {', '.join(sorted(there)) or 'none'}, but is {name!r};"
+                    " choose one of these."
+                )
+
     def _sampled(self, found: Listing) -> tuple[list[RawSpectrum], str]:
         """Tidied spectra from all over, and why one could not be used."""
         sample: list[RawSpectrum] = []
@@ -276,8 +280,8 @@ class SpectraReader(Reader):
                 break
             path, row = (entry, None) if isinstance(entry, str) else (str(entry[0]), entry[1])
             try:
-                raw = self._one(path, row)
-                sample.append(tidy(self._said(raw), self._rules, lambda _words: None))
+                raw = with_unit(self._one(path, row), self._unit_said)
+                sample.append(tidy(raw, self._rules, lambda _words: None))
             except Unreadable as error:
                 reason = f"{path} {error}"
             except Exception as error:  # decoders meet hostile bytes and raise anything
@@ -287,7 +291,7 @@ class SpectraReader(Reader):
     def _one(self, path: str, row: Any) -> RawSpectrum:
         if row is None:
             return read_one(self._place(path))
-        with open_many(self._place(path), self.options.id_column) as file:
+        with open_many(self._place(path)) as file:
             raw = next(file.spectra([row]))[1]
         if isinstance(raw, str):
             raise Unreadable(raw)

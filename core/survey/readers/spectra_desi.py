@@ -74,6 +74,10 @@ class DesiFile:
         self._cameras = [found[1] for name in self._hdus if (found := _FLUX.match(name))]
         if not self._cameras:
             raise Unreadable("has no image of fluxes (B_FLUX, R_FLUX, Z_FLUX)")
+        for kind in ("IVAR", "MASK"):
+            lacking = [one for one in self._cameras if f"{one}_{kind}" not in self._hdus]
+            if 0 < len(lacking) < len(self._cameras):
+                raise Unreadable(f"is cut short, or lacks {lacking[0]}_{kind}")
 
     def __len__(self) -> int:
         return self._map.n_rows

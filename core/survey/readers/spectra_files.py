@@ -75,12 +75,12 @@ def holds_many(path: Path) -> bool:
 
 
 @contextmanager
-def open_many(path: Path, id_column: str | None = None) -> Iterator[ManySpectra]:
+def open_many(path: Path) -> Iterator[ManySpectra]:
     """A file of many spectra, open; raises `Unreadable`, also at the end if it changed."""
     if head_of(path, 16).startswith(_ZIP_BEGIN):
         before = os.stat(path)
         with open(path, "rb") as file:
-            yield SpectraArchive(file, stem_of(path.name), id_column)
+            yield SpectraArchive(file, stem_of(path.name))
         now = os.stat(path)
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise Unreadable("changed while it was being read")

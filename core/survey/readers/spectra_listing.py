@@ -47,7 +47,8 @@ class _Block:
     def entries(self) -> Iterator[Entry]:
         if self.n_rows is not None:
             path = self._path(self.names)
-            yield from ([path, row] for row in range(self.n_rows))
+            for row in range(self.n_rows):
+                yield [path, row]
         elif self.n_files:
             yield from map(self._path, self.names.split(b"\0"))
 
@@ -92,10 +93,12 @@ class Listing:
         yield from self.closed
 
     def spread(self, count: int) -> list[Entry]:
-        """At most `count` entries from all over."""
+        """About `count` entries from all over, and the first of as many folders and files, since
+        what differs mostly does so from one to the other."""
         total = sum(block.n_entries for block in self.blocks)
         wanted = sorted({place * total // count for place in range(count)}) if total else []
-        found: list[Entry] = []
+        filled = [block for block in self.blocks if block.n_entries]
+        found = [block.entry(0) for block in filled[:: max(1, -(-len(filled) // count))]]
         begin = 0
         for block in self.blocks:
             inside = [place for place in wanted if begin <= place < begin + block.n_entries]

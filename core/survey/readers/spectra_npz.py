@@ -64,7 +64,7 @@ class SpectraArchive:
         Names objects that have no name of their own.
     """
 
-    def __init__(self, file: IO[bytes], stem: str, id_column: str | None = None) -> None:
+    def __init__(self, file: IO[bytes], stem: str) -> None:
         self._stem = stem
         self._zip, self._arrays = _arrays(file)
         self._kept: dict[str, np.ndarray] = {}
@@ -88,7 +88,7 @@ class SpectraArchive:
         self._n = n
         self._whole = len(self._flux) == 1
         self._columns = [name for name in names if self._is_column(name)]
-        self._ids = self._found_ids(id_column)
+        self._ids = self._found_ids()
 
     def __len__(self) -> int:
         return sum(self._n_rows)
@@ -127,16 +127,19 @@ class SpectraArchive:
         columns = {one: cells(self._rows(one, first, last)) for one in self._columns}
         width = max(6, len(str(len(self) - 1)))
         for at, row in enumerate(rows):
-            values: dict[str, CatalogueValue] = {n: several[at] for n, several in columns.items()}
+            values: dict[str, CatalogueValue] = {
+                self._given(name): several[at] for name, several in columns.items()
+            }
             if not self._whole:
-                values["part"] = self._arrays[name].member.removesuffix(".npy")
-            object_id = id_text(values[self._ids]) if self._ids else ""
+                values["part"] = self._given(name)
+            object_id = id_text(columns[self._ids][at]) if self._ids else ""
             if not object_id:
                 middle = "" if self._whole else f"-{values['part']}"
                 object_id = (
                     f"{self._stem}{middle}-{rows[at] if self._whole else first + at:0{width}d}"
                 )
-            ivar = inverse_variance(lambda kind, at=at: beside[kind][at], beside)
+            one = {kind: several[at] for kind, several in beside.items()}
+            ivar = inverse_variance(one.__getitem__, one)
             mask = None if mask_name is None else beside[mask_name][at] != 0
             part = Part(wave if wave.ndim == 1 else wave[at], flux[at], ivar, mask)
             unit = "loglam" if self._is_log else ""
@@ -174,17 +177,17 @@ class SpectraArchive:
             return False
         return holds_cells(one.dtype) and one.row_bytes * len(self) <= _MAX_COLUMN_BYTES
 
-    def _found_ids(self, wished: str | None) -> str | None:
-        if wished is not None:
-            if wished.lower() not in self._columns:
-                raise Unreadable(f"has no column {wished!r} for ids")
-            return wished.lower()
+    def _found_ids(self) -> str | None:
         for name in _IDS:
             if name in self._columns:
                 ids = [id_text(value) for value in cells(self._rows(name, 0, len(self)))]
                 if all(ids) and len(set(ids)) == len(ids):
                     return name
         return None
+
+    def _given(self, name: str) -> str:
+        """An array's name as the archive spells it."""
+        return self._arrays[name].member.removesuffix(".npy")
 
     def _place(self, row: int) -> tuple[int, int]:
         """Which array of fluxes a row is in, and where there; (-1, 0) for none."""

@@ -18,11 +18,15 @@ from core.survey.readers.unreadable import Unreadable
 FLUX_UNIT = "1e-17 erg / (Angstrom s cm2)"
 """Of the survey, wherever the files' unit converts to it."""
 
+CGS_UNIT = "erg / (Angstrom s cm2)"
+_SMALL = 1e-9
+
 MAX_PIXELS = 1_000_000
 _MIN_PIXELS = 2
 
 NOISE_ESTIMATED = "Spectra without errors, whose noise was estimated from their scatter (DER_SNR)"
 UNIT_UNKNOWN = "Spectra whose flux unit is not known, kept as they came"
+UNIT_ASSUMED = "Spectra without a flux unit, whose small numbers were taken for erg/s/cm2/Angstrom"
 FROM_AIR = "Spectra whose wavelengths were brought from air to vacuum"
 
 
@@ -156,6 +160,24 @@ def parsed_unit(text: str) -> Any | None:
             continue
         return None if found == u.dimensionless_unscaled else found
     return None
+
+
+def with_unit(raw: RawSpectrum, said: str) -> RawSpectrum:
+    """The spectrum with a flux unit if the file has none: what the person said, or erg/s/cm2/A
+    where the numbers are as small as only these are."""
+    if raw.flux_unit:
+        return raw
+    if said:
+        return replace(raw, flux_unit=said)
+    sizes = [_typical(part.flux) for part in raw.parts]
+    return replace(raw, flux_unit=CGS_UNIT) if 0 < max(sizes, default=0) < _SMALL else raw
+
+
+def _typical(flux: np.ndarray) -> float:
+    if flux.dtype.kind != "f":
+        return 1.0
+    sizes = np.abs(flux[np.isfinite(flux)])
+    return float(np.percentile(sizes, 90)) if len(sizes) else 0.0
 
 
 def converts(unit: str) -> bool:

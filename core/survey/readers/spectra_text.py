@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
 
@@ -95,7 +94,7 @@ def _of_text(text: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise Unreadable("has no line of numbers")
     if len(rows) > MAX_PIXELS:
         raise Unreadable(f"has {len(rows):,} lines (at most {MAX_PIXELS:,})")
-    values = []
+    values: list[list[float]] = []
     for number, line in enumerate(rows, 1):
         one = _numbers(line, separator)
         if one is None or len(one) != len(values[0] if values else one):
@@ -152,7 +151,7 @@ def _of_ecsv(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            table = Table.read(io.StringIO(content.decode("utf-8")), format="ascii.ecsv")
+            table = Table.read(content.decode("utf-8").splitlines(), format="ascii.ecsv")
         columns, units = {}, {}
         for name in table.colnames:
             column = table[name]

@@ -133,7 +133,9 @@ def tar_members(file: Bytes, whole: Callable[[str, int], bool]) -> Iterator[TarM
             problem = "" if is_file else _problem(header)
             wanted = n_bytes if not problem and whole(name, size) else min(n_bytes, HEAD_BYTES)
             head = file.read_at(place, wanted)
-            if n_bytes and not file.read_at(place + n_bytes - 1, 1):
+            # Never back to what was read: a packed file would have to be begun anew.
+            is_cut = len(head) < wanted
+            if is_cut or (n_bytes > wanted and not file.read_at(place + n_bytes - 1, 1)):
                 raise CutShort(CUT)
             yield TarMember(_printable(name), place, size, problem, head)
         place = _after(place, n_bytes)

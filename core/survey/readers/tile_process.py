@@ -60,6 +60,8 @@ def decompress_apart(content: bytes, hdu: int, planes: slice | None) -> np.ndarr
         except BaseException:
             _stop()  # an answer half read would be taken for the next one's
             raise
+        if not good:
+            _stop()  # what it wrote past its memory may show in the next image
     if not good:
         raise Unreadable(f"cannot be decompressed ({answer.decode(errors='replace')})")
     found: np.ndarray = np.load(io.BytesIO(answer), allow_pickle=False)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_REDIRECTS = 5
-_CHUNK = 64 * 1024
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
 _PASSING = frozenset((408, 425, 429))
@@ -282,7 +281,7 @@ class Client:
         status = response.status_code
         if status != 200:
             head = b""
-            for chunk in response.iter_bytes(HEAD_BYTES):
+            for chunk in response.iter_bytes():
                 head += chunk
                 if len(head) >= HEAD_BYTES:
                     break
@@ -292,7 +291,7 @@ class Client:
             raise Lasting(_too_much(kind))
         head, tail, n_bytes = b"", b"", 0
         deadline = self._clock() + 10 * self.manners.timeout_s
-        for chunk in response.iter_bytes(_CHUNK):
+        for chunk in response.iter_bytes():
             self._check()
             if self._clock() > deadline:
                 raise Passing(f"was not done after {10 * self.manners.timeout_s:g} s")

@@ -61,8 +61,6 @@ def append_csv(
 
 def write_table(gathered: Path, out: Path) -> None:
     """Turn a CSV file into `out`: as it is, or as Parquet with the types that its values have."""
-    if not gathered.is_file():
-        raise BadInput("The query brought no rows; widen it.")
     with writing(out.parent):
         if out.suffix.lower() == ".csv":
             os.replace(gathered, out)

@@ -153,7 +153,7 @@ def brick_name(ra: float, dec: float) -> str:
     n = math.ceil(360.0 / _BRICK_DEG * widest / 2) * 2
     if abs(centre_dec) == 90.0:
         n = 1
-    column = int(ra % 360.0 / 360.0 * n)
+    column = min(int(ra % 360.0 / 360.0 * n), n - 1)
     centre_ra = (column + 0.5) * 360.0 / n
     # The survey cuts the tenths off a number with four decimals rather than rounding.
     ra_part = f"{centre_ra * 10_000:07.0f}"[:4]

@@ -6,6 +6,7 @@ import bz2
 import hashlib
 import json
 import os
+import stat
 import threading
 from collections.abc import Collection as Container
 from collections.abc import Iterator
@@ -87,7 +88,8 @@ class FrameStore:
                 found = path.stat()
             except FileNotFoundError:
                 continue
-            yield found.st_mtime_ns, found.st_size, path
+            if stat.S_ISREG(found.st_mode):
+                yield found.st_mtime_ns, found.st_size, path
 
     def _path(self, url: str) -> Path:
         key = hashlib.sha256(url.encode()).hexdigest()[:_SMALLEST_NAME]
@@ -97,12 +99,12 @@ class FrameStore:
     def _is_whole(self, path: Path) -> bool:
         """Whether the file is what was written; its bytes are looked at once a process."""
         try:
-            stat = path.stat()
-            stamp = (path, stat.st_size, stat.st_ino)
+            found = path.stat()
+            stamp = (path, found.st_size, found.st_ino)
             if stamp in self._checked:
                 return True
             told = json.loads(_beside(path).read_text())
-            if told["bytes"] != stat.st_size:
+            if told["bytes"] != found.st_size:
                 return False
             with open(path, "rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != told["sha256"]:

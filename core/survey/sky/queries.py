@@ -19,10 +19,11 @@ from urllib.parse import urlencode
 from core.errors import AlreadyExists, BadInput, NotReady
 from core.progress import Progress, silent
 from core.survey.sky.cache import default_cache, partial_of, writing
-from core.survey.sky.client import Client, FileSink, Unavailable, checked_url, user_agent
+from core.survey.sky.client import Client, FileSink, Unavailable, checked_url
 from core.survey.sky.csv_tables import append_csv, write_table
 from core.survey.sky.kinds import MB, Kind
 from core.survey.sky.pace import Manners
+from core.survey.sky.tap_session import tap_session
 
 SDSS_SQL = "https://skyserver.sdss.org/dr18/SkyServerWS/SearchTools/SqlSearch"
 SDSS_MAX_ROWS = 500_000
@@ -134,6 +135,8 @@ def run_query(
                         f" service sends at once ({limit:,}), so that some are missing: split"
                         " the query into smaller ranges."
                     )
+        if not n_rows:
+            raise BadInput("The query brought no rows; widen it.")
         progress(1.0, f"Writing {n_rows:,} rows")
         write_table(gathered, out)
     finally:
@@ -207,8 +210,9 @@ def _ask_tap(
     import requests
     from pyvo.dal import DALAccessError, TAPService
 
+    session = tap_session(_POLITE.timeout_s)
     try:
-        service = TAPService(address, session=_session())
+        service = TAPService(address, session=session)
         job = _job(service.submit_job, query, max_rows)
         try:
             job.run()
@@ -228,31 +232,9 @@ def _ask_tap(
         ) from None
     except DALAccessError as error:
         raise _not_understood(" ".join(str(error).split())[:300]) from None
+    finally:
+        session.close()
     return max_rows
-
-
-def _session() -> Any:
-    """For pyvo: silence ends, and what may pass is asked again."""
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
-
-    class Patient(HTTPAdapter):
-        def send(self, *args: Any, **more: Any) -> Any:
-            more["timeout"] = more.get("timeout") or _POLITE.timeout_s
-            return super().send(*args, **more)
-
-    retry = Retry(
-        total=4,
-        backoff_factor=1.0,
-        status_forcelist=(429, 500, 502, 503, 504),
-        raise_on_status=False,
-    )
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, Patient(max_retries=retry))
-    session.headers["User-Agent"] = user_agent()
-    return session
 
 
 def _job(submit: Callable[..., Any], query: str, max_rows: int | None) -> Any:

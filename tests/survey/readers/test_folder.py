@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import AlreadyExists, BadInput, Cancelled
-from core.survey import import_folder
-from core.survey.readers.picture import UnreadablePicture, picture_size, read_picture
+from core.survey import import_folder, list_surveys
 from core.workspace import open_workspace
 
 
@@ -75,8 +72,11 @@ def test_pictures_become_a_survey(workspace, pictures):
     assert survey.manifest.bands == ("R", "G", "B")
     assert survey.manifest.dtype == "uint8"
     np.testing.assert_array_equal(survey.image(1), np.moveaxis(first, -1, 0))
-    assert "left out: 2" in told[-1]
-    assert "left out: 2" in survey.manifest.notes[0]
+    assert "left out: 1 (.txt 1)" in told[-1]
+    assert "left out: 1 (.txt 1)" in survey.manifest.notes[0]
+    assert rejects(survey) == {
+        "x.fits": "is not a JPEG, PNG, TIFF or FITS image, whatever its name says"
+    }
     survey.verify()
 
 
@@ -114,12 +114,12 @@ def test_nothing_is_swallowed(workspace, pictures, tmp_path):
         "bomb.png": "too large",
         "large.png": "too large (8001 x 8000",
         "hollow.png": "cannot be",
-        "text.jpg": "not a JPEG or PNG",
-        "gif.png": "not a JPEG or PNG",
+        "text.jpg": "not a JPEG, PNG, TIFF or FITS",
+        "gif.png": "not a JPEG, PNG, TIFF or FITS",
         "pipe.png": "not a plain file",
         "loop.png": "symbolic links",
         "gone.png": "not there",
-        "sub/good.jpg": "taken by good.png",
+        "sub/good.jpg": "object_id 'good' is taken by row 0",
     }
     assert reasons.keys() == expected.keys()
     for source, reason in expected.items():
@@ -140,11 +140,11 @@ def test_closed_files_and_folders(workspace, pictures, monkeypatch):
     save(pictures / "open.png")
     save(pictures / "shut.png")
     save(pictures / "cellar" / "deep.png")
-    real_open, real_scandir = Image.open, os.scandir
+    real_open, real_scandir = os.open, os.scandir
 
     # Permissions do not stop root, whom a container often runs tests as.
     def open_(path, *args, **more):
-        if Path(path).name == "shut.png":
+        if str(path).endswith("shut.png"):
             raise PermissionError(13, "Permission denied", str(path))
         return real_open(path, *args, **more)
 
@@ -153,7 +153,7 @@ def test_closed_files_and_folders(workspace, pictures, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return real_scandir(path)
 
-    monkeypatch.setattr(Image, "open", open_)
+    monkeypatch.setattr(os, "open", open_)
     monkeypatch.setattr(os, "scandir", scandir)
     survey = import_folder(workspace, pictures, "mine")
     assert list(survey.object_ids) == ["open"]
@@ -168,8 +168,8 @@ def test_folders_that_are_no_survey(workspace, pictures, kind):
     if kind == "missing":
         folder = pictures / "nowhere"
     if kind == "file":
-        folder = pictures / "a.png"
-        save(folder)
+        folder = pictures / "a.csv"
+        folder.write_text("id,name")
     if kind == "no image":
         (pictures / "a.txt").write_text("x")
     if kind == "all broken":
@@ -177,7 +177,7 @@ def test_folders_that_are_no_survey(workspace, pictures, kind):
             (pictures / f"{number}.png").write_bytes(b"x" * number)
     words = {
         "missing": "no folder",
-        "file": "is a file",
+        "file": "is a file of another kind",
         "empty": "holds nothing",
         "no image": "holds 1 other file",
         "all broken": "None of the 3 .* 0.png is empty",
@@ -221,9 +221,9 @@ def test_taken_and_bad_names(workspace, pictures):
         import_folder(workspace, pictures, "../mine")
 
 
-def test_cancel_leaves_nothing(workspace, pictures):
+def test_a_cancelled_import_goes_on(workspace, pictures):
     for number in range(3):
-        save(pictures / f"{number}.png")
+        save(pictures / f"{number}.png", seed=number)
 
     def stop(fraction, _sentence):
         if fraction > 0:
@@ -231,7 +231,11 @@ def test_cancel_leaves_nothing(workspace, pictures):
 
     with pytest.raises(Cancelled):
         import_folder(workspace, pictures, "mine", progress=stop)
-    assert nothing_left(workspace)
+    assert list_surveys(workspace) == []
+    survey = import_folder(workspace, pictures, "mine")
+    assert survey.manifest.content_hash == (
+        import_folder(workspace, pictures, "other").manifest.content_hash
+    )
 
 
 def test_strange_file_names(workspace, pictures):
@@ -244,67 +248,3 @@ def test_strange_file_names(workspace, pictures):
     assert set(survey.object_ids) == {name[:-4] for name in names}
     assert survey.manifest.n_rejects == 1
     survey.verify()
-
-
-MODES: dict[str, tuple[int | tuple[int, ...], tuple[int, int, int]]] = {
-    "L": (90, (90, 90, 90)),
-    "1": (1, (255, 255, 255)),
-    "RGB": ((10, 20, 30), (10, 20, 30)),
-    "RGBA": ((200, 100, 50, 51), (40, 20, 10)),  # a fifth, over black
-    "LA": ((100, 128), (50, 50, 50)),
-    "I;16": (0x1234, (0x12, 0x12, 0x12)),
-}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_modes_of_png_become_rgb(tmp_path, mode):
-    colour, expected = MODES[mode]
-    path = tmp_path / "x.png"
-    Image.new(mode, (9, 8), colour).save(path)
-    found = read_picture(path)
-    assert found.shape == (3, 8, 9)
-    assert found.dtype == np.uint8
-    assert np.abs(found[:, 4, 4].astype(int) - expected).max() <= 1
-
-
-def test_palettes_cmyk_and_orientation(tmp_path):
-    path = tmp_path / "x.png"
-    Image.new("RGB", (9, 8), (7, 80, 200)).quantize(4).save(path)
-    assert tuple(read_picture(path)[:, 0, 0]) == (7, 80, 200)
-    Image.new("RGB", (9, 8), (7, 80, 200)).quantize(4).save(path, transparency=0)
-    assert tuple(read_picture(path)[:, 0, 0]) == (0, 0, 0)
-
-    path = tmp_path / "x.jpg"
-    Image.new("CMYK", (9, 8), (0, 255, 255, 0)).save(path, quality=100)
-    found = read_picture(path)[:, 4, 4].astype(int)
-    assert np.abs(found - (255, 0, 0)).max() < 6
-
-    picture = Image.new("RGB", (16, 8))
-    picture.paste((255, 255, 255), (0, 0, 8, 8))  # left half white
-    exif = picture.getexif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise: white goes up
-    picture.save(path, exif=exif, quality=100)
-    assert picture_size(path) == (8, 16)
-    turned = read_picture(path)
-    assert turned.shape == (3, 16, 8)
-    assert turned[:, :6].min() > 250
-    assert turned[:, 10:].max() < 5
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(data=st.data(), suffix=st.sampled_from([".jpg", ".png"]))
-def test_damaged_bytes_never_raise_anything_else(tmp_path, data, suffix):
-    path = tmp_path / f"x{suffix}"
-    save(path, 12, 12)
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 5))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-    message = ""
-    try:
-        size = picture_size(path)
-        assert read_picture(path).shape == (3, size[1], size[0])
-    except UnreadablePicture as error:
-        message = str(error) or "x" * 300
-    assert len(message) < 300
-    assert str(tmp_path) not in message

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import hashlib
 import io
-import math
 import threading
 import time
 from collections import Counter
@@ -27,14 +26,22 @@ def seeded(*values: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:4]))
 
 
+def at(ra: float, dec: float) -> np.random.Generator:
+    return seeded(round(float(ra), 4), round(float(dec), 4))
+
+
 def picture(ra: float, dec: float, width: int, height: int) -> np.ndarray:
     """Smooth enough to survive JPEG, different for every position; (y, x, 3)."""
-    small = seeded(round(ra, 4), round(dec, 4)).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    small = at(ra, dec).integers(0, 255, (4, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def measured(ra: float, dec: float, n_bands: int, side: int) -> np.ndarray:
-    return seeded(round(ra, 4), round(dec, 4)).normal(size=(n_bands, side, side)).astype("f4")
+    return (
+        seeded(round(float(ra), 4), round(float(dec), 4))
+        .normal(size=(n_bands, side, side))
+        .astype("f4")
+    )
 
 
 def tan_header(ra: float, dec: float, width: int, height: int, scale: float) -> fits.Header:
@@ -103,11 +110,8 @@ def frame_pixels(band: str, field: int) -> np.ndarray:
     return seeded(band, field).normal(size=FRAME_SHAPE).astype("f4")
 
 
-def brick_centre(name: str) -> tuple[float, float]:
-    """Near enough: the names hold tenths of degrees, cut off."""
-    dec = int(name[5:]) / 10
-    quarter = math.ceil(dec * 4 - 1e-9) / 4
-    return int(name[:4]) / 10 + 0.025, quarter if name[4] == "p" else -quarter
+BRICKS = {"0001m002": (0.125, -0.25), "0003p000": (0.375, 0.0)}
+"""Centres of two bricks, by the survey's table of bricks."""
 
 
 class Archive:
@@ -132,6 +136,7 @@ class Archive:
         self.asked: list[str] = []
         self.agents: set[str] = set()
         self.jobs: dict[str, str] = {}
+        self.phase = "COMPLETED"
         self.rows = "ra,dec,run,camcol,field\n10.05,0.0,94,1,1\n"
         self.most_open = self._open = 0
         self.delay_s = 0.0
@@ -150,7 +155,11 @@ class Archive:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *args: object) -> None:
+                pass  # somebody hung up, as tests do
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -193,36 +202,46 @@ class Archive:
 
     def _answer(self, request: BaseHTTPRequestHandler, how: str, sent: str) -> None:
         if how == "slow":
-            self._over.wait(5)
+            self._over.wait(8)
         if how in ("loop", "ftp", "moved"):
             moved = request.path + "&moved=1"
             there = {"loop": request.path, "ftp": "ftp://127.0.0.1/x", "moved": moved}[how]
-            return _send(request, b"", status=302, headers={"Location": there})
+            _send(request, b"", status=302, headers={"Location": there})
+            return
         if how.startswith("429"):
             after = how.removeprefix("429").strip() or None
             if after == "date":
                 after = formatdate(time.time() + 2, usegmt=True)
-            return _send(request, b"", status=429, headers={"Retry-After": after} if after else {})
+            _send(request, b"", status=429, headers={"Retry-After": after} if after else {})
+            return
         if how == "html":
             page = b"<html><head><title>x</title></head><body><p>Out to lunch &amp; back soon</p>"
-            return _send(request, page, "text/html")
+            _send(request, page, "text/html")
+            return
         if how == "json400":
             told = b'{"title": "Bad HiPS", "description": "no such survey"}'
-            return _send(request, told, "application/json", status=400)
+            _send(request, told, "application/json", status=400)
+            return
         if how.isdecimal():
-            return _send(request, b"<p>Nothing there</p>", "text/html", status=int(how))
+            _send(request, b"<p>Nothing there</p>", "text/html", status=int(how))
+            return
         if how == "nothing":
-            return _send(request, b"No overlap with the footprint", "text/plain", status=500)
+            _send(request, b"No overlap with the footprint", "text/plain", status=500)
+            return
         if how == "empty":
-            return _send(request, b"")
+            _send(request, b"")
+            return
         kind, body, status, headers = self._content(request, sent)
         if how == "cut":
             headers |= {"Content-Length": str(len(body))}
             body = body[: len(body) // 2]
         if how == "cut silently":  # as a proxy does: the length is that of what is left
             body = body[: len(body) // 2 // 2880 * 2880 - 7]
-        if how == "noise":
-            body = body[:2880] + bytes(len(body) - 2880 - 2880)[::-1] + b"\xff" * 2880
+        if how == "cut at a block":  # nothing but decoding it tells
+            body = body[: 2 * 2880]
+        if how == "drip":
+            _drip(request, body)
+            return
         if how == "huge":
             headers |= {"Content-Length": str(10**12)}
         _send(request, body, kind, status, headers)
@@ -237,7 +256,8 @@ class Archive:
             return self._tap(request, path, sent)
         if path.startswith("/sql"):
             self.jobs["sql"] = said["cmd"]
-            return "text/csv", b"#Table1\n" + self.rows.encode(), 200, {}
+            name = "" if self.rows.startswith("{") else "#Table1\n"
+            return "text/csv", (name + self.rows).encode(), 200, {}
         if "frame-" in path:
             return "application/x-bzip2", bz2.compress(_frame(path)), 200, {}
         if path.endswith(".fits.fz"):
@@ -251,7 +271,7 @@ class Archive:
             out = io.BytesIO()
             Image.fromarray(picture(ra, dec, width, width)).save(out, "JPEG", quality=95)
             return "image/jpeg", out.getvalue(), 200, {}
-        return "image/fits", _cutout(said, ra, dec, width), 200, {}
+        return "image/fits", cutout_fits(said, ra, dec, width), 200, {}
 
     def _tap(
         self, request: BaseHTTPRequestHandler, path: str, sent: str
@@ -269,7 +289,7 @@ class Archive:
         if request.command == "DELETE":
             self.jobs.pop(name)
             return "text/plain", b"", 200, {}
-        phase = "COMPLETED" if self.jobs[name].endswith("&RUN") else "PENDING"
+        phase = self.phase if self.jobs[name].endswith("&RUN") else "PENDING"
         wrong = ""
         if "nonsense" in self.jobs[name] and phase == "COMPLETED":
             phase = "ERROR"
@@ -287,7 +307,7 @@ class Archive:
         return "text/xml", job.encode(), 200, {}
 
 
-def _cutout(said: dict[str, str], ra: float, dec: float, side: int) -> bytes:
+def cutout_fits(said: dict[str, str], ra: float, dec: float, side: int) -> bytes:
     if "hips" in said:
         scale = float(said["fov"]) * 3600 / side
         image = measured(ra, dec, 1, side)[0] + len(said["hips"])
@@ -312,10 +332,19 @@ def _frame(path: str) -> bytes:
 
 def _brick(path: str) -> bytes:
     name, band = path.rsplit("legacysurvey-", 1)[1].removesuffix(".fits.fz").split("-image-")
-    header = tan_header(*brick_centre(name), 400, 400, 0.262)
+    header = tan_header(*BRICKS[name], 400, 400, 0.262)
     pixels = seeded(name, band).normal(size=(400, 400)).astype("f4")
     image = fits.CompImageHDU(pixels, header, compression_type="RICE_1", quantize_level=16)
     return fits_bytes(fits.PrimaryHDU(), image)
+
+
+def _drip(request: BaseHTTPRequestHandler, body: bytes) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    for at in range(len(body)):
+        request.wfile.write(body[at : at + 1])
+        time.sleep(0.02)
 
 
 def _send(
@@ -335,4 +364,3 @@ def _send(
     request.wfile.write(body)
     if int(headers["Content-Length"]) != len(body):
         request.close_connection = True
-

@@ -61,6 +61,8 @@ class Service(abc.ABC):
         Of its answers.
     layout
         Of the survey that comes out.
+    questions
+        That one object takes.
     """
 
     name: ClassVar[str] = ""
@@ -71,6 +73,7 @@ class Service(abc.ABC):
 
     kind: Kind
     layout: Layout
+    questions: int = 1
 
     def __init__(self, options: ImportOptions, own: Mapping[str, str]) -> None:
         self.options = options

@@ -68,6 +68,7 @@ class HipsCutouts(Service):
                 " names of bands; give one a HiPS."
             )
         self.scale = self._scale(_DEFAULT_SCALE_ARCSEC, 0.01, 3600.0)
+        self.questions = len(self.hips)
         self.kind = FITS if fits else JPEG
         self.layout = Layout(
             bands=bands if fits else ("R", "G", "B"),

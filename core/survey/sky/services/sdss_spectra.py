@@ -68,8 +68,8 @@ class SdssSpectra(Service):
             return entry.object_id
         try:
             return _stem(entry)
-        except Unavailable:
-            return ""
+        except Unavailable:  # what the list says, for the line in rejects.csv
+            return "-".join(str(_cell(entry, name)) for name in ("plate", "mjd", "fiber"))
 
     def urls(self, entry: Entry) -> Sequence[str]:
         stem = _stem(entry)

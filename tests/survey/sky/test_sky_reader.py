@@ -1,31 +1,36 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import pickle
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from core.errors import BadInput, NotReady
 from core.survey.options import ImportOptions
 from core.survey.readers import READERS, make_reader
-from core.survey.sky.services import SERVICES
+from core.survey.readers.sky import SkyReader
+from core.survey.sky.client import Client
+from core.survey.sky.services import SERVICES, Entry, make_service
 from tests.survey.readers.reading import read_all
-from tests.survey.sky.server import LOGLAM, Archive, measured, picture, spectrum_flux
+from tests.survey.sky.server import (
+    LOGLAM,
+    cutout_fits,
+    measured,
+    picture,
+    spec_file,
+    spectrum_flux,
+)
 
-QUICK = {"per_second": "100", "timeout_s": "0.5", "retries": "0"}
+QUICK = {"per_second": "100", "timeout_s": "2", "retries": "0"}
 
-
-@pytest.fixture
-def archive(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    with Archive() as one:
-        yield one
+ENDS = {"sdss": "/getjpeg", "legacy": "/cutout", "hips": "/hips2fits", "sdss-spectra": "/redux"}
 
 
 def positions(tmp_path, n=20, **columns):
@@ -41,7 +46,12 @@ def positions(tmp_path, n=20, **columns):
 
 def reader(archive, path, tmp_path, service="sdss", **more):
     given = {name: more.pop(name) for name in list(more) if name in ("size_px", "bands")}
-    ends = {"sdss": "/getjpeg", "legacy": "/cutout", "hips": "/hips2fits", "sdss-spectra": "/redux"}
+    ends = {
+        "sdss": "/getjpeg",
+        "legacy": "/cutout",
+        "hips": "/hips2fits",
+        "sdss-spectra": "/redux",
+    }
     own = {
         "service": service,
         "base_url": archive.url + ends[service],
@@ -82,7 +92,7 @@ def test_a_second_import_asks_nobody(archive, tmp_path):
     assert len(archive.asked) == 10
     assert again.ids == first.ids
     assert again.rejects == first.rejects
-    np.testing.assert_array_equal(np.stack(again.images), np.stack(first.images))
+    np.testing.assert_array_equal(np.array(again.images), np.array(first.images))
     assert again.columns == first.columns
 
 
@@ -92,7 +102,7 @@ def test_every_failure_is_a_reject_with_its_reason(archive, tmp_path):
         file.write("bad,95.0,195.0\n")
     troubles = {
         "ra=10.1": ("404", "has nothing there: the service says 404"),
-        "ra=10.2": ("slow", "did not answer within 0.5 s (asked 1 times)"),
+        "ra=10.2": ("slow", "did not answer within 2 s (asked 1 times)"),
         "ra=10.3": ("html", "else than a JPEG picture: «Out to lunch"),
         "ra=10.4": ("cut", "broke off"),
         "ra=10.5": ("empty", "sent nothing"),
@@ -136,7 +146,7 @@ def test_measured_pixels_of_the_legacy_surveys(archive, tmp_path):
     assert found.columns[2]["wcs_cd2_2"] == pytest.approx(0.262 / 3600)
     assert found.rejects == {("list.csv", "outside"): "has no data there: every pixel is blank"}
     jpeg = read_all(reader(archive, path, tmp_path, "legacy", size_px=32, format="jpg"))
-    assert jpeg.images[0].shape == (3, 32, 32)
+    assert np.array(jpeg.images[0]).shape == (3, 32, 32)
     assert jpeg.columns[0]["wcs_cd2_2"] == pytest.approx(-0.262 / 3600)
 
 
@@ -147,8 +157,8 @@ def test_several_hips_are_the_bands(archive, tmp_path):
     assert made.layout.bands == ("red", "blue")
     found = read_all(made)
     plain = measured(10.1, -1.5, 1, 16)[0]
-    np.testing.assert_allclose(found.images[1][0], plain + 14, rtol=1e-6)
-    np.testing.assert_allclose(found.images[1][1], plain + 15, rtol=1e-6)
+    expected = np.stack([plain + len("CDS/P/DSS2/red"), plain + len("CDS/P/DSS2/blue")])
+    np.testing.assert_allclose(np.array(found.images[1]), expected, rtol=1e-6)
     assert "fov=0.00222222222" in archive.asked[0]
     assert "hips=CDS%2FP%2FDSS2%2Fred" in archive.asked[0]
     assert found.columns[0]["wcs_cd2_2"] == pytest.approx(0.5 / 3600)
@@ -182,6 +192,7 @@ def test_spectra_by_plate_mjd_and_fibre(archive, tmp_path):
     grid = made.layout.grid
     first = round((LOGLAM[0] - grid.log10_start) / grid.log10_step)
     spectrum = found.spectra[0]
+    assert spectrum is not None
     np.testing.assert_array_equal(
         spectrum.flux[first : first + LOGLAM.size], spectrum_flux(266, 51602, 7)
     )
@@ -193,19 +204,23 @@ def test_spectra_by_plate_mjd_and_fibre(archive, tmp_path):
     assert columns["z"] == pytest.approx(0.125)
     assert "/redux/v5_13_2/spectra/lite/4055/spec-4055-55359-0003.fits" in archive.asked
     reasons = sorted(found.rejects.values())
-    assert "has nothing there" in reasons[0]
-    assert [reason[:17] for reason in reasons[1:]] == ["has no usable " + w for w in
-                                                       ("mjd", "pla", "run")]
+    assert [reason[:17] for reason in reasons] == [
+        "has no usable mjd",
+        "has no usable pla",
+        "has no usable run",
+        "has nothing there",
+    ]
 
 
 def test_undecodable_answers_are_not_kept(archive, tmp_path):
     path = positions(tmp_path, 2)
-    archive.plan["cutout.fits?ra=10.0"] = ["noise"]
-    made = reader(archive, path, tmp_path, "legacy", size_px=32)
-    first = read_all(made)
-    assert list(first.rejects) == [("list.csv", "obj000")] or first.images[0] is not None
+    archive.plan["cutout.fits?ra=10.0"] = ["cut at a block"]
+    first = read_all(reader(archive, path, tmp_path, "legacy", size_px=32))
+    assert first.ids == ["obj001"]
+    assert "cut short" in first.rejects["list.csv", "obj000"]
     again = read_all(reader(archive, path, tmp_path, "legacy", size_px=32))
-    assert len(again.ids) >= len(first.ids)
+    assert again.ids == ["obj000", "obj001"]
+    assert len(archive.asked) == 3
 
 
 def test_a_service_that_is_down_stops_the_import(archive, tmp_path):
@@ -234,7 +249,7 @@ def test_a_closed_reader_asks_no_more(archive, tmp_path):
 def test_units_are_small_and_json(archive, tmp_path):
     made = reader(archive, positions(tmp_path, 150), tmp_path)
     units = list(made.units())
-    assert [unit.n_entries for unit in units] == [64, 64, 22]
+    assert [unit.n_entries for unit in units] == [32, 32, 32, 32, 22]
     assert json.loads(json.dumps([unit.what for unit in units])) == [unit.what for unit in units]
     assert made.polite
     assert READERS["sky"].recognises(made.source) == 0
@@ -267,9 +282,7 @@ def test_settings_that_cannot_be(tmp_path, service, more, words):
 def test_sizes_and_scales_that_a_service_does_not_draw(tmp_path):
     path = positions(tmp_path, 2)
     for scale in (0.001, 100.0):
-        options = ImportOptions(
-            reader="sky", more={"service": "sdss"}, pixel_scale_arcsec=scale
-        )
+        options = ImportOptions(reader="sky", more={"service": "sdss"}, pixel_scale_arcsec=scale)
         with pytest.raises(BadInput, match="pixels of"):
             make_reader(path, options)
     options = ImportOptions(reader="sky", more={"service": "legacy"}, bands=("green",))
@@ -289,28 +302,21 @@ def test_every_service_has_a_documented_address():
 @given(data=st.data(), service=st.sampled_from(["sdss", "legacy", "hips", "sdss-spectra"]))
 def test_damaged_answers_become_reasons(tmp_path, data, service):
     """Whatever an answer holds, it is an object or a reason."""
-    from core.survey.readers.unreadable import Unreadable
-    from core.survey.sky.services import Entry, make_service
-    from tests.survey.sky import server
-
     own = {"hips": "CDS/P/x"} if service == "hips" else {}
     made = make_service(service, ImportOptions(size_px=16), own)
     columns = {"plate": 266, "mjd": 51602, "fiberid": 7}
     entry = Entry("a", 10.0, 1.0, columns)
     url = made.urls(entry)[0]
     if service == "sdss-spectra":
-        body = bytearray(server.spec_file(266, 51602, 7))
+        body = bytearray(spec_file(266, 51602, 7))
     elif service == "sdss":
         body = bytearray(_jpeg(64))
     else:
         said = dict(pair.split("=") for pair in url.split("?")[1].split("&"))
-        body = bytearray(server._cutout(said, 10.0, 1.0, 16))
+        body = bytearray(cutout_fits(said, 10.0, 1.0, 16))
     for _ in range(data.draw(st.integers(1, 6))):
         body[data.draw(st.integers(0, min(len(body), 9000) - 1))] = data.draw(st.integers(0, 255))
     body = body[: data.draw(st.integers(0, len(body)))]
-    client = _Given(bytes(body))
-    from core.survey.readers.sky import SkyReader
-
     path = tmp_path / "one.txt"
     path.write_text("10.0 1.0\n")
     own |= {"service": service, "cache": str(tmp_path)}
@@ -318,14 +324,13 @@ def test_damaged_answers_become_reasons(tmp_path, data, service):
         path = tmp_path / "one.csv"
         path.write_text("plate,mjd,fiberid\n266,51602,7\n")
     reader = SkyReader(path, ImportOptions(size_px=16, more=own))
-    found = reader._fetch(client, entry)
+    found = reader._fetch(cast(Client, _Given(bytes(body))), entry)
     if isinstance(found, str):
         assert 3 < len(found) < 300
         assert str(tmp_path) not in found
     elif found.image is not None:
         assert found.image.shape == (len(reader.layout.bands), 16, 16)
         assert found.image.dtype == reader.layout.dtype
-    assert Unreadable
 
 
 class _Given:
@@ -340,10 +345,6 @@ class _Given:
 
 
 def _jpeg(side: int) -> bytes:
-    import io
-
-    from PIL import Image
-
     out = io.BytesIO()
     Image.fromarray(picture(10.0, 1.0, side, side)).save(out, "JPEG")
     return out.getvalue()

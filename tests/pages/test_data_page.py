@@ -1,0 +1,402 @@
+"""The data page: who sees what, the way of an import through it, and what a summary shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.errors import NotReady
+from core.survey import Batch, ImportOptions, SurveyWriter, import_survey
+from core.survey.batch import Reject
+from core.survey.job import Interrupted
+from core.vocabulary import JobKind, Role
+from core.workspace import open_workspace
+from labels_db import TaskSpec
+from pages._server.identity import Identity, install_resolver
+from pages._server.services import Services, install
+from pages._shared import data_import, data_jobs, data_roots
+from tests.pages.conftest import IDS
+
+ROLES = {"ann": Role.OWNER, "cat": Role.ANNOTATOR, "vic": Role.VIEWER}
+PREVIEW = {
+    "reader": "folder",
+    "description": "a folder of pictures",
+    "n_entries": 3,
+    "notes": ["Files that are no images and were left out: 1 (.csv 1)."],
+    "settings": {"looked_at": "3"},
+    "bands": ["R", "G", "B"],
+    "size_px": 8,
+    "dtype": "uint8",
+    "pixel_scale": None,
+    "origin": "folder x",
+    "licence": "not stated",
+    "grid": None,
+    "units": {"mag": "mag"},
+    "objects": [
+        {
+            "object_id": "<b>a",
+            "columns": {"mag": 1.5, "big": "1237648720693755918"},
+            "picture": "",
+            "spectrum": [1.0, None, 2.0],
+        }
+    ],
+    "rejects": [["cut.png", "", "is cut short"]],
+    "tally": {"Pictures resampled": 1},
+}
+
+
+@pytest.fixture
+def sign_in(services):
+    """Say who looks at the pages from now on; the owner until then."""
+
+    def as_person(name: str) -> None:
+        install_resolver(lambda cookies: Identity(name, name, ROLES[name]))
+
+    as_person("ann")
+    yield as_person
+    install_resolver(None)
+
+
+@pytest.fixture
+def jobs(services, monkeypatch):
+    """The jobs that are started instead of being run."""
+    started: list[tuple[JobKind, str, list[str]]] = []
+    monkeypatch.setattr(
+        services.children,
+        "start_job",
+        lambda kind, subject, arguments: started.append((kind, subject, list(arguments))),
+    )
+    return started
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with three pictures below an allowed root."""
+    folder = tmp_path / "root" / "my pictures"
+    folder.mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        values = np.random.default_rng(ord(name)).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(values).save(folder / f"{name}.png")
+    data_roots.install([tmp_path / "root"])
+    yield folder
+    data_roots.install([])
+
+
+@pytest.fixture
+def previews(monkeypatch):
+    """What the preview answers, and what it was asked."""
+    asked: list[tuple[str, dict]] = []
+    answers: list[object] = []
+
+    def run(source, options, tell):
+        asked.append((str(source), options.as_dict()))
+        answer = answers.pop(0) if answers else PREVIEW
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(data_import, "run_preview", run)
+    run.asked, run.answers = asked, answers  # type: ignore[attr-defined]
+    return run
+
+
+def draw_page() -> None:
+    """Runs in AppTest's own script: as the shell does."""
+    from pages import data
+    from pages._shared.tasks import choose_task
+
+    choose_task()
+    data.draw()
+
+
+def draw(**state) -> AppTest:
+    script = AppTest.from_function(draw_page, default_timeout=30)
+    for name, value in state.items():
+        script.session_state[name.replace("_", " ")] = value
+    script.run()
+    assert not script.exception
+    return script
+
+
+def one(elements, label: str):
+    """The one widget with this label."""
+    found = [element for element in elements if element.label == label]
+    assert len(found) == 1, (label, [element.label for element in elements])
+    return found[0]
+
+
+def press(script: AppTest, label: str) -> AppTest:
+    one(script.button, label).click().run()
+    assert not script.exception
+    return script
+
+
+def text_of(script: AppTest) -> str:
+    """What is written on the page, without Markdown's escapes."""
+    kinds = (
+        *(script.title, script.subheader, script.markdown, script.caption, script.get("html")),
+        *(script.success, script.info, script.warning, script.error),
+    )
+    texts = (
+        str(getattr(element, "value", None) or element.proto.body)
+        for elements in kinds
+        for element in elements
+    )
+    return "\n".join(texts).replace("\\", "")
+
+
+def test_an_empty_workspace_opens_on_the_import(tmp_path):
+    owner = Identity("owner", "ann", Role.OWNER)
+    empty = Services(open_workspace(tmp_path / "empty"), owner, start_processes=False)
+    install(empty)
+    install_resolver(lambda _: owner)
+    try:
+        page = draw()
+        assert one(page.button, "Preview").disabled
+        install_resolver(lambda _: Identity("cat", "cat", Role.ANNOTATOR))
+        assert "ann has not added one yet" in text_of(draw())
+    finally:
+        install_resolver(None)
+        install(None)
+
+
+@pytest.mark.parametrize("name", ["cat", "vic"])
+def test_who_is_not_the_owner_sees_the_surveys_and_cannot_import(services, sign_in, name):
+    sign_in(name)
+    script = draw(data_view="Import")
+    assert "9 objects" in text_of(script)
+    labels = [button.label for button in script.button]
+    assert not {"Preview", "Make a task", "Add objects"} & set(labels)
+    assert str(services.workspace.root) not in text_of(script)
+
+
+def test_an_import_cannot_be_started_by_others(services, sign_in, jobs):
+    from core.errors import Forbidden
+
+    sign_in("cat")
+    with pytest.raises(Forbidden):
+        data_jobs.start_import("x", ["/data", "--name=x"])
+    assert jobs == []
+
+
+def test_a_summary_shows_counts_rejects_and_what_looks_wrong(services, sign_in, workspace):
+    images = np.random.default_rng(0).normal(5, 1, (30, 1, 8, 8)).astype(np.float32)
+    images[3] = 0
+    with SurveyWriter(
+        workspace,
+        "odd",
+        bands=("r",),
+        cutout_size_px=8,
+        dtype="float32",
+        origin="<i>somewhere",
+        licence="none",
+    ) as writer:
+        columns = [{"ra": 10 + row / 100, "dec": row / 50.0, "<u>x": row} for row in range(30)]
+        rejects = [Reject("cut.fits", "is cut short <b>"), Reject("a.tar", "is empty", "m.fits")]
+        writer.append(Batch([f"o<{row}" for row in range(30)], images, columns, None, rejects))
+        writer.commit()
+    script = AppTest.from_function(draw_page, default_timeout=30)
+    script.query_params["survey"] = "odd"
+    script.run()
+    assert not script.exception
+    page = text_of(script)
+    assert "<b>30</b><span>objects</span>" in page
+    assert "<b>2</b><span>rejected</span>" in page
+    assert "&lt;i&gt;somewhere" in page
+    assert "every pixel is zero" in page
+    assert "o&lt;3" in page
+    assert "o<3" not in page
+    assert "1: is cut short <b>" in page  # Markdown's escapes are taken off by text_of
+    assert len(script.get("plotly_chart")) == 2
+    tables = {tuple(frame.value.columns): frame.value for frame in script.dataframe}
+    rejected = tables[("source", "member", "reason")]
+    assert rejected["source"].tolist() == ["cut.fits", "a.tar"]
+    # There is no task of this survey: pictures are no links.
+    assert "/?task=" not in page
+
+
+def test_objects_open_on_the_label_page_of_the_surveys_task(services, sign_in):
+    page = text_of(draw())
+    assert page.count("/?task=dual&amp;object=") >= len(IDS)
+
+
+def test_a_survey_that_is_not_there_or_damaged_is_told(services, sign_in, workspace):
+    script = AppTest.from_function(draw_page, default_timeout=30)
+    script.query_params["survey"] = "none"
+    script.run()
+    assert "There is no survey 'none'; showing tiny" in text_of(script)
+    (workspace.surveys / "tiny" / "versions" / "1" / "rejects.csv").unlink()
+    services._surveys._values.clear()
+    page = text_of(draw())
+    assert "cannot be opened" in page
+    assert "rejects.csv is missing" in page
+
+
+def test_the_way_of_an_import(services, sign_in, jobs, pictures, previews):
+    script = draw(data_view="Import")
+    one(script.text_input, "Path of a file or folder").set_value(str(pictures)).run()
+    assert one(script.text_input, "Name of the survey").value == "my-pictures"
+    assert "a.png, " in "\n".join(button.label for button in script.button).replace("\\", "")
+    assert "Import" not in [button.label for button in script.button]
+    press(script, "Preview")
+    page = text_of(script)
+    assert "A folder of pictures (reader folder): 3 entries" in page.replace("**", "")
+    assert "looked at: 3" in page
+    assert "Files that are no images" in page
+    assert "Pictures resampled: 1 of the first" in page
+    assert "&lt;b&gt;a" in page
+    assert "1237648720693755918" in script.dataframe[0].value.to_string()
+    one(script.text_input, "Values that mean not measured").set_value("-10, -999").run()
+    assert "The form has changed since this preview." in text_of(script)
+    one(script.text_input, "Name of the survey").set_value("tiny").run()
+    assert "There is already a survey 'tiny'" in text_of(script)
+    one(script.text_input, "Name of the survey").set_value("mine").run()
+    press(script, "Import")
+    arguments = [str(pictures), "--name=mine", "--missing=-10,-999"]
+    assert jobs == [(JobKind.IMPORT, "mine", arguments)]
+    assert previews.asked == [(str(pictures), {})]
+    assert one(script.text_input, "Path of a file or folder").value == ""
+
+
+def test_the_list_leads_through_folders(services, sign_in, pictures):
+    script = draw(data_view="Import")
+    press(script, "my pictures")
+    assert one(script.text_input, "Path of a file or folder").value == str(pictures)
+    press(script, "One folder up")
+    assert one(script.text_input, "Path of a file or folder").value == str(pictures.parent)
+
+
+def test_what_was_typed_stays_while_the_surveys_are_looked_at(services, sign_in, pictures):
+    script = draw(data_view="Import")
+    one(script.text_input, "Path of a file or folder").set_value(str(pictures)).run()
+    one(script.text_input, "Bands, from blue to red").set_value("g,r").run()
+    one(script.get("button_group"), "View").set_value("Surveys").run()
+    assert "Examples" in text_of(script)
+    one(script.get("button_group"), "View").set_value("Import").run()
+    assert one(script.text_input, "Path of a file or folder").value == str(pictures)
+    assert one(script.text_input, "Bands, from blue to red").value == "g,r"
+
+
+def test_refusals_are_sentences_and_no_import_can_follow(services, sign_in, pictures, previews):
+    from core.errors import BadInput
+
+    script = draw(data_view="Import")
+    box = one(script.text_input, "Path of a file or folder")
+    box.set_value("/etc").run()
+    assert "Data are read from" in text_of(script)
+    press(script, "Preview")
+    assert "is elsewhere" in text_of(script)
+    box.set_value(str(pictures)).run()
+    previews.answers.append(BadInput("It holds <b>nothing*."))
+    press(script, "Preview")
+    assert "It holds <b>nothing*." in text_of(script)
+    assert "Import" not in [button.label for button in script.button]
+    one(script.text_input, "Cutout size (pixels)").set_value("large").run()
+    press(script, "Preview")
+    assert "The cutout size is a whole number, but is 'large'" in text_of(script)
+    one(script.text_input, "Cutout size (pixels)").set_value("").run()
+    previews.answers.append(NotReady("It took too long."))
+    press(script, "Preview")
+    assert "It took too long." in text_of(script)
+    assert "Import" in [button.label for button in script.button]  # a preview is no condition
+
+
+def test_pasted_positions_become_a_file_of_the_workspace(services, sign_in, jobs, previews):
+    script = draw(data_view="Import")
+    one(script.get("button_group"), "Where the data are").set_value("Paste positions").run()
+    box = script.text_area[0]
+    box.set_value("10.5 -3.25\r\n11 4\n").run()
+    one(script.text_input, "Name of the survey").set_value("mine").run()
+    press(script, "Preview")
+    press(script, "Import")
+    ((_, name, (path, *rest)),) = jobs
+    assert name == "mine"
+    assert Path(path).read_bytes() == b"10.5 -3.25\n11 4\n"
+    assert path.startswith(str(services.workspace.root / "incoming" / "mine-"))
+    assert rest[:2] == ["--name=mine", "--reader=sky"]
+    assert any(one.startswith("--set=service=") for one in rest)
+
+
+def test_objects_are_added_to_a_survey(services, sign_in, jobs, pictures, previews):
+    script = press(draw(), "Add objects")
+    assert "The objects are added to tiny as its next version" in text_of(script).replace("*", "")
+    assert "Name of the survey" not in [field.label for field in script.text_input]
+    one(script.text_input, "Path of a file or folder").set_value(str(pictures)).run()
+    press(script, "Preview")
+    press(script, "Add to tiny")
+    assert jobs == [(JobKind.IMPORT, "tiny", [str(pictures), "--name=tiny", "--append"])]
+
+
+def test_a_stopped_import_goes_on_or_is_forgotten(
+    services, sign_in, jobs, pictures, monkeypatch, workspace
+):
+    options = ImportOptions(size_px=64, bands=("g", "r"), more={"hdu": "1"})
+    stopped = [
+        Interrupted(
+            *("half", str(pictures), options, 1200, 5000, "2024-01-01T00:00:00+00:00"),
+            adds=False,
+            running=False,
+        ),
+        Interrupted(
+            *("going", str(pictures), options, 1, 2, "2024-01-01T00:00:00+00:00"),
+            adds=False,
+            running=True,
+        ),
+    ]
+    monkeypatch.setattr(data_jobs, "interrupted", lambda _workspace: stopped)
+    gone: list[str] = []
+    monkeypatch.setattr(data_jobs, "discard", lambda _workspace, name: gone.append(name))
+    script = draw()
+    assert "An import of half stopped at 1,200 of 5,000." in text_of(script).replace("*", "")
+    assert "going" not in text_of(script)
+    press(script, "Go on")
+    said = [str(pictures), "--name=half", "--size-px=64", "--bands=g,r", "--set=hdu=1"]
+    assert jobs == [(JobKind.IMPORT, "half", said)]
+    press(draw(), "Start anew")
+    assert jobs[1] == (JobKind.IMPORT, "half", [*said, "--restart"])
+    press(draw(), "Yes, discard it")
+    assert gone == ["half"]
+
+
+def test_a_running_import_shows_its_progress_and_is_cancelled(services, sign_in):
+    database = services.db()
+    database.start_run("import-x-1", JobKind.IMPORT, "x", {})
+    database.heartbeat("import-x-1", fraction=0.25, message="Read 5 of 20.", eta_s=75)
+    script = draw()
+    progress = script.get("progress")[0].proto
+    assert progress.value == 25
+    assert progress.text.replace("\\", "").endswith("Read 5 of 20. About 1 min 15 s left.")
+    press(script, "Cancel")
+    assert database.cancel_requested("import-x-1")
+
+
+def test_how_an_import_ended_is_said(services, sign_in, monkeypatch):
+    database = services.db()
+    database.start_run("import-x-1", JobKind.IMPORT, "x", {})
+    database.finish_run("import-x-1", {"objects": 1200, "rejects": 3})
+    database.start_run("import-y-1", JobKind.IMPORT, "y", {})
+    database.fail_run("import-y-1", "The disk is full.")
+    script = draw(imports_ended={"x": None, "y": None})
+    page = text_of(script).replace("*", "")
+    assert "x: 1,200 objects, 3 rejected." in page
+    assert "The disk is full." in page
+    assert "Open its summary" in [button.label for button in script.button]
+
+
+def test_provenance_comes_from_the_record_of_the_import(services, sign_in, workspace, pictures):
+    import_survey(workspace, pictures, "mine", ImportOptions(licence="CC0"))
+    script = AppTest.from_function(draw_page, default_timeout=30)
+    script.query_params["survey"] = "mine"
+    script.run()
+    assert not script.exception
+    frames = [frame.value for frame in script.dataframe if "Value" in frame.value.columns]
+    rows = dict(zip(frames[-1][""], frames[-1]["Value"], strict=True))
+    assert rows["Reader"] == "folder"
+    assert rows["Source"] == str(pictures)
+    assert rows["Licence"] == "CC0"
+    assert rows["Entries seen"] == "3"
+    services.db().create_task(TaskSpec("t", "mine", "?", ("a", "b"), "a"))
