@@ -15,8 +15,8 @@ from pathlib import Path
 
 from core.config import LoopConfig, PretrainConfig
 from core.errors import BadInput, SkysiftError
-from core.run_arguments import add_import_arguments
-from core.vocabulary import DEFAULT, checked_classes, checked_name
+from core.run_data import add_data_jobs
+from core.vocabulary import DEFAULT, checked_classes
 from core.workspace import Workspace, open_workspace, owner_name, storage_errors
 
 THREAD_SETTINGS = {
@@ -118,22 +118,6 @@ def _demo(a: argparse.Namespace) -> str:
         f" `python -m core.run embed {survey.name} --workspace {a.workspace}`, or"
         f" {NEXT_STEP.format(workspace=a.workspace)}."
     )
-
-
-def _import(a: argparse.Namespace) -> str:
-    from core.run_import import act_on_import
-
-    checked_name(a.name, "survey")
-    said = act_on_import(open_workspace(a.workspace), a)
-    if a.preview:
-        return said
-    return f"{said}\nNext, {NEXT_STEP.format(workspace=a.workspace)} and make a task for it there."
-
-
-def _discard(a: argparse.Namespace) -> str:
-    from core.run_import import act_on_discard
-
-    return act_on_discard(open_workspace(a.workspace, create=False), a)
 
 
 def _embed(a: argparse.Namespace) -> str:
@@ -338,11 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = job("demo", _demo, "build an embedded survey (hubble, simulated); no download")
     sub.add_argument("name")
 
-    sub = job("import", _import, "import data of any kind as a survey; goes on where it stopped")
-    add_import_arguments(sub)
-
-    sub = job("discard", _discard, "forget an import that was stopped")
-    sub.add_argument("name")
+    add_data_jobs(job)
 
     sub = job("pretrain", _pretrain, "train the VICReg network on one or several surveys")
     sub.add_argument("surveys", nargs="+", metavar="SURVEY")

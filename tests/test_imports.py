@@ -43,14 +43,14 @@ RUN = {
     "core.run_care",
     "core.run_labels",
     "core.run_people",
-    "core.run_arguments",
+    "core.run_data",
     "core.run_columns",
     "core.run_describe",
     "core.run_import",
 }
 RUN_INSIDES = {
     *("core.run_jobs", "core.run_worker", "core.run_care", "core.run_people"),
-    *("core.run_arguments", "core.run_columns", "core.run_import"),
+    *("core.run_data", "core.run_columns", "core.run_import"),
 }
 EVERYTHING_IN_CORE = set(ROOMS) | RUN
 

@@ -282,9 +282,9 @@ def _shade(
     bad = np.concatenate([[False], ~good[first : last + 1], [False]])
     turns = np.flatnonzero(np.diff(bad))
     for begin, end in zip(turns[::2], turns[1::2], strict=True):
-        left, right = plot.x(grid.edges[first + begin]), plot.x(grid.edges[first + end])
-        right = max(float(right), float(left) + 1)
-        canvas.rectangle((float(left), plot.frame[1], right, plot.frame[3]), colours.masked)
+        left = float(plot.x(grid.edges[first + begin]))
+        right = max(float(plot.x(grid.edges[first + end])), left + 1)
+        canvas.rectangle((left, plot.frame[1], right, plot.frame[3]), colours.masked)
 
 
 def _runs(finite: np.ndarray) -> list[slice]:

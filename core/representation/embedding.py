@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from core.errors import Damaged, NotReady
 from core.progress import Progress, silent
-from core.representation.encoder import ENCODERS, encoder_name
+from core.representation.encoder import (
+    ENCODERS,
+    encoder_name,
+    nothing_seen,
+    read_batch,
+    reads,
+    seen_rows,
+)
 from core.survey import RunFolder, Survey, finished_runs
 from core.vocabulary import DEFAULT, JobKind
 
@@ -58,28 +65,26 @@ def embed(
     weights
         Folder of a pretrained network, for `WITH_NETWORK`; the shipped one if None.
     """
-    name = encoder_name(encoder)
+    name = encoder_name(encoder, survey)
     model = ENCODERS[name](weights) if name in WITH_NETWORK else ENCODERS[name]()
     config = {"encoder": name, "weights": str(weights) if weights else None}
     with RunFolder(survey, JobKind.EMBED, config, run_id=run_id) as run:
         model.fit(survey, progress)
-        mask = survey.has_image
+        what = reads(model)
+        mask = seen_rows(survey, what)
         total = len(survey)
         values: NDArray[np.float32] | None = None
         for start in range(0, total, BATCH):
             rows = np.arange(start, min(start + BATCH, total))
             seen = rows[mask[rows]]
             if len(seen):
-                codes = model.encode(survey.images(seen))
+                codes = model.encode(read_batch(survey, seen, what))
                 if values is None:
                     values = _create(run.path, total, codes.shape[1])
                 values[seen] = codes
             progress((rows[-1] + 1) / total, f"embedded {rows[-1] + 1:,} of {total:,} objects")
         if values is None:
-            raise NotReady(
-                f"No object of the survey {survey.name} has a picture, which the encoder {name}"
-                " needs; import pictures first."
-            )
+            raise nothing_seen(survey, what, f", which the encoder {name} needs")
         finite = np.isfinite(values).all(axis=1)
         np.save(run.path / "mask.npy", mask & finite)
         values.flush()  # type: ignore[attr-defined]
@@ -108,7 +113,7 @@ def load_embedding(survey: Survey, encoder: str = DEFAULT) -> Embedding:
     Damaged
         Its arrays do not fit the survey.
     """
-    name = encoder_name(encoder)
+    name = encoder_name(encoder, survey)
     for record in finished_runs(survey, JobKind.EMBED):
         if record.config.get("encoder") != name:
             continue

@@ -15,11 +15,20 @@ from core.survey import Survey
 from core.vocabulary import DEFAULT
 
 DEFAULT_ENCODER = "fusion"
-"""What `default` stands for."""
+"""What `default` stands for, where there are pictures."""
+
+IMAGES, SPECTRA, COLUMNS = "images", "spectra", "columns"
+"""What an encoder can read of a survey; the words of the manifest's modalities."""
+
+DEFAULTS_WITHOUT_IMAGES = {SPECTRA: "spectrum_pca", COLUMNS: "columns"}
 
 
 class Encoder(Protocol):
-    """Turns pictures into an embedding. One file an encoder, registered by `register_encoder`."""
+    """Turns pictures into an embedding. One file an encoder, registered by `register_encoder`.
+
+    A class attribute `reads` says what it sees instead of pictures, if it does: `SPECTRA` or
+    `COLUMNS`. `encode` is then given what `read_batch` reads.
+    """
 
     name: str
 
@@ -54,19 +63,64 @@ def register_encoder(name: str) -> Callable[[E], E]:
     return register
 
 
-def sampled_rows(survey: Survey, count: int, seed: int = 0) -> NDArray[np.int64]:
-    """At most `count` rows that have a picture, drawn with a fixed seed, in ascending order."""
-    rows = np.flatnonzero(survey.has_image)
+def reads(encoder: Any) -> str:
+    """What an encoder (or its class) reads of a survey."""
+    found: str = getattr(encoder, "reads", IMAGES)
+    return found
+
+
+def seen_rows(survey: Survey, what: str = IMAGES) -> NDArray[np.bool_]:
+    """(N,) bool, True for an object that has what is to be read."""
+    if what == COLUMNS:
+        return np.ones(len(survey), bool)
+    found: NDArray[np.bool_] = survey.has_spectrum if what == SPECTRA else survey.has_image
+    return found
+
+
+def read_batch(survey: Survey, rows: NDArray[np.int64], what: str = IMAGES) -> Any:
+    """What `encode` is given for some rows: images (B, band, y, x) in native pixels; flux, ivar
+    and mask (B, n) of spectra; or rows of the catalogue."""
+    if what == COLUMNS:
+        return survey.catalogue.iloc[rows]
+    return survey.spectra(rows) if what == SPECTRA else survey.images(rows)
+
+
+_NAMED = {IMAGES: "picture", SPECTRA: "spectrum", COLUMNS: "row in its catalogue"}
+_IMPORT = {IMAGES: "import pictures", SPECTRA: "import spectra", COLUMNS: "import a table"}
+
+
+def nothing_seen(survey: Survey, what: str, why: str) -> NotReady:
+    """The error for a survey none of whose objects has what an encoder reads."""
+    return NotReady(
+        f"No object of the survey {survey.name} has a {_NAMED[what]}{why}; {_IMPORT[what]} first."
+    )
+
+
+def sampled_rows(
+    survey: Survey, count: int, seed: int = 0, what: str = IMAGES
+) -> NDArray[np.int64]:
+    """At most `count` rows that have a picture (or what else is to be read), drawn with a fixed
+    seed, in ascending order."""
+    rows = np.flatnonzero(seen_rows(survey, what))
     if len(rows) > count:
         rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
     if not len(rows):
-        raise NotReady(f"No object of {survey.name} has a picture to learn from; import pictures.")
+        raise nothing_seen(survey, what, " to learn from")
     return rows
 
 
-def encoder_name(name: str) -> str:
-    """Resolve `default` and check the name."""
-    resolved = DEFAULT_ENCODER if name == DEFAULT else name
+def default_encoder(survey: Survey | None = None) -> str:
+    """What `default` stands for in a survey: its pictures come first, then its spectra."""
+    if survey is not None and IMAGES not in survey.manifest.modalities:
+        for what, name in DEFAULTS_WITHOUT_IMAGES.items():
+            if what in survey.manifest.modalities:
+                return name
+    return DEFAULT_ENCODER
+
+
+def encoder_name(name: str, survey: Survey | None = None) -> str:
+    """Resolve `default` (of a survey, or of one with pictures) and check the name."""
+    resolved = default_encoder(survey) if name == DEFAULT else name
     if resolved not in ENCODERS:
         raise BadInput(
             f"The encoder must be one of {', '.join(sorted([DEFAULT, *ENCODERS]))}, but is"

@@ -65,7 +65,7 @@ def fitting_grid(
         starts = np.array([math.log10(one[0]) for one in wavelengths]) / finest
         shift = starts - starts[0]
         if np.abs(shift - np.round(shift)).max() < ALIGNED_PX:
-            return _phased(starts[0], finest, low, high)
+            return _phased(float(starts[0]), finest, low, high)
     if step is None:
         step = finest if finest > DEFAULT_STEP else DEFAULT_STEP
         step = max(step, (math.log10(high) - math.log10(low)) / (MAX_PIXELS - 2))

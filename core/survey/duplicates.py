@@ -8,7 +8,7 @@ are views of one thing and no duplicates of each other.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,8 +75,8 @@ class DuplicateReport:
     def sentences(self) -> list[str]:
         """The report for a person."""
         told = [
-            f"Duplicates of an earlier object: {self.n_duplicates:,} of {self.n_objects:,}; groups:"
-            f" {self.n_groups:,}."
+            f"Duplicates of an earlier object: {self.n_duplicates:,} of {self.n_objects:,};"
+            f" groups: {self.n_groups:,}."
         ]
         told += [f"{reason}: {n:,}." for reason, n in self.by_reason.items() if n]
         if self.largest > 20:
@@ -267,20 +267,33 @@ def _suspects(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, bool]:
     order = np.argsort(hashes, kind="stable")
     distinct, starts = np.unique(hashes[order], return_index=True)
     sets = np.split(order, starts[1:])
-    pairs = [pair for one in sets if len(one) > 1 for pair in _within(one)]
+    within = [pair for one in sets if len(one) > 1 for pair in _within(one.tolist())]
     close, all_seen = close_pairs(distinct, _most_bits(len(distinct)))
-    first = order[starts] if len(starts) else order
-    together = np.concatenate([np.array(pairs, np.intp).reshape(-1, 2), first[close]])
+    single = np.array([len(one) == 1 for one in sets], bool)
+    plain = (single[close[:, 0]] & single[close[:, 1]]) if len(close) else np.empty(0, bool)
+    across = [
+        pair
+        for a, b in close[~plain].tolist()
+        for pair in _across(sets[a].tolist(), sets[b].tolist())
+    ]
+    lists = [np.array(pairs, np.intp).reshape(-1, 2) for pairs in (within, across)]
+    together = np.concatenate([*lists, order[starts][close[plain]]])
     return rows[np.unique(np.sort(together, axis=1), axis=0)], all_seen
 
 
-def _within(one: np.ndarray) -> Iterator[tuple[int, int]]:
+def _within(one: list[int]) -> Iterator[tuple[int, int]]:
     """Pairs of a set with one fingerprint: all of a small one, a chain of a large one."""
-    places: Sequence[int] = one.tolist()
-    if len(places) <= _FULL_SET:
-        yield from ((a, b) for n, a in enumerate(places) for b in places[n + 1 :])
+    return itertools.combinations(one, 2) if len(one) <= _FULL_SET else itertools.pairwise(one)
+
+
+def _across(one: list[int], other: list[int]) -> Iterator[tuple[int, int]]:
+    """Pairs of two sets with close fingerprints: all of small ones, of large ones each with the
+    first of the other."""
+    if len(one) * len(other) <= _FULL_SET**2:
+        yield from itertools.product(one, other)
     else:
-        yield from itertools.pairwise(places)
+        yield from ((member, other[0]) for member in one)
+        yield from ((one[0], member) for member in other[1:])
 
 
 def _most_bits(n: int) -> int:
@@ -336,6 +349,9 @@ def _say(
     np.fmin.at(nearest, ends, arcsec)
     rows = np.unique(ends)
     rows = rows[later[rows]]
+    if reason == ALIKE_PICTURE:  # goes without saying where the pixels are the same
+        told = [SAME_PIXELS.lower() in (why[row] or "") for row in rows.tolist()]
+        rows = rows[~np.array(told, bool)]
     report.by_reason[reason] = len(rows)
     for row in rows.tolist():
         text = f"{nearest[row]:.2f} arcsec away" if reason == CLOSE_BY else reason.lower()

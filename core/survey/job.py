@@ -20,7 +20,7 @@ from core.survey.merging import CatalogueJoin, Join, SpectraJoin, all_joins
 from core.survey.options import ImportOptions
 from core.survey.parallel import available_cores, in_order, read_safely
 from core.survey.partial import drop_partial, is_held
-from core.survey.readers import Reader, Unit, make_reader
+from core.survey.readers import READERS, Reader, Unit, make_reader, recognised
 from core.survey.store import Survey, list_surveys
 from core.survey.writer import SurveyWriter
 from core.vocabulary import checked_name
@@ -100,7 +100,7 @@ def preview(
         It cannot be a survey.
     """
     options = options or ImportOptions()
-    reader = make_reader(Path(source), _completed(options, workspace))
+    reader = _made_reader(Path(source).expanduser(), options, workspace)
     found: list[Batch] = []
     for unit in reader.units():
         found += read_safely(reader, _beginning(unit, n))
@@ -162,14 +162,15 @@ def import_survey(
     """
     if workers is not None and not 0 <= workers <= 256:
         raise BadInput(f"workers must be 0 to 256, but is {workers}; change it.")
-    options = _completed(options or ImportOptions(), workspace)
+    options = options or ImportOptions()
     base = _base(workspace, checked_name(name, "survey"), append=append)
     started = time.monotonic()
     progress(0.0, f"Looking at {source}.")
     if restart:
         discard(workspace, name)
     path = Path(source).expanduser()
-    reader = make_reader(path, options if base is None else _as_before(options, base))
+    wanted = options if base is None else _as_before(options, base)
+    reader = _made_reader(path, wanted, workspace)
     layout = reader.layout
     spectra = SpectraJoin.open(options) if options.spectra else None
     if spectra is not None:
@@ -364,15 +365,15 @@ def _first(batches: list[Batch], n: int) -> Batch:
     return Batch(ids[:n], images[:n], columns[:n], groups[:n], rejects, spectra[:n])
 
 
-def _completed(options: ImportOptions, workspace: Workspace | None) -> ImportOptions:
-    """The options with what only the workspace knows: where downloads are kept."""
-    from core.survey.readers import READERS
-
-    reader = READERS.get(options.reader or "")
+def _made_reader(source: Path, options: ImportOptions, workspace: Workspace | None) -> Reader:
+    """The reader, told what only the workspace knows: where it may keep what it downloads."""
+    name = options.reader or recognised(source)
+    reader = READERS.get(name)
     if reader is None or workspace is None or "cache" not in reader.own_options:
-        return options
+        return make_reader(source, replace(options, reader=name))
     cache = str(workspace.root / "cache" / "downloads")
-    return replace(options, more={"cache": cache} | dict(options.more))
+    more = {"cache": cache} | dict(options.more)
+    return make_reader(source, replace(options, reader=name, more=more))
 
 
 def _base(workspace: Workspace, name: str, *, append: bool) -> Survey | None:

@@ -133,6 +133,11 @@ class TablePositions(PositionSource):
             try:
                 table = self._table.rows(low, high)
             except UnreadableRows as error:
+                parts = self._table.parts(low, high)
+                if len(parts) > 1:
+                    for part in parts:
+                        yield from self.rows(*part)
+                    continue
                 for row in range(low, high):
                     yield Reject(source, str(error), f"row {row + 1}")
                 continue

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -125,6 +124,10 @@ class TableSource(abc.ABC):
                         found[name] = n
                 arrays.append(column)
             return pa.table(arrays, names=chosen), found
+
+    def parts(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """The rows in pieces of which one may be damaged while the others are not."""
+        return [(start, stop)]
 
     def bad(self, start: int, stop: int) -> list[tuple[str, str]]:
         """Where and why, for the bad entries start <= number < stop."""

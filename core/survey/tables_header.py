@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,18 +128,17 @@ def _separator(path: Path, rows: list[Line]) -> tuple[str, int]:
     best, best_share, best_n = "", 0.0, 0
     texts = [row.text or "" for row in rows]
     for separator in _SEPARATORS:
-        plain = Dialect(separator)
-        counts = [len(_cells(plain, text)) for text in texts]
-        rest = Counter(counts[1:] or counts)
-        n, same = max(rest.items(), key=lambda item: (item[1], item[0] == counts[0], item[0]))
-        # A header may lack the name of the row numbers (R), or have a separator at its end.
-        near = counts[0] - n in (-1, 0, 1)
-        share = same / max(1, len(counts) - 1) if near else 0.0
-        share -= 0.0 if counts[0] == n else 0.2
-        n = n if counts[0] < n else counts[0]
-        if min(n, counts[0] if len(counts) == 1 else n) > 1 and share > best_share + 1e-9:
-            best, best_share, best_n = separator, share, n
-    if best_share >= 0.5:
+        for counts in _counts(separator, texts):
+            rest = Counter(counts[1:] or counts)
+            n, same = max(rest.items(), key=lambda item: (item[1], item[0] == counts[0], item[0]))
+            # A header may lack the name of the row numbers (R), or have a separator at its end.
+            near = counts[0] - n in (-1, 0, 1)
+            share = same / max(1, len(counts) - 1) if near else 0.0
+            share -= 0.0 if counts[0] == n else 0.2
+            n = max(n, counts[0])
+            if n > 1 and share > best_share + 1e-9:
+                best, best_share, best_n = separator, share, n
+    if best_share > 0.5:
         return best, best_n
     if all(len(text.split()) == 1 for text in texts):
         return ",", 1
@@ -146,6 +146,20 @@ def _separator(path: Path, rows: list[Line]) -> tuple[str, int]:
         f"{path} should be a table, but no separator (comma, tab, semicolon, bar, blanks) gives"
         " most of its lines the same number of cells; check the file."
     )
+
+
+def _counts(separator: str, texts: list[str]) -> Iterator[list[int]]:
+    """Cells a line; and cells a record, where quotation marks may hold line ends."""
+    plain = Dialect(separator)
+    yield [len(_cells(plain, text)) for text in texts]
+    if not any('"' in text for text in texts):
+        return
+    lines = (text.strip() if separator == " " else text for text in texts)
+    reader = csv.reader(
+        (f"{line}\n" for line in lines), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    with contextlib.suppress(csv.Error):
+        yield [len(record) for record in reader]
 
 
 def _header(dialect: Dialect, rows: list[Line], comments: list[Line]) -> list[str]:

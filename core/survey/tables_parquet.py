@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,6 +153,11 @@ class ParquetTable(TableSource):
             row = until
         table = pa.concat_tables(parts) if len(parts) > 1 else parts[0]
         return pa.table({name: self._column(table, name) for name in names})
+
+    def parts(self, start: int, stop: int) -> list[tuple[int, int]]:
+        inner = self._starts[(self._starts > start) & (self._starts < stop)].tolist()
+        edges = [start, *inner, stop]
+        return list(itertools.pairwise(edges))
 
     def _column(self, table: pa.Table, name: str) -> pa.ChunkedArray:
         field = self._fields[name]

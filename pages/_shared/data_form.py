@@ -179,5 +179,5 @@ def _more(text: str) -> dict[str, str]:
         key, equals, value = line.partition("=")
         if not equals or not key.strip():
             raise BadInput(f"More settings are KEY=VALUE, one a line, but got {line[:80]!r}.")
-        settings[key.strip()] = checked_value(value.strip())
+        settings[key.strip()] = checked_value(key.strip(), value.strip())
     return settings

@@ -39,6 +39,7 @@ _FOUND = "import preview"
 _ADDS = "import adds to"
 _NAMED = "import named"
 _USED = "import used"
+_LOOKS = "import looks"
 
 
 def add_to(name: str | None) -> None:
@@ -274,14 +275,16 @@ def _act(adds: str | None, *, pasted: bool) -> None:
     seen = bool(kept.get("answer") or kept.get("late"))
     left, middle, _rest = st.columns([2, 2, 5])
     with left:
-        look = st.button(
+        st.button(
             "Preview again" if seen else "Preview",
             type="secondary" if seen else "primary",
             disabled=not wanted,
             key="import look",
             width="stretch",
+            on_click=_want_look,
         )
-    if look:
+    # Not the button's own answer: that is lost when another run of the page cuts in.
+    if wanted and st.session_state.get(_LOOKS):
         _look(pasted)
         st.rerun()
     if seen and wanted:
@@ -315,6 +318,10 @@ def _check(adds: str | None, kept: dict[str, Any], *, pasted: bool, go: bool) ->
         _start(source, name, options, adds)
 
 
+def _want_look() -> None:
+    st.session_state[_LOOKS] = True
+
+
 def _look(pasted: bool) -> None:
     """Make the preview; what came of it is kept for the runs after this one."""
     line = st.empty()
@@ -327,6 +334,7 @@ def _look(pasted: bool) -> None:
         kept |= {"error": str(error), "late": isinstance(error, NotReady)}
     line.empty()
     st.session_state[_FOUND] = kept
+    st.session_state[_LOOKS] = False
 
 
 def _start(source: Path, name: str, options: ImportOptions, adds: str | None) -> None:

@@ -28,6 +28,9 @@ LOOKED_AT = 5_000
 INCOMING = "incoming"
 """Folder of the workspace in which pasted positions are kept."""
 
+_MADE = frozenset({"cache"})
+"""Settings that name a folder which is made where it is missing."""
+
 _installed: tuple[Path, ...] = ()
 
 
@@ -100,15 +103,19 @@ def checked_source(text: str) -> Path:
     return path
 
 
-def checked_value(value: str) -> str:
-    """A setting of a reader, after a look whether it is a path that may not be read."""
+def checked_value(key: str, value: str) -> str:
+    """A setting of a reader, after a look whether it is a path that may not be read.
+
+    "/images/r" may well be the name of something inside of an HDF5 file: only what is there on
+    the server counts, and the folder that a reader would make.
+    """
     text = value.strip()
     if text.lower().startswith("file:"):
-        raise BadInput(
-            f"A path is given as it is, without file:, but came {text[:80]!r}; leave it."
-        )
-    if text.startswith(("/", "~", ".")) and any(mark.isalpha() for mark in text):
-        _require_allowed(_resolved(text), text)
+        raise BadInput(f"A path is given without file:, but came {text[:80]!r}; leave it out.")
+    if text.startswith(("/", "~", ".")) or ".." in Path(text).parts:
+        path = _resolved(text)
+        if key in _MADE or os.path.lexists(path):
+            _require_allowed(path, text)
     return value
 
 

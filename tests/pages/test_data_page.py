@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,7 +196,9 @@ def test_a_summary_shows_counts_rejects_and_what_looks_wrong(services, sign_in, 
         origin="<i>somewhere",
         licence="none",
     ) as writer:
-        columns = [{"ra": 10 + row / 100, "dec": row / 50.0, "<u>x": row} for row in range(30)]
+        columns: list[dict[str, Any]] = [
+            {"ra": 10 + row / 100, "dec": row / 50.0, "<u>x": row} for row in range(30)
+        ]
         rejects = [Reject("cut.fits", "is cut short <b>"), Reject("a.tar", "is empty", "m.fits")]
         writer.append(Batch([f"o<{row}" for row in range(30)], images, columns, None, rejects))
         writer.commit()

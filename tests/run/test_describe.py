@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from core.run_describe import describe, number, share
@@ -15,7 +17,9 @@ def survey(tmp_path, **more):
     rng = np.random.default_rng(0)
     images = rng.normal(5, 1, (40, 2, 8, 8)).astype(np.float32)
     images[0] = 0
-    columns = [{"ra": 150 + row / 100, "dec": 2.0, "kind": "a\x1b[2Jb"} for row in range(40)]
+    columns: list[dict[str, Any]] = [
+        {"ra": 150 + row / 100, "dec": 2.0, "kind": "a\x1b[2Jb"} for row in range(40)
+    ]
     with SurveyWriter(
         workspace,
         "mine",

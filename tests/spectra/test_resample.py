@@ -233,3 +233,4 @@ def test_a_grid_is_found_again_by_its_ends(low, step):
     first = fitting_grid([10.0 ** (np.log10(low) + step * np.arange(2000))])
     ends = float(first.wavelength[0]), float(first.wavelength[-1]), first.log10_step
     assert fitting_grid([np.arange(2000.0, 3000)], *ends) == first
+    assert type(first.log10_start) is type(first.log10_step) is float  # as TOML wants them

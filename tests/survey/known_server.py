@@ -122,9 +122,10 @@ def _form(kind: str, body: bytes) -> dict[str, bytes]:
         b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body, policy=email.policy.HTTP
     )
     fields = {}
-    for part in message.iter_parts():  # type: ignore[attr-defined]
+    for part in message.iter_parts():
         name = str(part.get_param("name", header="content-disposition"))
         payload = part.get_payload(decode=True)
+        assert isinstance(payload, bytes)
         fields[name] = payload
     return fields
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core.errors import BadInput, NotReady
 from core.survey import Batch, SurveyWriter
 from core.survey.added_columns import added_columns, full_catalogue, write_columns
+from core.survey.batch import CatalogueValue
 from core.survey.crossmatch import Found, cross_match, slug_of
 from core.survey.sphere import Positions, pairs_within
 
@@ -119,7 +120,7 @@ def survey(workspace):
         origin="",
         licence="",
     ) as writer:
-        columns = [{"ra": ra, "dec": dec} for ra, dec in places]
+        columns: list[dict[str, CatalogueValue]] = [{"ra": ra, "dec": dec} for ra, dec in places]
         images = np.ones((6, 1, 8, 8), np.uint8)
         writer.append(Batch([f"o{n}" for n in range(6)], images, columns))
         return writer.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def matched(catalogue, radius=1.0, positions=MINE, progress=silent):
 
 # Tables
 
-ROWS = {
+ROWS: dict[str, list[Any]] = {
     "name": ["quasar 1", "lens β", "lens β", "odd"],
     "ra": [10.0, 359.9999, 120.0, float("nan")],
     "dec": [20.0001, 0.0, 5.0, 1.0],

@@ -237,7 +237,8 @@ def test_paths_that_are_no_file(tmp_path):
 
 def test_declared_codes_become_missing(tmp_path):
     text = "dec,mag,n,name\n" + "\n".join(
-        f"{-10 if n < 3 else n / 10},{-9.99999 if n % 4 == 0 else 20 + n / 100},{-999 if n % 5 else n},-999"
+        f"{-10 if n < 3 else n / 10},{20 + n / 100 if n % 4 else -9.99999},"
+        f"{-999 if n % 5 else n},-999"
         for n in range(100)
     )
     source = open_table(written(tmp_path, text), missing=(-10, -999))
@@ -444,8 +445,12 @@ def astronomers_table() -> Table:
 
 @pytest.mark.parametrize(
     ("form", "more"),
-    [("votable", {}), ("votable", {"tabledata_format": "binary2"}), ("ascii.ecsv", {})]
-    + [("ascii.ecsv", {"delimiter": ","})],
+    [
+        ("votable", {}),
+        ("votable", {"tabledata_format": "binary2"}),
+        ("ascii.ecsv", {}),
+        ("ascii.ecsv", {"delimiter": ","}),
+    ],
 )
 def test_units_descriptions_and_masks(tmp_path, form, more):
     path = tmp_path / "t.xml"

@@ -12,6 +12,13 @@ from core.survey.readers import sky as sky
 from core.survey.readers import spectra as spectra
 from core.survey.readers import table as table
 from core.survey.readers import zarr_array as zarr_array
-from core.survey.readers.registry import READERS, Reader, Unit, make_reader, register_reader
+from core.survey.readers.registry import (
+    READERS,
+    Reader,
+    Unit,
+    make_reader,
+    recognised,
+    register_reader,
+)
 
-__all__ = ["READERS", "Reader", "Unit", "make_reader", "register_reader"]
+__all__ = ["READERS", "Reader", "Unit", "make_reader", "recognised", "register_reader"]

@@ -130,8 +130,9 @@ class ArchiveReader(Reader):
             looked_at = list(itertools.islice(_files(source), _RECOGNISED_FROM))
         except (OSError, ValueError):
             return 0
+        n_named = sum(path.name.lower().endswith(ENDINGS) for path in looked_at)
         n_archives = sum(bool(kind_of_archive(path)) for path in looked_at)
-        return 65 if 2 * n_archives > len(looked_at) else 0
+        return 65 if n_archives and 2 * max(n_named, n_archives) > len(looked_at) else 0
 
     def units(self) -> Iterator[Unit]:
         for number, part in enumerate(self._entries.units(self.layout.unit_entries)):

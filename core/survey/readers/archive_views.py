@@ -124,7 +124,8 @@ def _are_views(how: str, found: Sequence[tuple[str, str] | None]) -> bool:
     views = {view for several in views_of.values() for view in several}
     if sum(map(len, views_of.values())) < len(known):
         return False  # a view twice
-    if not 2 <= len(views) <= MOST_VIEWS or len(views_of) < 2:
+    # Cameras and objects can be told apart only where there are fewer cameras.
+    if not 2 <= len(views) <= min(MOST_VIEWS, len(views_of)):
         return False
     if how != "ID_VIEW" and {view.lower() for view in views} & _SPLITS:
         return False

@@ -159,11 +159,7 @@ class ArrowReader(Reader):
     def _read_rows(self, piece: Piece, rows: list[int], gathered: BatchBuilder) -> None:
         wanted = [self._image, *self._names]
         start, stop = rows[0] - piece.first, rows[-1] + 1 - piece.first
-        table = self._rows(piece, start, stop, wanted)
-        if table.num_rows != stop - start:
-            raise Unreadable("is cut short")
-        if image_kind(table.schema.field(self._image)) == "":
-            raise Unreadable(f"has something else in its column {self._image}")
+        table = self._table(piece, start, stop, wanted)
         values = {}
         for column, name in self._names.items():
             if column not in table.column_names or not is_cell_type(
@@ -183,6 +179,17 @@ class ArrowReader(Reader):
             place = row - piece.first - start
             columns = {name: several[place] for name, several in values.items()}
             self._add(gathered, piece, row, images[place], columns)
+
+    def _table(self, piece: Piece, start: int, stop: int, columns: list[str]) -> pa.Table:
+        """As `_rows`, and what is read are images."""
+        table = self._rows(piece, start, stop, columns)
+        if self._image not in table.column_names:
+            raise Unreadable(f"has no column {self._image}")
+        if not image_kind(table.schema.field(self._image)):
+            raise Unreadable(f"has something else in its column {self._image}")
+        if table.num_rows != stop - start:
+            raise Unreadable("is cut short")
+        return table
 
     def _add(
         self,
@@ -249,7 +256,7 @@ class ArrowReader(Reader):
             names = [f.name for f in schema if f.name == self._image or is_cell_type(f.type)]
             try:
                 stop = min(piece.n_rows, MOST_SAMPLE // _SAMPLE_PIECES)
-                table = self._rows(piece, 0, stop, names)
+                table = self._table(piece, 0, stop, names)
             except Unreadable as error:
                 sample.reason = sample.reason or f"{self._shards[piece.shard].path} {error}"
                 continue

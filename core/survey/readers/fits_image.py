@@ -21,7 +21,7 @@ from core.survey.readers.fits_hdus import (
     walk,
 )
 from core.survey.readers.fits_header import Content, FitsHeader
-from core.survey.readers.fits_wcs import apart_px, pixel_scale, read_wcs
+from core.survey.readers.fits_wcs import apart_px, nominal_scale, read_wcs
 from core.survey.readers.tile_process import UNSAFE, decompress_apart
 from core.survey.readers.unreadable import Unreadable
 from core.survey.readers.whole_file import MAX_BYTES, read_whole, unpacked
@@ -45,7 +45,7 @@ class FitsImage:
     header
         Cards of the first image HDU over those of the primary one, by upper-case keyword.
     pixel_scale_arcsec
-        Square root of the area of a pixel; None without `wcs`.
+        Square root of the area of a pixel, but for distortions; None without `wcs`.
     bands
         Names of the bands as headers or extension names tell them; empty where they do not.
     lost_digits
@@ -112,7 +112,7 @@ def make_image(
             raise Unreadable(f"has images that lie {apart:.1f} pixels apart on the sky")
     header = first.header.over(primary) if first.number else first.header
     names = _band_names(hdus, primary, len(image))
-    return FitsImage(image, wcs, header, pixel_scale(wcs), names, lost_digits)
+    return FitsImage(image, wcs, header, nominal_scale(first.header, wcs), names, lost_digits)
 
 
 def chosen_hdus(hdus: Sequence[Hdu], hdu: int | str | None) -> list[Hdu]:

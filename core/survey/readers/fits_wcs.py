@@ -1,9 +1,10 @@
 """The celestial coordinates of a FITS header, as the catalogue's `wcs_*` columns hold them.
 
-Those are gnomonic (TAN) and ICRS, linear around a reference pixel. A header that is so already
-is taken over, with any SIP or TPV distortion left out (Calabretta & Greisen 2002, A&A 395, 1077).
-For every other projection and frame the pixel at the image's centre becomes the reference, with
-the true position and derivatives there, which wcslib gives.
+Those are gnomonic (TAN) and ICRS, linear around a reference pixel (Calabretta & Greisen 2002,
+A&A 395, 1077). A header that is so already is taken over. For every other projection and frame,
+and where SIP or TPV distort the plane, the pixel at the image's centre becomes the reference,
+with the true position and derivatives there, which wcslib gives: a stamp cut from the corner of
+a distorted frame would otherwise lie tens of pixels off.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _ARCSEC = 3600.0
 _MAX_SCALE_DEG = 1.0
 _FAR_DEG = 45.0
 _UNITS = {"": 1.0, "deg": 1.0, "degree": 1.0, "arcmin": 1 / 60, "arcsec": 1 / 3600}
-_TAN = ("TAN", "TAN-SIP", "TPV", "TNX", "ZPX")
+_TAN = ("TAN", "TAN-SIP", "TNX")
+"""Taken for linear: SIP without coefficients, and TNX, whose distortion wcslib does not read."""
+
+_MAX_SIP_ORDER = 9
 
 
 def read_wcs(header: FitsHeader, width: int, height: int) -> dict[str, float]:
@@ -70,6 +74,17 @@ def pixel_scale(wcs: dict[str, float]) -> float | None:
     return math.sqrt(abs(area)) * _ARCSEC
 
 
+def nominal_scale(header: FitsHeader, wcs: dict[str, float]) -> float | None:
+    """`pixel_scale`, without the part of a distortion.
+
+    Stamps from all over a distorted frame differ in scale by a few percent and are no reason to
+    resample any of them.
+    """
+    if wcs and (_is_distorted(header) or header.text("CTYPE1").upper().endswith("TPV")):
+        return pixel_scale(_checked(_linear(header))) or pixel_scale(wcs)
+    return pixel_scale(wcs)
+
+
 def apart_px(one: dict[str, float], other: dict[str, float], side: int) -> float:
     """How far apart two images of a side show the sky, in pixels, at their worse corner."""
     scale = pixel_scale(one)
@@ -91,6 +106,8 @@ def _is_plain(header: FitsHeader, first: str, second: str) -> bool:
         return False
     if first[5:].strip("-") not in _TAN or second[5:].strip("-") not in _TAN:
         return False
+    if _is_distorted(header):
+        return False
     frame = (header.text("RADESYS") or header.text("RADECSYS")).upper()
     equinox = header.number("EQUINOX", header.number("EPOCH", 2000.0))
     if frame not in ("", "ICRS", "FK5") or (frame != "ICRS" and equinox != 2000.0):
@@ -102,14 +119,20 @@ def _is_plain(header: FitsHeader, first: str, second: str) -> bool:
     )
 
 
+def _is_distorted(header: FitsHeader) -> bool:
+    """Whether there is a SIP polynomial that is not absurd."""
+    orders = [header.get(name) for name in ("A_ORDER", "B_ORDER")]
+    return all(type(order) is int and 1 < order <= _MAX_SIP_ORDER for order in orders)
+
+
 def _linear(header: FitsHeader) -> list[float]:
     def card(name: str, default: float) -> float:
         # A position in words must not be taken for 0.
         found = header.number(name) if name in header else default
         return math.nan if found is None else found
 
-    unit1 = _UNITS[header.text("CUNIT1").lower()]
-    unit2 = _UNITS[header.text("CUNIT2").lower()]
+    unit1 = _UNITS.get(header.text("CUNIT1").lower(), math.nan)
+    unit2 = _UNITS.get(header.text("CUNIT2").lower(), math.nan)
     names = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
     if any(name in header for name in names):
         cd = [card(name, 0.0) for name in names]
@@ -146,7 +169,12 @@ def _around_centre(header: FitsHeader, width: int, height: int) -> list[float]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            cards = Header([(name, header[name]) for name in header if _tells_of_sky(name)])
+            sip = _is_distorted(header)
+            wanted = [name for name in header if _tells_of_sky(name) or (sip and _is_sip(name))]
+            cards = Header([(name, header[name]) for name in wanted])
+            if not sip:  # or astropy would look for the polynomial
+                for name in ("CTYPE1", "CTYPE2"):
+                    cards[name] = str(cards[name]).upper().removesuffix("-SIP")
             sky = pixel_to_skycoord(x, y, WCS(cards, naxis=2), origin=0).icrs
             ra, dec = np.radians(sky.ra.deg), np.radians(sky.dec.deg)
         except Exception:  # wcslib, astropy's frames and hostile cards raise anything
@@ -165,6 +193,10 @@ def _tells_of_sky(name: str) -> bool:
     begins = ("CTYPE", "CUNIT", "CRVAL", "CRPIX", "CD", "PC", "PV", "CROTA")
     whole = ("RADESYS", "RADECSYS", "EQUINOX", "EPOCH", "LONPOLE", "LATPOLE", "WCSAXES")
     return len(name) <= 8 and (name.startswith(begins) or name in whole)
+
+
+def _is_sip(name: str) -> bool:
+    return len(name) <= 8 and name.startswith(("A_", "B_"))
 
 
 def _checked(values: list[float]) -> dict[str, float]:

@@ -237,9 +237,13 @@ class FolderReader(Reader):
         if found is None:
             return {}
         joined = Joined(names, found)
-        bands = self.options.bands or (
-            common_bands(joined.counts) if not pattern else _all_bands(joined, found)
-        )
+        known = _all_bands(joined, found) if pattern else common_bands(joined.counts)
+        bands = self.options.bands or known
+        if not set(bands) <= set(joined.counts):
+            raise BadInput(
+                f"The bands wished are {', '.join(bands)}, but the file names have"
+                f" {', '.join(known)}; name some of these, or set pattern to none."
+            )
         n_entries = joined.choose(bands)
         if not pattern:
             n_whole, n_groups = joined.n_whole(len(bands))
@@ -295,7 +299,7 @@ class _InFile(Unreadable):
 def _checked_source(source: Path) -> Path:
     path = Path(source).expanduser()
     if not path.exists():
-        raise BadInput(f"There is no folder {path}; check the path.")
+        raise BadInput(f"There is no file or folder {path}; check the path.")
     if not path.is_dir():
         if not kind_of_file(path):
             raise BadInput(

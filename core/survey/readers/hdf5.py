@@ -105,7 +105,11 @@ def _datasets(file: Any, elsewhere: list[str]) -> Iterator[tuple[str, Any]]:
     """Datasets by path, sorted; what leads out of the file or in a circle is not followed."""
     import h5py
 
-    seen = {h5py.h5o.get_info(file["/"].id).addr}
+    seen: set[Any] = set()
+    try:
+        seen.add(h5py.h5o.get_info(file["/"].id).addr)
+    except Exception as error:
+        raise Unreadable(f"is damaged ({brief(error)})") from None
     waiting = [("", file)]
     n_found = 0
     while waiting:

@@ -266,7 +266,7 @@ class MosaicReader(Reader):
             sort_row = row if number == 0 else sort_row
         tiles = np.stack(chosen, axis=1)
         order = np.lexsort((sort_row, tiles[:, 0]))
-        on_any = (tiles >= 0).any(axis=1).tolist()
+        on_any: list[bool] = np.any(tiles >= 0, axis=1).tolist()
         of_place, counts = tiles.tolist(), n_over.tolist()
         placed: list[dict[str, Any]] = []
         nowhere = [one for one in block if isinstance(one, Reject)]

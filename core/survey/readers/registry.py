@@ -123,6 +123,27 @@ def register_reader(name: str, description: str) -> Callable[[type[Reader]], typ
     return register
 
 
+def recognised(source: Path) -> str:
+    """The name of the reader that is surest of the source, by its content.
+
+    Raises
+    ------
+    BadInput
+        There is no such path, or nothing recognises it.
+    """
+    if not source.exists():
+        raise BadInput(f"There is no file or folder {source}; check the path.")
+    sure = {name: reader.recognises(source) for name, reader in READERS.items()}
+    best = max(sure, key=lambda name: sure[name])
+    if sure[best] <= 0:
+        kinds = "; ".join(f"{name}: {reader.description}" for name, reader in READERS.items())
+        raise BadInput(
+            f"Nothing here knows how to read {source} (known are {kinds}); check the path, or"
+            " name a reader."
+        )
+    return best
+
+
 def make_reader(source: Path, options: ImportOptions) -> Reader:
     """The reader that `options` names, or the one that is surest of the source.
 
@@ -133,21 +154,10 @@ def make_reader(source: Path, options: ImportOptions) -> Reader:
         it cannot be a survey.
     """
     path = Path(source).expanduser()
-    if options.reader is not None:
-        if options.reader not in READERS:
-            raise BadInput(
-                f"There is no reader {options.reader!r} (there: {', '.join(sorted(READERS))});"
-                " choose one of these."
-            )
-        return READERS[options.reader](path, options)
-    if not path.exists():
-        raise BadInput(f"There is no file or folder {path}; check the path.")
-    sure = {name: reader.recognises(path) for name, reader in READERS.items()}
-    best = max(sure, key=lambda name: sure[name])
-    if sure[best] <= 0:
-        kinds = "; ".join(f"{name}: {reader.description}" for name, reader in READERS.items())
+    name = options.reader or recognised(path)
+    if name not in READERS:
         raise BadInput(
-            f"Nothing here knows how to read {path} (known are {kinds}); check the path, or name"
-            " a reader."
+            f"There is no reader {name!r} (there: {', '.join(sorted(READERS))}); choose one of"
+            " these."
         )
-    return READERS[best](path, options)
+    return READERS[name](path, options)

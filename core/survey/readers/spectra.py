@@ -38,7 +38,6 @@ _SAMPLE = 48
 _TRIED = 200
 _LOOKED_AT = 20
 _CUT = "Spectra that reach beyond the wavelength grid, whose ends were left out"
-_NO_REDSHIFT = "nothing"
 
 _COLUMNS = {
     "ra": ColumnInfo("deg", "right ascension (ICRS)"),
@@ -89,7 +88,7 @@ class SpectraReader(Reader):
             raise BadInput(_nothing(source, self._found))
         self._rules = Rules(air=None if said is None else said == "air")
         self._guess(self._found)
-        self.notes = _notes(self._found)
+        self.notes += _notes(self._found)
 
     @classmethod
     def recognises(cls, source: Path) -> int:
@@ -98,12 +97,9 @@ class SpectraReader(Reader):
                 return how_sure(source)
             if not source.is_dir():
                 return 0
-            best = 0
-            for path in _first_files(source, _LOOKED_AT):
-                best = max(best, how_sure(path))
-                if best >= 90:
-                    break
-            return min(best, 80)
+            sure = [how_sure(path) for path in _first_files(source, _LOOKED_AT)]
+            # One odd file among pictures, such as a list of numbers, makes no set of spectra.
+            return min(max(sure), 80) if sum(map(bool, sure)) >= max(1, len(sure) / 2) else 0
         except (OSError, ValueError):
             return 0
 
@@ -252,6 +248,11 @@ class SpectraReader(Reader):
         }
         about = dict(_COLUMNS)
         about[SPECTRUM] = ColumnInfo(unit, "flux density of the spectra")
+        self.notes.append(
+            f"The flux of the spectra is in {unit}."
+            if unit
+            else "The unit of the fluxes is not known; the setting flux_unit names it."
+        )
         self.layout = Layout(
             grid=grid,
             origin=options.origin or f"spectra {self.source.name}",
@@ -272,7 +273,7 @@ class SpectraReader(Reader):
     def _sampled(self, found: Listing) -> tuple[list[RawSpectrum], str]:
         """Tidied spectra from all over, and why one could not be used."""
         sample: list[RawSpectrum] = []
-        reason = _NO_REDSHIFT
+        reason = "nothing"
         entries = found.spread(_SAMPLE)
         rest = itertools.islice(found.entries(), _TRIED)
         for number, entry in enumerate(itertools.chain(entries, rest)):

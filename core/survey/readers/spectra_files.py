@@ -26,7 +26,7 @@ from core.survey.readers.spectra_fits import (
 from core.survey.readers.spectra_many import ManySpectra, head_of, sliced
 from core.survey.readers.spectra_npz import SpectraArchive, looks_like_spectra
 from core.survey.readers.spectra_raw import Part, RawSpectrum
-from core.survey.readers.spectra_text import looks_like_spectrum, read_text_spectrum
+from core.survey.readers.spectra_text import how_sure_of_text, read_text_spectrum
 from core.survey.readers.unreadable import Unreadable
 from core.survey.readers.whole_file import MAX_BYTES, read_whole, unpacked
 
@@ -59,8 +59,8 @@ def how_sure(path: Path) -> int:
             return _how_sure_fits(head)
         if head.startswith(_ZIP_BEGIN):
             return 85 if looks_like_spectra(path) else 0
-        if path.name.lower().endswith(TEXT_ENDINGS) and looks_like_spectrum(head[:8192]):
-            return 70
+        if path.name.lower().endswith(TEXT_ENDINGS):
+            return how_sure_of_text(head[:8192])
     except Exception:  # whatever the bytes are, they are not surely a spectrum
         return 0
     return 0

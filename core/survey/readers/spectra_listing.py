@@ -22,13 +22,15 @@ Entry = str | list[str | int]
 _PROBED_FILES = 5_000
 """Up to so many files all are looked into for many spectra; beyond, those named as DESI does."""
 
+_BLOCK_FILES = 10_000
+
 _DESI_NAMES = ("coadd-", "spectra-")
 _REDSHIFT_NAMES = ("redrock-", "zbest-")
 
 
 @dataclass
 class _Block:
-    """Files of one folder, or one file of `n_rows` spectra."""
+    """Some files of one folder, or one file of `n_rows` spectra."""
 
     folder: str
     names: bytes
@@ -166,11 +168,12 @@ def _add(
     probe: bool,
 ) -> None:
     """Add files of one folder in order, those of many spectra as blocks of their own."""
-    single: list[bytes] = []
+    single: list[str] = []
 
     def flush() -> None:
         if single:
-            found.blocks.append(_Block(below, b"\0".join(single), len(single)))
+            joined = os.fsencode("\0".join(single))
+            found.blocks.append(_Block(below, joined, len(single)))
             single.clear()
 
     for name in names:
@@ -181,7 +184,9 @@ def _add(
         if looked and holds_many(folder / name):
             n_rows = count(folder / name)
         if n_rows is None:
-            single.append(os.fsencode(name))
+            if len(single) == _BLOCK_FILES:
+                flush()
+            single.append(name)
             found.kinds["files of one spectrum"] += 1
         else:
             flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from core.survey.readers.spectra_raw import MAX_PIXELS, Part, RawSpectrum
 from core.survey.readers.unreadable import Unreadable
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
+_NAMED, _UNNAMED = 85, 40
+_WAVES = (*LOG_WAVELENGTHS, *WAVELENGTHS)
 _COMMENTS = "#;!%"
 _UNIT = re.compile(r"(.+?)\s*[\[(](.+)[\])]\s*\Z")
 
@@ -45,7 +48,7 @@ def read_text_spectrum(content: bytes, name: str) -> RawSpectrum:
         columns, units = _of_ecsv(content)
     else:
         columns, units = _of_text(content.decode("utf-8-sig", "replace"))
-    wave = find(columns, (*LOG_WAVELENGTHS, *WAVELENGTHS))
+    wave = find(columns, _WAVES)
     flux = find(columns, FLUXES)
     if wave is None or flux is None:
         names = ", ".join(list(columns)[:6])
@@ -59,25 +62,32 @@ def read_text_spectrum(content: bytes, name: str) -> RawSpectrum:
     return RawSpectrum(name, (part,), {}, unit, units.get(flux, ""), air)
 
 
-def looks_like_spectrum(head: bytes) -> bool:
-    """Whether text begins as a spectrum does: with names of wavelength and flux, or with two to
-    four columns of numbers of which the first rises."""
+def how_sure_of_text(head: bytes) -> int:
+    """How surely text begins as a spectrum does: with names of wavelength and flux, or (hardly)
+    with two to four columns of numbers of which the first rises or falls."""
     if not head or b"\0" in head:
-        return False
+        return 0
     whole = head[: head.rfind(b"\n") + 1] or head
     text = whole.decode("utf-8", "replace")
     if text.lstrip().startswith("# %ECSV"):
-        named = re.findall(r"name:\s*'?\"?([^,}'\"]+)", text)
-        names = [one.strip().lower() for one in named]
-        return bool(find(names, (*LOG_WAVELENGTHS, *WAVELENGTHS)) and find(names, FLUXES))
+        names = [one.strip().lower() for one in re.findall(r"name:\s*['\"]?([^,}'\"]+)", text)]
+        return _NAMED if _names_spectrum(names) else 0
     try:
         columns, _units = _of_text(text)
     except Unreadable:
-        return False
-    wave = find(columns, (*LOG_WAVELENGTHS, *WAVELENGTHS))
-    if wave is None or find(columns, FLUXES) is None or len(columns[wave]) < 4:
-        return False
-    return bool((np.diff(columns[wave]) > 0).all() or (np.diff(columns[wave]) < 0).all())
+        return 0
+    if not _names_spectrum(columns):
+        return 0
+    wavelength = next(columns[name] for name in _WAVES if name in columns)
+    steps = np.diff(wavelength)
+    if len(steps) < 3 or not ((steps > 0).all() or (steps < 0).all()):
+        return 0
+    return _NAMED if re.search("[a-z]", text.splitlines()[0].lower()) else _UNNAMED
+
+
+def _names_spectrum(names: Iterable[str]) -> bool:
+    names = list(names)
+    return find(names, _WAVES) is not None and find(names, FLUXES) is not None
 
 
 def _of_text(text: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -106,7 +116,7 @@ def _of_text(text: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         names = next(
             (c.split(separator) for c in comments[::-1] if len(c.split(separator)) == n), []
         )
-        if not find([_named(name)[0] for name in names], (*LOG_WAVELENGTHS, *WAVELENGTHS)):
+        if not find([_named(name)[0] for name in names], _WAVES):
             names = ["wavelength", "flux", "error"][:n] + [f"column {k}" for k in range(4, n + 1)]
     if n < 2 or len(names) != n:
         raise Unreadable(f"has {n} columns of numbers for {len(names)} names")

@@ -100,6 +100,11 @@ class TableReader(Reader):
         try:
             table, n_missing = self._table.counted_rows(start, stop)
         except UnreadableRows as error:
+            parts = self._table.parts(start, stop)
+            if len(parts) > 1:
+                for part in parts:
+                    self._read_rows(gathered, *part)
+                return
             for row in range(start, stop):
                 gathered.reject(self.source.name, str(error), f"row {row + 1}")
             return

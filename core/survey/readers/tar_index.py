@@ -137,7 +137,7 @@ def tar_members(file: Bytes, whole: Callable[[str, int], bool]) -> Iterator[TarM
             is_cut = len(head) < wanted
             if is_cut or (n_bytes > wanted and not file.read_at(place + n_bytes - 1, 1)):
                 raise CutShort(CUT)
-            yield TarMember(_printable(name), place, size, problem, head)
+            yield TarMember(printable(name), place, size, problem, head)
         place = _after(place, n_bytes)
         name, size = "", -1
 
@@ -173,5 +173,6 @@ def _problem(header: tarfile.TarInfo) -> str:
     return "is no plain file"
 
 
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def printable(name: str) -> str:
+    """Bytes that are no UTF-8 as "%FF"."""
+    return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in name)

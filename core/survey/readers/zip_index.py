@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from core.survey.readers.forward_stream import BOMB_BYTES, CUT, MOST_RATIO, CutShort
 from core.survey.readers.source_file import brief
+from core.survey.readers.tar_index import printable
 from core.survey.readers.unreadable import Unreadable
 
 MOST_MEMBER_BYTES = 512 * 1024**2
@@ -242,5 +243,5 @@ def _wide(extra: bytes, sizes: list[int]) -> list[int]:
 
 def _name(raw: bytes, flags: int) -> str:
     if flags & _UTF8:
-        return raw.decode("utf-8", "backslashreplace")
+        return printable(raw.decode("utf-8", "surrogateescape"))
     return raw.decode("cp437")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import BadInput
 from core.survey.batch import Reject
@@ -20,6 +20,9 @@ from core.survey.sky.cache import partial_of, writing
 from core.survey.sky.client import Unavailable
 from core.survey.sky.entries import Entries
 from core.survey.sky.services.base import Entry
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _STEP = 4096
 _NO_FRAME = ""
@@ -60,11 +63,15 @@ class FrameOrder:
                 yield frame, Entry(*values) if kind == "entry" else Reject(*values)
 
     def _open(self) -> sqlite3.Connection:
+        import sqlite3
+
         if not self._is_whole():
             self._make()
         return sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True)
 
     def _is_whole(self) -> bool:
+        import sqlite3
+
         if not self._path.is_file():
             return False
         try:
@@ -76,6 +83,8 @@ class FrameOrder:
             return False
 
     def _make(self) -> None:
+        import sqlite3
+
         with writing(self._path.parent):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         sorted_, raw = partial_of(self._path), partial_of(self._path.with_suffix(".unsorted"))

@@ -168,7 +168,7 @@ def retry_after(value: str | None, now: float) -> float:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError, OSError):
+        except (ValueError, TypeError, OverflowError, OSError):
             return 0.0
     # The comparison also turns NaN into 0.
     return min(seconds, MAX_WAIT_S) if seconds > 0 else 0.0

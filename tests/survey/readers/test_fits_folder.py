@@ -307,6 +307,8 @@ def test_files_of_one_object_are_joined(tmp_path, form):
     apart = reader(tmp_path, pattern="none")
     assert apart.n_entries == 12
     assert "pattern" not in apart.settings
+    with pytest.raises(BadInput, match="the file names have g, r, i; name some"):
+        reader(tmp_path, bands=("z",))
     two = read_all(reader(tmp_path, bands=("i", "g"), pattern=form))
     np.testing.assert_array_equal(images(two)[0][0], written[0, "i"])
 

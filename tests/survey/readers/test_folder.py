@@ -176,7 +176,7 @@ def test_folders_that_are_no_survey(workspace, pictures, kind):
         for number in range(3):
             (pictures / f"{number}.png").write_bytes(b"x" * number)
     words = {
-        "missing": "no folder",
+        "missing": "no file or folder",
         "file": "is a file of another kind",
         "empty": "holds nothing",
         "no image": "holds 1 other file",

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -95,8 +98,6 @@ def test_tiff_pictures(more):
 
 
 def tiff(pixels: np.ndarray, **more) -> bytes:
-    import tifffile
-
     file = io.BytesIO()
     tifffile.imwrite(file, pixels, **more)
     return file.getvalue()
@@ -114,7 +115,23 @@ def test_deep_tiff_is_measured(kind, shape):
     assert found.pixel_scale_arcsec is None
 
 
+def test_tiff_that_unpacks_to_more_than_it_says():
+    plain = tiff(np.zeros((40, 40), dtype=np.uint16), compression="zlib")
+    assert isinstance(decode(plain), FitsImage)
+    packed = zlib.compress(bytes(50 * 2**20))
+    with tifffile.TiffFile(io.BytesIO(plain)) as file:
+        tags = file.pages[0].tags
+        places = {name: tags[name].valueoffset for name in ("StripOffsets", "StripByteCounts")}
+    bomb = bytearray(plain + packed)
+    struct.pack_into("<I", bomb, places["StripOffsets"], len(plain))
+    struct.pack_into("<I", bomb, places["StripByteCounts"], len(packed))
+    with pytest.raises(Unreadable, match="unpacks to more than its header says"):
+        decode(bytes(bomb))
+
+
 def test_what_tiff_cannot_be():
+    with pytest.raises(Unreadable, match="compressed by LZMA"):
+        decode(tiff(np.zeros((40, 40), dtype=np.uint16), compression="lzma"))
     with pytest.raises(Unreadable, match="too small"):
         decode(tiff(np.zeros((4, 9), dtype=np.float32)))
     whole = tiff(np.zeros((90, 90), dtype=np.float32))

@@ -127,7 +127,10 @@ def test_sdss_spectra_come_in_exactly(tmp_path):
     assert expected.items() <= found.columns[0].items()
     assert found.columns[0]["file_name"] == "4055/spec-4055-55359-0001.fits"
     assert reader.settings["flux_unit"] == "1e-17 erg / (Angstrom s cm2)"
-    assert "left out: 1" in reader.notes[0]
+    assert reader.notes == [
+        "The flux of the spectra is in 1e-17 erg / (Angstrom s cm2).",
+        "Files that are no spectra by their endings and were left out: 1.",
+    ]
 
 
 def test_a_wished_grid_conserves_flux(tmp_path):
@@ -435,22 +438,26 @@ def test_it_knows_spectra_from_other_data(tmp_path):
     fits.PrimaryHDU(np.ones((20, 20))).writeto(tmp_path / "image.fits")
     Table({"ra": [1.0], "dec": [2.0]}).write(tmp_path / "catalogue.fits")
     (tmp_path / "catalogue.csv").write_text("id,ra,dec\n1,2,3\n")
+    (tmp_path / "numbers.csv").write_text("1,5\n2,3\n3,3\n4,1\n")
     (tmp_path / "spectrum.csv").write_text("wavelength,flux\n4000,1\n4001,2\n4002,2\n4003,1\n")
-    assert (sure("sdss"), sure("coadd.fits"), sure("spectrum.csv")) == (80, 90, 70)
+    assert (sure("sdss"), sure("coadd.fits"), sure("spectrum.csv")) == (80, 90, 85)
+    assert 0 < sure("numbers.csv") < 60
     for name in ("images.npz", "image.fits", "catalogue.fits", "catalogue.csv", "nowhere"):
         assert sure(name) == 0, name
 
 
-def test_many_files_are_listed_small_and_travel_light(tmp_path):
+def test_many_files_are_listed_small_and_travel_light(tmp_path, monkeypatch):
     import pickle
 
     sdss_file(tmp_path / "spec-0-0-0000.fits")
+    monkeypatch.setattr("core.survey.readers.spectra_listing._BLOCK_FILES", 400)
     for number in range(1, 1500):
         os.link(tmp_path / "spec-0-0-0000.fits", tmp_path / f"spec-0-0-{number:04}.fits")
     reader = make_reader(tmp_path, ImportOptions())
     assert len(pickle.dumps(reader)) < 6000
     units = list(reader.units())
     assert sum(unit.n_entries for unit in units) == reader.n_entries == 1500
+    assert [path for unit in units for path in unit.what] == sorted(os.listdir(tmp_path))
     assert max(unit.n_entries for unit in units) == reader.layout.unit_entries
     assert list(pickle.loads(pickle.dumps(reader)).units()) == units
 

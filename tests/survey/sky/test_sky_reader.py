@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.errors import BadInput, NotReady
+from core.errors import BadInput, Cancelled, NotReady
+from core.survey.job import import_survey
 from core.survey.options import ImportOptions
 from core.survey.readers import READERS, make_reader
 from core.survey.readers.sky import SkyReader
 from core.survey.sky.client import Client
 from core.survey.sky.services import SERVICES, Entry, make_service
+from core.workspace import open_workspace
 from tests.survey.readers.reading import read_all
 from tests.survey.sky.server import (
     LOGLAM,
@@ -348,3 +350,30 @@ def _jpeg(side: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(picture(10.0, 1.0, side, side)).save(out, "JPEG")
     return out.getvalue()
+
+
+def test_a_stopped_import_goes_on_without_asking_again(archive, tmp_path):
+    path = positions(tmp_path, 100)
+    archive.always["ra=12.5"] = "404"
+    options = ImportOptions(
+        reader="sky",
+        size_px=32,
+        more={"service": "sdss", "base_url": archive.url + "/getjpeg", **QUICK},
+    )
+    whole = import_survey(open_workspace(tmp_path / "one"), path, "mine", options)
+    n = len(archive.asked)
+    assert n == 100
+
+    def stop(part, _sentence):
+        if part > 0.5:
+            raise Cancelled("stopped")
+
+    other = open_workspace(tmp_path / "two")
+    with pytest.raises(Cancelled):
+        import_survey(other, path, "mine", options, progress=stop)
+    assert n < len(archive.asked) < n + 100
+    survey = import_survey(other, path, "mine", options)
+    assert len(archive.asked) == 2 * n
+    assert survey.manifest.content_hash == whole.manifest.content_hash
+    assert survey.manifest.n_rejects == 1
+    assert (other.root / "cache" / "downloads").is_dir()

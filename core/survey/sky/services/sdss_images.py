@@ -60,6 +60,6 @@ class SdssPictures(Service):
     def decode(self, entry: Entry, answers: Sequence[bytes]) -> Made:
         image = read_picture(io.BytesIO(answers[0]))
         require_size(image, 3, self.asked_px)
-        image = central(image, self.size_px)
         require_sky(image)
+        image = central(image, self.size_px)
         return Made(image, columns=picture_wcs(entry, self.size_px, self.scale))
