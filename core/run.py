@@ -174,13 +174,15 @@ def _task(a: argparse.Namespace) -> str:
 def _export(a: argparse.Namespace) -> str:
     from core.exchange import SUFFIXES, Format
     from core.run_labels import checked_target, export_table
+    from core.survey import Survey
     from labels_db import LabelsDB
 
     workspace = open_workspace(a.workspace, create=False)
     name = f"{a.task}-{a.table}{SUFFIXES[Format(a.format)]}"
     out = checked_target(workspace, Path(a.out) if a.out else None, name)
     with LabelsDB(workspace.labels) as db:
-        n = export_table(db, a.task, a.table, a.format, out, overwrite=a.overwrite)
+        survey = Survey.open(workspace, db.task(a.task).survey)
+        n = export_table(db, a.task, a.table, a.format, out, overwrite=a.overwrite, survey=survey)
     return f"{n:,} {a.table} of the task {a.task} are in {out}."
 
 

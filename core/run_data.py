@@ -37,9 +37,7 @@ def add_data_jobs(job: Job) -> None:
     add_duplicates_arguments(sub)
     sub = job("query", _query, "ask an archive for a catalogue: SQL to SDSS, ADQL to TAP services")
     sub.add_argument("service", help="sdss, gaia, noirlab, simbad, vizier, or tap with --base-url")
-    what = sub.add_mutually_exclusive_group(required=True)
-    what.add_argument("--sql", help="the query")
-    what.add_argument("--file", help="a file with the query")
+    sub.add_argument("query", help="SQL or ADQL; @FILE reads it from a file")
     sub.add_argument("--out", required=True, help="a .csv or .parquet file")
     sub.add_argument("--split", default=None, metavar="START:STOP:N", help="ask in N ranges")
     sub.add_argument("--base-url", default=None)
@@ -84,7 +82,9 @@ def _query(a: argparse.Namespace) -> str:
     from core.survey.sky.queries import run_query
 
     workspace = open_workspace(a.workspace)
-    query = a.sql or Path(a.file).expanduser().read_text(encoding="utf-8")
+    query = a.query
+    if query.startswith("@"):
+        query = Path(query[1:]).expanduser().read_text(encoding="utf-8")
     config = {"service": a.service, "query": query, "out": a.out, "base_url": a.base_url}
     with recorded_job(workspace, JobKind.QUERY, a.service, config) as (_run_id, tell, result):
         found = run_query(

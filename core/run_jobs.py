@@ -196,7 +196,7 @@ def run_embed(
     from core.representation import WITH_NETWORK, embed, encoder_name
 
     survey = Survey.open(workspace, name)
-    resolved = encoder_name(encoder)
+    resolved = encoder_name(encoder, survey)
     if weights is not None and resolved not in WITH_NETWORK:
         raise BadInput(
             f"--weights goes with the encoders {' and '.join(WITH_NETWORK)}, but the encoder is"
@@ -331,7 +331,7 @@ def run_simulate(
 
     survey = Survey.open(workspace, name)
     answers = read_truth(truth, survey.object_ids)
-    resolved = encoder_name(encoder)
+    resolved = encoder_name(encoder, survey)
     try:
         embedding = load_embedding(survey, resolved)
     except NotReady:

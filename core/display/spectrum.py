@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from core.display.spectrum_axes import Plot, number_text, power_of_ten, ticks
 from core.errors import BadInput
 from core.spectra import SpectralGrid
 
@@ -127,9 +128,9 @@ def draw_spectrum(
     box = _boxcar(last + 1 - first, width_px)
     smooth, sigma = _smoothed(flux[part], ivar[part], good[part], box)
     low, high = _flux_range(smooth, sigma)
-    ticks = _ticks(low, high, max(3, height_px // 90))
-    power = _power(max(abs(low), abs(high)))
-    labels = [_number(value, ticks, power) for value in ticks]
+    marks = ticks(low, high, max(3, height_px // 90))
+    power = power_of_ten(max(abs(low), abs(high)))
+    labels = [number_text(value, marks, power) for value in marks]
     label_width = max((canvas.textlength(label, font=font) for label in labels), default=0)
     frame = (
         round(label_width + size * 1.1),
@@ -137,7 +138,7 @@ def draw_spectrum(
         picture.width - round(size * 0.8),
         picture.height - round(size * 1.9),
     )
-    plot = _Plot(frame, float(grid.edges[first]), float(grid.edges[last + 1]), low, high)
+    plot = Plot(frame, float(grid.edges[first]), float(grid.edges[last + 1]), low, high)
     _shade(canvas, plot, grid, good, first, last, colours)
     _band(canvas, plot, grid.wavelength[part], smooth, sigma, colours)
     if low < 0 < high:
@@ -152,7 +153,7 @@ def draw_spectrum(
     )
     _curve(canvas, plot, grid.wavelength[part], smooth, colours.flux, _SAMPLES + 1)
     _cover(canvas, frame, picture.size, colours)
-    _axes(canvas, plot, ticks, labels, font, size, colours, width_px)
+    _axes(canvas, plot, marks, labels, font, size, colours, width_px)
     if redshift is not None and math.isfinite(redshift) and redshift > -0.1:
         _lines(canvas, plot, redshift, font, size, colours)
     words = f"x 10^{power}  {flux_label}".strip() if power else flux_label
@@ -162,32 +163,6 @@ def draw_spectrum(
         words = f"z = {redshift:.4f}"
         canvas.text((frame[2], size * 0.3), words, colours.line, font, anchor="ra")
     return _finished(picture, width_px, height_px)
-
-
-@dataclass(frozen=True)
-class _Plot:
-    """Where wavelength and flux lie in the picture."""
-
-    frame: tuple[int, int, int, int]
-    blue: float
-    red: float
-    low: float
-    high: float
-
-    def x(self, wavelength: np.ndarray | float) -> np.ndarray:
-        left, _top, right, _bottom = self.frame
-        return np.asarray(
-            left + (wavelength - self.blue) / (self.red - self.blue) * (right - left)
-        )
-
-    def y(self, flux: np.ndarray | float) -> np.ndarray:
-        _left, top, _right, bottom = self.frame
-        scaled = (np.asarray(flux, np.float64) - self.low) / (self.high - self.low)
-        # What lies far beyond the frame stays just beyond it: Pillow's corners are whole numbers.
-        return np.asarray(bottom - np.clip(scaled, -2, 3) * (bottom - top))
-
-    def at(self, wavelength: float, flux: float) -> tuple[float, float]:
-        return float(self.x(wavelength)), float(self.y(flux))
 
 
 def _check(
@@ -248,31 +223,9 @@ def _flux_range(smooth: np.ndarray, sigma: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float, about: int) -> np.ndarray:
-    """Round numbers between two limits, about so many."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = min((1, 2, 5, 10), key=lambda one: abs(math.log(one * power / rough))) * power
-    return np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
-
-
-def _power(size: float) -> int:
-    """The power of ten taken out of the numbers beside the axis; 0 where none is needed."""
-    power = math.floor(math.log10(size)) if size > 0 else 0
-    return 0 if -2 <= power <= 3 else power
-
-
-def _number(value: float, ticks: np.ndarray, power: int) -> str:
-    scale = 10.0**power
-    step = (ticks[1] - ticks[0]) / scale if len(ticks) > 1 else abs(value) / scale or 1.0
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    text = f"{value / scale:.{min(digits, 6)}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
 def _shade(
     canvas: ImageDraw.ImageDraw,
-    plot: _Plot,
+    plot: Plot,
     grid: SpectralGrid,
     good: np.ndarray,
     first: int,
@@ -294,7 +247,7 @@ def _runs(finite: np.ndarray) -> list[slice]:
 
 def _band(
     canvas: ImageDraw.ImageDraw,
-    plot: _Plot,
+    plot: Plot,
     wavelength: np.ndarray,
     smooth: np.ndarray,
     sigma: np.ndarray,
@@ -310,7 +263,7 @@ def _band(
 
 def _curve(
     canvas: ImageDraw.ImageDraw,
-    plot: _Plot,
+    plot: Plot,
     wavelength: np.ndarray,
     flux: np.ndarray,
     colour: tuple[int, int, int],
@@ -344,8 +297,8 @@ def _cover(
 
 def _axes(
     canvas: ImageDraw.ImageDraw,
-    plot: _Plot,
-    ticks: np.ndarray,
+    plot: Plot,
+    marks: np.ndarray,
     labels: list[str],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     size: int,
@@ -355,12 +308,12 @@ def _axes(
     left, _top, right, bottom = plot.frame
     canvas.rectangle(plot.frame, outline=colours.frame, width=_SAMPLES)
     mark = size * 0.4
-    for value, label in zip(ticks, labels, strict=True):
+    for value, label in zip(marks, labels, strict=True):
         y = float(plot.y(value))
         canvas.line([(left, y), (left + mark, y)], colours.frame, _SAMPLES)
         canvas.text((left - size * 0.35, y), label, colours.text, font, anchor="rm")
     free = right - canvas.textlength(" " + _UNIT, font=font)
-    for value in _ticks(plot.blue, plot.red, max(3, width_px // 110)):
+    for value in ticks(plot.blue, plot.red, max(3, width_px // 110)):
         x = float(plot.x(value))
         canvas.line([(x, bottom), (x, bottom - mark)], colours.frame, _SAMPLES)
         label = f"{value:g}" if value < 1e6 else f"{value:.3g}"
@@ -372,7 +325,7 @@ def _axes(
 
 def _lines(
     canvas: ImageDraw.ImageDraw,
-    plot: _Plot,
+    plot: Plot,
     redshift: float,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     size: int,

@@ -32,6 +32,10 @@ class SpectralGrid:
     n: int
 
     def __post_init__(self) -> None:
+        # Plain numbers, whatever they came as: they are written down as text.
+        object.__setattr__(self, "log10_start", float(self.log10_start))
+        object.__setattr__(self, "log10_step", float(self.log10_step))
+        object.__setattr__(self, "n", int(self.n))
         usable = math.isfinite(self.log10_start) and 0 < self.log10_step < 1
         if not usable or not 2 <= self.n <= MAX_PIXELS:
             raise BadInput(

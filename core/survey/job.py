@@ -20,7 +20,7 @@ from core.survey.merging import CatalogueJoin, Join, SpectraJoin, all_joins
 from core.survey.options import ImportOptions
 from core.survey.parallel import available_cores, in_order, read_safely
 from core.survey.partial import drop_partial, is_held
-from core.survey.readers import READERS, Reader, Unit, make_reader, recognised
+from core.survey.readers import Reader, Unit, make_reader
 from core.survey.store import Survey, list_surveys
 from core.survey.writer import SurveyWriter
 from core.vocabulary import checked_name
@@ -367,13 +367,9 @@ def _first(batches: list[Batch], n: int) -> Batch:
 
 def _made_reader(source: Path, options: ImportOptions, workspace: Workspace | None) -> Reader:
     """The reader, told what only the workspace knows: where it may keep what it downloads."""
-    name = options.reader or recognised(source)
-    reader = READERS.get(name)
-    if reader is None or workspace is None or "cache" not in reader.own_options:
-        return make_reader(source, replace(options, reader=name))
-    cache = str(workspace.root / "cache" / "downloads")
-    more = {"cache": cache} | dict(options.more)
-    return make_reader(source, replace(options, reader=name, more=more))
+    if workspace is None:
+        return make_reader(source, options)
+    return make_reader(source, options, {"cache": str(workspace.root / "cache" / "downloads")})
 
 
 def _base(workspace: Workspace, name: str, *, append: bool) -> Survey | None:

@@ -50,7 +50,6 @@ class Joiner:
         self._by_sky = options.join == "sky"
         self._radius = options.radius_arcsec
         self.notes = list(table.notes)
-        self._n_bad = table.n_bad
         self._names = {name: name for name in table.columns if name not in table.truth}
         self._used = np.zeros(table.n_rows, np.uint8)
         self._n_objects = self._n_matched = self._n_by_stem = 0
@@ -163,11 +162,21 @@ class Joiner:
             ("Rows of the catalogue that belong to several objects", int((self._used > 1).sum())),
             ("Rows of the catalogue that no object has", int((self._used == 0).sum())),
             ("Rows of the catalogue without a usable position", self._n_places_bad),
-            ("Lines of the catalogue that could not be read", self._n_bad),
         )
         told += [f"{words}: {n}." for words, n in counted if n]
         if isinstance(self._match_by, _ById):
             told += self._match_by.notes
+        if table.n_bad:
+            where, why = table.bad(0, 1)[0]
+            told.append(
+                f"Entries of the catalogue that could not be read: {table.n_bad} (the first, at"
+                f" {where}, {why})."
+            )
+        told += [
+            f"Cells of the catalogue's column {name!r} that stood for 'not measured': {n}."
+            for name, n in sorted(self._store.n_missing.items())
+        ]
+        told += [f"Catalogue {table.path.name}: {note}" for note in self.notes]
         changed = [f"{name!r} as {new!r}" for name, new in self._names.items() if name != new]
         if self._n_objects and not self._n_matched and isinstance(self._match_by, _ById):
             told.append(
@@ -271,26 +280,23 @@ class _BySky:
     ) -> None:
         from scipy.spatial import cKDTree
 
-        self._ra = np.empty(table.n_rows)
-        self._dec = np.empty(table.n_rows)
+        vectors = np.empty((table.n_rows, 3))
         for start, piece in store.pieces(list(where.names)):
             degrees = where.degrees(piece)
-            self._ra[start : start + len(piece)] = degrees.ra
-            self._dec[start : start + len(piece)] = degrees.dec
-        self._rows = np.flatnonzero(np.isfinite(self._ra))
-        self.n_bad = table.n_rows - len(self._rows)
-        if not len(self._rows):
+            vectors[start : start + len(piece)] = unit_vectors(degrees.ra, degrees.dec)
+        usable = np.isfinite(vectors[:, 0])
+        self.n_bad = int((~usable).sum())
+        if not usable.any():
             raise BadInput(
                 f"No row of {table.path} has a position that can be used; check its columns"
                 f" {listed(list(where.names))}."
             )
-        self._tree = cKDTree(unit_vectors(self._ra[self._rows], self._dec[self._rows]))
+        self._rows = np.flatnonzero(usable)
+        self._tree = cKDTree(vectors[usable] if self.n_bad else vectors, leafsize=32)
         self._radius = radius_arcsec
 
     def rows(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Row or -1, separation in arcsec, and whether a second row lies within the radius."""
-        from astropy.coordinates import angular_separation
-
         n = len(ra)
         rows = np.full(n, -1, np.int64)
         far = np.full(n, np.nan)
@@ -298,25 +304,14 @@ class _BySky:
         known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90))
         if not len(known):
             return rows, far, seconds
-        # A hair more than the radius: the exact distance decides below.
+        # A hair more than the radius: the distance itself decides below.
         chord = 2 * np.sin(min(np.radians(self._radius / 3600), np.pi) / 2) * (1 + 1e-9) + 1e-15
-        _chords, found = self._tree.query(
+        chords, found = self._tree.query(
             unit_vectors(ra[known], dec[known]), k=[1, 2], distance_upper_bound=chord
         )
-        near = np.full(found.shape, np.inf)
-        for rank in (0, 1):
-            there = found[:, rank] < len(self._rows)
-            row = self._rows[found[there, rank]]
-            at = known[there]
-            near[there, rank] = 3600 * np.degrees(
-                angular_separation(
-                    np.radians(ra[at]),
-                    np.radians(dec[at]),
-                    np.radians(self._ra[row]),
-                    np.radians(self._dec[row]),
-                )
-            )
-        within = near <= self._radius
+        # The chord of unit vectors in double precision is good to 1e-10 arcsec.
+        near = 3600 * np.degrees(2 * np.arcsin(np.minimum(chords, 2.0) / 2))
+        within = np.isfinite(chords) & (near <= self._radius)
         # Of two at one distance the upper row, whatever the tree says first.
         pick = found[:, 0].copy()
         equal = within.all(axis=1) & (near[:, 0] == near[:, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.survey.tables_base import TableSource
+from core.survey.tables_base import SLAB_ROWS, TableSource
 from core.workspace import storage_errors
 
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -22,6 +23,11 @@ class RowStore:
 
     The temporary file has no name any more when it is used, and is gone with the process
     however that ends.
+
+    Attributes
+    ----------
+    n_missing
+        Cells a column that stood for "not measured".
     """
 
     def __init__(self, table: TableSource, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -31,7 +37,8 @@ class RowStore:
         self._n_rows = table.n_rows
         self._mapped: pa.MemoryMappedFile | None = None
         size = 0
-        slabs = table.slabs()
+        self.n_missing: Counter[str] = Counter()
+        slabs = self._slabs(table)
         for start, piece in slabs:
             self._starts.append(start)
             self._pieces.append(piece.combine_chunks())
@@ -40,6 +47,12 @@ class RowStore:
                 self._spool(slabs, table)
                 break
         self._first_rows = np.array(self._starts, np.int64)
+
+    def _slabs(self, table: TableSource) -> Iterator[tuple[int, pa.Table]]:
+        for start in range(0, table.n_rows, SLAB_ROWS):
+            piece, n_missing = table.counted_rows(start, start + SLAB_ROWS)
+            self.n_missing.update(n_missing)
+            yield start, piece
 
     def _spool(self, slabs: Iterator[tuple[int, pa.Table]], table: TableSource) -> None:
         """Move what was read, and the rest, into a mapped file."""

@@ -184,7 +184,9 @@ class KnownTable:
                 f"{self.path} was changed while it was being read; run the cross-match again."
             )
         # What is odd about a package's table is not the user's to mend.
-        self.notes = [] if self._version else list(self._source.notes)
+        # Nor does it matter here which values a survey would take for missing ones.
+        own = () if self._version else self._source.notes
+        self.notes = [f"{self.label}: {note}" for note in own if "import with" not in note]
         if self._n_unusable:
             self.notes.append(
                 f"{self._n_unusable:,} of the {n:,} rows of {self.label} have no usable position"

@@ -119,7 +119,6 @@ class TablePositions(PositionSource):
         self.n_entries = table.n_rows + table.n_bad
         self.notes = [*table.notes, *where.notes, *self._id.notes]
         if self._id.name is None:
-            self.notes = [*table.notes, *where.notes]
             self.notes.append(
                 "There is no column of ids; objects are named by their position, such as"
                 " J123456.78+012345.6."

@@ -72,6 +72,8 @@ class TableSource(abc.ABC):
         What was guessed, for the records; JSON.
     truth
         Columns that look like the answer to what is searched for (array files only).
+    unique
+        Whether all values of a column are there and different, where that is known already.
     missing
         Values that stand for "not measured" in number columns.
     """
@@ -88,6 +90,7 @@ class TableSource(abc.ABC):
         self.notes: list[str] = []
         self.settings: dict[str, Any] = {}
         self.truth: tuple[str, ...] = ()
+        self.unique: dict[str, bool] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
 
     def rows(self, start: int, stop: int, names: Iterable[str] | None = None) -> pa.Table:

@@ -15,13 +15,15 @@ import pyarrow as pa
 from core.errors import BadInput
 from core.survey.layout import ColumnInfo
 from core.survey.tables_base import TableSource, UnreadableRows, forget, listed
-from core.survey.tables_cells import ColumnGuess, stripped, values_of
+from core.survey.tables_cells import MISSING_TEXT, ColumnGuess, stripped, values_of
 from core.survey.tables_ecsv import read_ecsv_header
 from core.survey.tables_header import Dialect, guess_dialect
+from core.survey.tables_ids import all_different, id_candidates, text_hashes
 from core.survey.tables_lines import Line, checked_file, kept_open, open_plain, read_lines
 
 _BLOCK = 512
 _PIECE = 8192
+_MAX_ID_COLUMNS = 4
 _MAX_RECORD_LINES = 100
 
 _REASONS = (
@@ -68,6 +70,9 @@ class CsvTable(TableSource):
 
     def _index(self, names: list[str]) -> list[ColumnGuess]:
         guesses = [ColumnGuess() for _ in names]
+        self._ids: dict[int, list[np.ndarray] | None] = {
+            names.index(name): [] for name in id_candidates(names)[:_MAX_ID_COLUMNS]
+        }
         offsets, numbers = [], []
         bad_lines, bad_kinds, bad_counts = [], [], []
         n_latin = 0
@@ -89,6 +94,9 @@ class CsvTable(TableSource):
                     self._guess(guesses, piece)
                     piece = []
         self._guess(guesses, piece)
+        for number, hashes in self._ids.items():
+            self.unique[names[number]] = hashes is not None and all_different(hashes)
+        del self._ids
         self._offsets = np.array(offsets, np.int64)
         self._numbers = np.array(numbers, np.int64)
         self._bad_lines = np.array(bad_lines, np.int64)
@@ -110,8 +118,18 @@ class CsvTable(TableSource):
         return guesses
 
     def _guess(self, guesses: list[ColumnGuess], piece: list[list[str]]) -> None:
-        for guess, cells in zip(guesses, zip(*piece, strict=True), strict=False):
-            guess.add(stripped(cells))
+        for number, cells in enumerate(zip(*piece, strict=True)):
+            plain = stripped(cells)
+            guesses[number].add(plain)
+            hashes = self._ids.get(number)
+            if hashes is None:
+                continue
+            # Going through the file once more for this would take as long again.
+            texts = plain.to_pylist()
+            if any(text in MISSING_TEXT for text in texts):
+                self._ids[number] = None
+            else:
+                hashes.append(text_hashes(texts))
 
     def _tell_types(self, names: list[str], guesses: list[ColumnGuess]) -> None:
         ecsv = self._ecsv

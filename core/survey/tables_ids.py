@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import BadInput
-from core.survey.ids import id_hashes
 from core.survey.options import ImportOptions
 from core.survey.tables_base import TableSource, UnreadableRows, listed
 
@@ -96,6 +97,26 @@ def id_candidates(names: list[str]) -> list[str]:
 
 def is_unique(source: TableSource, name: str) -> bool:
     """Whether all values of a column are there and different; 8 bytes a row in memory."""
+    if name not in source.unique:
+        source.unique[name] = _is_unique(source, name)
+    return source.unique[name]
+
+
+def text_hashes(texts: Sequence[str]) -> np.ndarray:
+    """(N,) uint64, quick and the same everywhere."""
+    return np.asarray(pd.util.hash_array(np.array(texts, dtype=object), categorize=False))
+
+
+def all_different(hashes: Sequence[np.ndarray]) -> bool:
+    """Whether no hash occurs twice."""
+    if not hashes:
+        return False
+    values = np.concatenate(hashes)
+    values.sort()
+    return not (values[1:] == values[:-1]).any()
+
+
+def _is_unique(source: TableSource, name: str) -> bool:
     parts = []
     try:
         for _start, table in source.slabs([name]):
@@ -108,14 +129,10 @@ def is_unique(source: TableSource, name: str) -> bool:
             texts = id_texts(column)
             if None in texts:
                 return False
-            parts.append(id_hashes([text for text in texts if text]))
+            parts.append(text_hashes([text for text in texts if text]))
     except UnreadableRows:
         return False
-    if not parts:
-        return False
-    values = np.concatenate(parts)
-    values.sort()
-    return not (values[1:] == values[:-1]).any()
+    return all_different(parts)
 
 
 def _number_text(value: float) -> str:

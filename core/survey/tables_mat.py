@@ -16,6 +16,7 @@ from core.survey.tables_base import MAX_WHOLE_BYTES, UnreadableRows, kept, liste
 
 _COMPRESSED = 15
 _PIECE = 1024 * 1024
+_MOST_PACKED = 2000
 _TEXT_CLASSES = (b"char", b"cell", b"struct")
 
 
@@ -134,8 +135,10 @@ class Mat73Table(ArrayTable):
 
 
 def _is_plain(one: Any) -> bool:
-    """Numbers that lie in the file itself."""
+    """Numbers that lie in the file itself, and not more than its bytes can hold."""
     if one.dtype.kind not in "biuf" or one.external or one.is_virtual:
+        return False
+    if one.size * one.dtype.itemsize > one.id.get_storage_size() * _MOST_PACKED + _PIECE:
         return False
     return one.attrs.get("MATLAB_class", b"") not in _TEXT_CLASSES
 

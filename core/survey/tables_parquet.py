@@ -34,6 +34,8 @@ _GROUP_BYTES = 128 * 1024 * 1024
 
 _PIECE = 16_384
 _MAX_FILES = 100_000
+_MOST_ROWS = 10_000
+"""Rows a byte: more only a damaged footer promises."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ class ParquetTable(TableSource):
                 self.n_rows += meta.row_group(group).num_rows
         if schema is None or self.n_rows == 0:
             raise BadInput(f"The Parquet table {path} has no row; name another.")
+        size = sum(stamp[0] for stamp in self._stamps.values())
+        if self.n_rows > size * _MOST_ROWS:
+            raise BadInput(
+                f"The Parquet table {path} promises {self.n_rows} rows, more than its {size} bytes"
+                " can hold; write it anew."
+            )
         self._starts = np.array([*starts, self.n_rows], np.int64)
         self._groups = np.array(groups, np.int32).reshape(-1, 2)
         self._take_schema(schema)

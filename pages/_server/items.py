@@ -83,6 +83,7 @@ def item_payloads(
             "columns": named,
             "known": known_as,
             "sky": sky(survey, row),
+            **_shown_by(survey, row),
             **remarks_on(database, task.name, item.object_id, who.annotator, only_own=secret),
         }
         for item, row, named, known_as, (chances, state) in zip(
@@ -99,6 +100,14 @@ def sky(survey: Survey, row: int) -> dict[str, Any] | None:
     """Where the object's pixels lie on the sky, as `Astrometry.payload` says; None if unknown."""
     found = astrometry(survey, row)
     return None if found is None else found.payload()
+
+
+def _shown_by(survey: Survey, row: int) -> dict[str, bool]:
+    """What there is to look at; without a picture its spectrum or its row is drawn instead."""
+    return {
+        "has_picture": bool(survey.has_image[row]),
+        "has_spectrum": bool(survey.has_spectrum[row]),
+    }
 
 
 def object_payload(
@@ -136,6 +145,7 @@ def object_payload(
         "columns": columns_of(survey, [row], columns, () if visible else known_columns(survey))[0],
         "known": known_sentences(survey, [row])[0] if visible else None,
         "sky": sky(survey, row),
+        **_shown_by(survey, row),
         "label": class_shown(database, task, who, object_id),
         **remarks_on(database, task.name, object_id, who.annotator, only_own=only_own),
     }

@@ -22,7 +22,10 @@ from pages._server.requests import Refused, RouteSpec
 
 __all__ = ["LIMITS", "Allowance", "Kind", "Limits", "TooMany", "kind_of"]
 
-PICTURE_PATHS = ("/api/image", "/api/levels", "/api/pixels", "/api/measure", "/api/nuclei")
+PICTURE_PATHS = (
+    *("/api/image", "/api/spectrum", "/api/levels", "/api/pixels"),
+    *("/api/measure", "/api/nuclei"),
+)
 """What reads and works on pixels, whatever it answers."""
 
 PICTURES_AT_ONCE = 12

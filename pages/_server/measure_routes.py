@@ -16,6 +16,7 @@ from core.survey.astrometry import Astrometry, astrometry
 from core.vocabulary import checked_object_id
 from pages._server.identity import Identity
 from pages._server.measuring import picture_to_measure, room_to_measure, room_to_suggest
+from pages._server.pictures import row_with_picture
 from pages._server.requests import Refused, RouteSpec, json_answer, number, parameter
 from pages._server.services import Services
 
@@ -79,6 +80,7 @@ class _Asked:
 def _asked_for(services: Services, request: Request) -> _Asked:
     object_id = checked_object_id(parameter(request, "object_id"))
     survey = services.survey_of(parameter(request, "task"))
+    row_with_picture(survey, object_id)  # before points in a picture that is not there
     band = request.query_params.get("band") or None
     bands = survey.manifest.bands
     if band is not None and band not in bands:

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from core.errors import NotFound
 from core.survey import Survey
-from pages._server.pictures import Pictures, Rendered
+from pages._server.pictures import Pictures, Rendered, row_with_picture
 
 __all__ = ["picture_to_measure", "room_to_measure", "room_to_suggest"]
 
@@ -33,12 +32,7 @@ def picture_to_measure(
     """
     from core.measure.nuclei import summed
 
-    row = survey.row(object_id)
-    if not survey.has_image[row]:
-        raise NotFound(
-            f"The object {object_id} of the survey {survey.name} has no picture; there is"
-            " nothing to measure."
-        )
+    row = row_with_picture(survey, object_id)
     manifest = survey.manifest
 
     def make() -> Rendered:

@@ -139,6 +139,8 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "survey": survey.name,
         "survey_version": survey.version,
         "survey_hash": survey.manifest.content_hash[:16],
+        "has_pictures": "images" in survey.manifest.modalities,
+        "has_spectra": "spectra" in survey.manifest.modalities,
         "bands": list(survey.manifest.bands),
         "dtype": survey.manifest.dtype,
         "maps": _maps(),

@@ -1,4 +1,4 @@
-"""The addresses of pictures: PNG, stretched values, pixel values, colour maps."""
+"""The addresses of pictures: PNG, stretched values, pixel values, colour maps, spectra."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.display import Look, colour_map
-from core.errors import NotFound
+from core.errors import BadInput, NotFound
 from core.survey import Survey
 from core.vocabulary import checked_object_id
+from pages._server.drawn import SPECTRUM_WIDTHS, is_drawn
 from pages._server.identity import Identity
-from pages._server.pictures import PICTURE_SIZES, Rendered
+from pages._server.pictures import PICTURE_SIZES, Rendered, row_with_picture
 from pages._server.requests import RouteSpec, number, parameter
 from pages._server.services import Services
 
 __all__ = ["PICTURE_ROUTES"]
 
-_DRAWING = 2
+_DRAWING = 3
 """Part of every ETag: raised when the same pixels and look come to be drawn differently."""
 
 _MAX_SIDE = 10**6
@@ -32,6 +33,13 @@ def _image(
 ) -> Response:
     size = number(request, "size", 256, 0, PICTURE_SIZES[-1])
     survey, object_id = _asked_for(services, request)
+    if is_drawn(survey, survey.row(object_id)):  # a look is for pixels
+        dark = _is_dark(request)
+        headers = _headers(request, survey, object_id, f"drawn|{size}|{dark}")
+        if _known(request, headers):
+            return Response(status_code=304, headers=headers)
+        drawing = services.pictures.drawing(survey, object_id, size, dark=dark)
+        return _answer(drawing, "image/png", headers)
     look = _look(request, survey)
     headers = _headers(request, survey, object_id, f"png|{size}|{look.key()}")
     if _known(request, headers):
@@ -40,10 +48,24 @@ def _image(
     return _answer(picture, "image/png", headers)
 
 
+def _spectrum(
+    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    width = number(request, "width", SPECTRUM_WIDTHS[1], 1, SPECTRUM_WIDTHS[-1])
+    survey, object_id = _asked_for(services, request)
+    dark = _is_dark(request)
+    headers = _headers(request, survey, object_id, f"spectrum|{width}|{dark}")
+    if _known(request, headers):
+        return Response(status_code=304, headers=headers)
+    chart = services.pictures.spectrum(survey, object_id, width, dark=dark)
+    return _answer(chart, "image/png", headers)
+
+
 def _levels(
     services: Services, request: Request, _who: Identity, _body: dict[str, Any]
 ) -> Response:
     survey, object_id = _asked_for(services, request)
+    row_with_picture(survey, object_id)  # before its look: without bands none could be right
     look = _look(request, survey).levels()
     headers = _headers(request, survey, object_id, f"levels|{look.key()}")
     if _known(request, headers):
@@ -98,6 +120,14 @@ def _look(request: Request, survey: Survey) -> Look:
     return Look.from_query(request.query_params, survey.manifest.bands)
 
 
+def _is_dark(request: Request) -> bool:
+    """The colours of what is drawn rather than taken: those of the page around it."""
+    theme = request.query_params.get("theme") or "dark"
+    if theme not in ("dark", "light"):
+        raise BadInput(f"The theme must be dark or light, but is {theme[:40]!r}; choose one.")
+    return theme == "dark"
+
+
 def _headers(request: Request, survey: Survey, object_id: str, what: str) -> dict[str, str]:
     named = f"{_DRAWING}|{survey.manifest.content_hash}|{object_id}|{what}"
     # Immutable, because the address holds the hash of the survey's content.
@@ -123,6 +153,7 @@ def _answer(rendered: Rendered, media_type: str, headers: dict[str, str]) -> Res
 
 PICTURE_ROUTES = (
     RouteSpec("/api/image", _image),
+    RouteSpec("/api/spectrum", _spectrum),
     RouteSpec("/api/levels", _levels),
     RouteSpec("/api/pixels", _pixels),
     RouteSpec("/api/colourmap", _colourmap),

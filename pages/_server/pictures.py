@@ -22,12 +22,20 @@ import numpy as np
 
 from core.errors import BadInput, NotFound, NotReady
 from core.survey import Survey
+from pages._server.drawn import SPECTRUM_WIDTHS, bytes_to_chart, drawn_object, drawn_spectrum
 
 if TYPE_CHECKING:
     from core.display import Look
     from core.measure import Residual
 
-__all__ = ["PICTURE_SIZES", "DrawingGate", "PictureCache", "Pictures", "Rendered"]
+__all__ = [
+    "PICTURE_SIZES",
+    "DrawingGate",
+    "PictureCache",
+    "Pictures",
+    "Rendered",
+    "row_with_picture",
+]
 
 PICTURE_SIZES = (64, 128, 256, 512, 768, 1024)
 """Sides in pixels that pictures are rendered at: a few, so that the cache is hit."""
@@ -215,13 +223,58 @@ class Pictures:
             size = next((step for step in PICTURE_SIZES if step >= size_px), PICTURE_SIZES[-1])
 
         def draw() -> Rendered:
-            row = _row(survey, object_id)
+            row = row_with_picture(survey, object_id)
             taken = self._residual(survey, object_id, row, look)
             with self.gate.room_for(bytes_to_draw(survey, look, size)):
                 body, note = render_look(survey.image(row), survey.manifest, look, size, taken)
             return Rendered(body, note=note)
 
         return self.cache.get(("png", *_named(survey, object_id), size, look.key()), draw)
+
+    def drawing(
+        self, survey: Survey, object_id: str, size_px: int, *, dark: bool = True
+    ) -> Rendered:
+        """A PNG of an object that has no picture: its spectrum, or its row of the table.
+
+        `size_px` as of `picture`; there are no pixels to be left as they are, so that 0 is taken
+        for the largest size.
+
+        Raises
+        ------
+        NotFound
+            The survey has no such object, or there is nothing to draw of it.
+        NotReady
+            Too many pictures are being drawn.
+        """
+        size = next((step for step in PICTURE_SIZES if step >= size_px > 0), PICTURE_SIZES[-1])
+
+        def draw() -> Rendered:
+            row = survey.row(object_id)
+            with self.gate.room_for(bytes_to_chart(survey, size, size)):
+                return Rendered(drawn_object(survey, row, size, dark=dark))
+
+        return self.cache.get(("drawn", *_named(survey, object_id), size, dark), draw)
+
+    def spectrum(
+        self, survey: Survey, object_id: str, width_px: int, *, dark: bool = True
+    ) -> Rendered:
+        """A PNG of an object's spectrum, `width_px` rounded up to one of `SPECTRUM_WIDTHS`.
+
+        Raises
+        ------
+        NotFound
+            The survey has no such object, or the object no spectrum.
+        NotReady
+            Too many pictures are being drawn.
+        """
+        width = next((step for step in SPECTRUM_WIDTHS if step >= width_px), SPECTRUM_WIDTHS[-1])
+
+        def draw() -> Rendered:
+            row = survey.row(object_id)
+            with self.gate.room_for(bytes_to_chart(survey, width, width)):
+                return Rendered(drawn_spectrum(survey, row, width, dark=dark))
+
+        return self.cache.get(("spectrum", *_named(survey, object_id), width, dark), draw)
 
     def levels(self, survey: Survey, object_id: str, look: Look) -> Rendered:
         """The stretched values as little-endian uint16 (C, y, x); errors as of `picture`."""
@@ -230,7 +283,7 @@ class Pictures:
         plain = look.levels()
 
         def draw() -> Rendered:
-            row = _row(survey, object_id)
+            row = row_with_picture(survey, object_id)
             taken = self._residual(survey, object_id, row, plain)
             with self.gate.room_for(bytes_to_draw(survey, plain, None)):
                 levels, note = look_levels(survey.image(row), survey.manifest, plain, taken)
@@ -248,6 +301,7 @@ class Pictures:
         BadInput
             The window is empty or not in the picture, or has more than `MAX_PIXEL_VALUES` values.
         """
+        row = row_with_picture(survey, object_id)
         x0, y0, x1, y1 = window
         side = survey.manifest.cutout_size_px
         if not (0 <= x0 < x1 <= side and 0 <= y0 < y1 <= side):
@@ -261,7 +315,6 @@ class Pictures:
                 f"One answer holds at most {MAX_PIXEL_VALUES:,} pixel values, but this window has"
                 f" {math.prod(shape):,}; ask for a smaller one by x0, y0, x1, y1."
             )
-        row = _row(survey, object_id)
         with self.gate.room_for(bytes_to_draw(survey, None, None)):
             values = survey.image(row)[:, y0:y1, x0:x1].astype("<f4")
         return Rendered(values.tobytes(), shape)
@@ -295,8 +348,15 @@ def _named(survey: Survey, object_id: str) -> tuple[str, str]:
     return survey.manifest.content_hash, object_id
 
 
-def _row(survey: Survey, object_id: str) -> int:
+def row_with_picture(survey: Survey, object_id: str) -> int:
+    """The row of an object; `NotFound` if there is no such object, or no picture of it."""
     row = survey.row(object_id)
+    if "images" not in survey.manifest.modalities:
+        raise NotFound(
+            f"The survey {survey.name} has no pictures, only"
+            f" {' and '.join(survey.manifest.modalities)}; there are no pixels to look at or to"
+            " measure in."
+        )
     if not survey.has_image[row]:
         raise NotFound(f"The object {object_id} of the survey {survey.name} has no picture.")
     return row

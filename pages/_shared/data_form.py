@@ -20,6 +20,9 @@ __all__ = ["free_name", "job_arguments", "keep_positions", "options_from"]
 MAX_PASTED = 20_000_000
 """Characters: half a million positions; more are better kept in a file."""
 
+_SAYS_NOTHING = frozenset({"images", "cutouts", "stamps", "pictures", "data", "files", "spectra"})
+"""Names of folders that say less than the name of the folder above."""
+
 T = TypeVar("T")
 
 
@@ -100,7 +103,10 @@ def job_arguments(
 
 def free_name(source: str, taken: list[str]) -> str:
     """A name for a survey made of this source that no survey has yet; empty for none."""
-    stem = Path(source.strip()).name.split(".")[0] if source.strip() else ""
+    path = Path(source.strip())
+    stem = path.name.split(".")[0] if source.strip() else ""
+    if stem.lower() in _SAYS_NOTHING:
+        stem = path.parent.name
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:56]
     if not stem:
         return ""

@@ -87,8 +87,8 @@ def _restore() -> None:
     """Bring back what was typed before another page was looked at; what was used is let go."""
     if st.session_state.pop(_USED, False):
         for name in ("path", "positions", "name"):
-            st.session_state.pop(f"import {name}", None)
-            st.session_state.get(_KEPT, {}).pop(f"import {name}", None)
+            # Emptied, not taken away: the browser would go on showing what it has.
+            st.session_state[f"import {name}"] = ""
     for key, value in st.session_state.get(_KEPT, {}).items():
         if key not in st.session_state:
             st.session_state[key] = value

@@ -118,11 +118,17 @@ def _result(name: str) -> None:
     error = services().children.job_error(JobKind.IMPORT, name)
     if run is not None and run.state is RunState.DONE and error is None:
         st.success(f"**{plain(name)}**: {_counted(run)}.")
-        acts = st.columns([2, 2, 1])
+        acts = st.columns([2, 2, 1, 3])
         with acts[0]:
-            st.button("Open its summary", key=f"open {name}", on_click=_open, args=(name,))
+            st.button(
+                "Open its summary",
+                key=f"open {name}",
+                width="stretch",
+                on_click=_open,
+                args=(name,),
+            )
         with acts[1]:
-            if st.button("Make a task", key=f"make task {name}", type="primary"):
+            if st.button("Make a task", key=f"make task {name}", type="primary", width="stretch"):
                 task_for(name)
         with acts[2]:
             _close(name)
@@ -159,7 +165,7 @@ def _open(name: str) -> None:
 
 
 def _close(name: str) -> None:
-    if st.button("Close", key=f"close {name}"):
+    if st.button("Close", key=f"close {name}", width="content"):
         st.session_state[_ENDED].pop(name, None)
         st.rerun()
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import app
 from core.errors import BadInput, NotReady
-from core.run_arguments import add_import_arguments
+from core.run import _parser
 from core.run_import import options_of
 from core.survey import ImportOptions
 from core.survey.sky_coverage import sky_coverage
@@ -170,12 +170,8 @@ def test_the_form_says_what_the_command_line_says(root):
 
 def as_read(options: ImportOptions) -> ImportOptions:
     """The options that the command line makes of the page's arguments."""
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    add_import_arguments(parser)
     arguments = job_arguments("/data/x", "mine", options, append=True, restart=True)
-    read = parser.parse_args(arguments)
+    read = _parser().parse_args(["import", *arguments])
     assert (read.source, read.name, read.append, read.restart) == ("/data/x", "mine", True, True)
     return options_of(read)
 
@@ -232,6 +228,7 @@ def test_names_for_surveys():
     assert free_name("/data/My cutouts (v2).tar.gz", []) == "My-cutouts-v2"
     assert free_name("/data/mine", ["mine", "mine-2"]) == "mine-3"
     assert free_name("/data/" + "x" * 200, []) == "x" * 56
+    assert free_name("/data/sdss/images", []) == "sdss"
     assert free_name("/data/äö", []) == ""
     assert free_name(" ", []) == ""
 

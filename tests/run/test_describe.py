@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 
+from core.run import main
 from core.run_describe import describe, number, share
 from core.survey import Batch, SurveyWriter
 from core.survey.batch import Reject
@@ -54,6 +56,17 @@ def test_everything_is_there(tmp_path):
     assert "kind text a�[2Jb 40" in said  # the data do not steer the terminal
     assert all(line == line.rstrip() for line in lines)
     assert describe(found) == text  # from what was kept
+
+
+def test_the_command_prints_it_or_its_numbers(tmp_path, capsys):
+    text = describe(survey(tmp_path))
+    where = ["--workspace", str(tmp_path / "ws")]
+    assert main(["describe", "mine", *where]) == 0
+    assert capsys.readouterr().out == f"{text}\n"
+    assert main(["describe", "mine", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["n_objects"] == 40
+    assert main(["describe", "none", *where]) == 2
+    assert "There is no survey 'none'" in capsys.readouterr().err
 
 
 def test_columns_are_aligned(tmp_path):

@@ -52,6 +52,17 @@ def test_by_id(tmp_path):
     assert found.take(np.empty(0, np.int64)).num_rows == 0
 
 
+def test_what_is_wrong_with_a_catalogue_is_told(tmp_path):
+    text = "id,z\na,-999\nb\nc,3\nd,x,y\n"
+    found = joiner(tmp_path, text, ImportOptions(missing=(-999,)))
+    assert found.take(found.match(["a", "c"])).to_pylist() == [{"z": None}, {"z": 3}]
+    assert found.report()[1:] == [
+        "Entries of the catalogue that could not be read: 2 (the first, at line 3, has 1 cells"
+        " where the header has 2).",
+        "Cells of the catalogue's column 'z' that stood for 'not measured': 1.",
+    ]
+
+
 def test_numbers_and_text_are_one_id(tmp_path):
     found = joiner(tmp_path, {"objid": np.array([2**53 + 1, 7]), "z": [1.0, 2.0]})
     assert found.match([str(2**53 + 1), "7", "7.0", "07"]).tolist() == [0, 1, 1, -1]

@@ -327,6 +327,16 @@ def test_parquet_folder_and_row_groups(tmp_path):
         open_table(tmp_path / "t")
 
 
+def test_parquet_that_lies(tmp_path, monkeypatch):
+    from core.survey import tables_parquet
+
+    pq.write_table(pa.table({"v": np.zeros(100_000)}), tmp_path / "t.parquet")
+    assert open_table(tmp_path / "t.parquet").n_rows == 100_000
+    monkeypatch.setattr(tables_parquet, "_MOST_ROWS", 10)
+    with pytest.raises(BadInput, match="promises 100000 rows"):
+        open_table(tmp_path / "t.parquet")
+
+
 def test_large_row_groups_are_read_in_pieces(tmp_path, monkeypatch):
     from core.survey import tables_parquet
 
@@ -570,6 +580,7 @@ def test_mat_73(tmp_path):
         file["X"] = X.T
         file["y"] = np.arange(40)[None, :]
         file["line"] = np.arange(40)[:, None]
+        file.create_dataset("hollow", (10**12, 3), "f8", chunks=(10**6, 3))
         file["away"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/x")
     with open(path, "r+b") as raw:
         raw.write(b"MATLAB 7.3 MAT-file, written by hand".ljust(124) + b"\0\2IM")
@@ -577,7 +588,7 @@ def test_mat_73(tmp_path):
     found = source.rows(3, 6)
     np.testing.assert_array_equal(found.column("x_01").to_numpy(), X[3:6, 0])
     assert found.column("y").to_pylist() == found.column("line").to_pylist() == [3, 4, 5]
-    assert "away" in source.notes[0]
+    assert "away, hollow" in source.notes[0]
     assert len(rows_of(source)) == 40
 
 

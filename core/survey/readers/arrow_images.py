@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,18 @@ from core.survey.readers.unreadable import Unreadable
 
 IMAGE_NAMES = ("image", "img", "images", "picture", "cutout", "pixels", "bytes", "content")
 _MOST_INT = 2**63 - 1
+
+
+def check_names(schema: pa.Schema) -> None:
+    """Raises `Unreadable` where columns cannot be told apart by their names."""
+    try:
+        for field in schema:
+            image_kind(field)  # looks into structs
+    except UnicodeDecodeError:
+        raise Unreadable("has columns whose names are no text") from None
+    twice = [name for name, n in Counter(schema.names).items() if n > 1]
+    if twice:
+        raise Unreadable(f"has several columns {twice[0]!r}")
 
 
 def image_kind(field: pa.Field) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -34,6 +35,8 @@ def cells(values: np.ndarray, missing: Collection[float] = ()) -> list[Catalogue
     """One value each of a 1-D array; None where it is one of `missing` or holds nothing."""
     kind = values.dtype.kind
     found: list[Any]
+    if kind == "U":
+        values = _possible(values)
     if kind in "SOU":
         found = [_text(value) for value in values.tolist()]
     elif kind == "M":
@@ -72,6 +75,17 @@ def short_name(path: str, all_paths: Collection[str]) -> str:
     last = PurePosixPath(path).name
     alone = sum(PurePosixPath(other).name == last for other in all_paths) <= 1
     return last if alone else path.strip("/").replace("/", "_")
+
+
+def _possible(values: np.ndarray) -> np.ndarray:
+    """Text without numbers that are no characters: Python's strings break from these."""
+    native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    if not native.itemsize:
+        return native
+    codes = native.view(np.uint32)
+    if not codes.size or codes.max() <= sys.maxunicode:
+        return native
+    return np.where(codes > sys.maxunicode, np.uint32(0xFFFD), codes).view(native.dtype)
 
 
 def _text(value: Any) -> str | None:

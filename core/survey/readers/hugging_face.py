@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import BadInput
-from core.survey.readers.arrow_images import class_names
+from core.survey.readers.arrow_images import check_names, class_names
 from core.survey.readers.arrow_reader import ArrowReader, Piece, Shard, chosen_splits
 from core.survey.readers.registry import register_reader
 from core.survey.readers.source_file import beginning, brief, stamp_of
@@ -140,6 +140,7 @@ def _batches(path: Path) -> tuple[pa.Schema, list[tuple[int, int, str]]]:
         with pa.memory_map(str(path)) as file:
             stream = pa.ipc.open_stream(file)
             schema = stream.schema
+            check_names(schema)
             if any(pa.types.is_dictionary(field.type) for field in schema):
                 raise Unreadable("has dictionaries, which are not read from Arrow files here")
             while len(found) < _MOST_BATCHES:

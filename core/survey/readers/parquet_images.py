@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import BadInput
-from core.survey.readers.arrow_images import class_names, holds_images, image_kind
+from core.survey.readers.arrow_images import check_names, class_names, holds_images, image_kind
 from core.survey.readers.arrow_reader import ArrowReader, Piece, Shard, chosen_splits
 from core.survey.readers.kept import going_on
 from core.survey.readers.registry import register_reader
@@ -186,6 +186,7 @@ def _groups(path: Path) -> tuple[pa.Schema, list[int]]:
         raise Unreadable("is no Parquet file, whatever its name says")
     try:
         with pq.ParquetFile(path) as file:
+            check_names(file.schema_arrow)
             about = file.metadata
             size = os.path.getsize(path)
             sizes = []

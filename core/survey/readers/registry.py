@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -144,8 +146,26 @@ def recognised(source: Path) -> str:
     return best
 
 
-def make_reader(source: Path, options: ImportOptions) -> Reader:
+def _lone_file(source: Path) -> Path:
+    """The one file of a folder that holds nothing else, if a reader is surer of that."""
+    with contextlib.suppress(OSError):
+        if source.is_dir():
+            there = list(islice(source.iterdir(), 2))
+            if len(there) == 1 and there[0].is_file():
+                both = [
+                    max(r.recognises(path) for r in READERS.values())
+                    for path in (source, there[0])
+                ]
+                return there[0] if both[1] > both[0] else source
+    return source
+
+
+def make_reader(
+    source: Path, options: ImportOptions, settings: Mapping[str, str] | None = None
+) -> Reader:
     """The reader that `options` names, or the one that is surest of the source.
+
+    `settings` are given to a reader that knows them, unless `options.more` has them.
 
     Raises
     ------
@@ -154,10 +174,13 @@ def make_reader(source: Path, options: ImportOptions) -> Reader:
         it cannot be a survey.
     """
     path = Path(source).expanduser()
+    if options.reader is None:
+        path = _lone_file(path)
     name = options.reader or recognised(path)
     if name not in READERS:
         raise BadInput(
             f"There is no reader {name!r} (there: {', '.join(sorted(READERS))}); choose one of"
             " these."
         )
-    return READERS[name](path, options)
+    known = {k: v for k, v in (settings or {}).items() if k in READERS[name].own_options}
+    return READERS[name](path, replace(options, more=known | dict(options.more)))

@@ -34,6 +34,7 @@ class Beside {
     /** The object on screen, and of which one the most alike were asked for. */
     this.shown = null;
     this.nearAsked = null;
+    this.spectrum = new SpectrumPanel(page);
     this.catalogue = new Catalogue(page);
     this.past = new Past(page);
     this.aladin = new AladinPanel(page);
@@ -41,7 +42,7 @@ class Beside {
     this.strip = this.folds.near.element;
     this.element = el("aside", { class: "side", "aria-label": "Beside the picture" }, [
       // What has the same height for every object comes first, so that nothing in view jumps.
-      this.folds.progress, this.catalogue, this.folds.chances, this.folds.why, this.folds.guideline,
+      this.spectrum, this.folds.progress, this.catalogue, this.folds.chances, this.folds.why, this.folds.guideline,
       this.past.notesFold, this.folds.links, this.past.fold, this.aladin,
     ].map((one) => one.element));
     this.reset();
@@ -59,8 +60,8 @@ class Beside {
   }
 
   preferences() {
-    const { catalogue, past } = this;
-    for (const one of [...Object.values(this.folds), catalogue.fold, past.fold, past.notesFold]) {
+    const { catalogue, past, spectrum } = this;
+    for (const one of [...Object.values(this.folds), spectrum.fold, catalogue.fold, past.fold, past.notesFold]) {
       one.preferences();
     }
     this.aladin.preferences();
@@ -153,6 +154,7 @@ class Beside {
     for (const name of ["why", "chances", "links"]) this.folds[name].element.hidden = !item || !task;
     if (!task) {
       this.past.draw(null);
+      this.spectrum.draw(null);
       this.catalogue.draw(null);
       this.aladin.show(null);
       return;
@@ -167,6 +169,7 @@ class Beside {
     this.drawn.fill(this.chances, told, () => (item ? this._chances(item, task) : []));
     const position = itemPosition(item, task);
     this.drawn.fill(this.links, [position, Boolean(item)], () => (item ? this._links(position) : []));
+    this.spectrum.draw(item);
     this.catalogue.draw(item);
     this.past.draw(item);
     this.aladin.show(aladinTarget(position));

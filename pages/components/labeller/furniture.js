@@ -58,6 +58,8 @@ class Furniture {
   draw() {
     const { stage } = this;
     if (!stage.width || !stage.item) return;
+    this.element.toggleAttribute("hidden", !stage.hasPixels);
+    if (!stage.hasPixels) return;
     this._crosshair();
     // Everything else changes with the zoom and the object only.
     const sky = stage.item.sky ?? null;

@@ -64,6 +64,7 @@ class Gestures {
   }
 
   _kind(event) {
+    if (!this.stage.hasPixels) return "pan";
     if (event.button === 2) return "contrast";
     if (event.button !== 0) return "pan";
     if (this.tool) return this._tell("down", event) === false ? "pan" : "tool";

@@ -7,10 +7,12 @@
  * without one.
  *
  * An action with a `scope` is meant only while that scope is given to `meaning`: "grid", "blink",
- * "zoomed" (the picture is larger than its frame), "marking". `fixed` ones cannot be changed.
+ * "zoomed" (the picture is larger than its frame), "marking". `fixed` ones cannot be changed;
+ * those that need pictures mean nothing in a survey of spectra or columns.
  */
 
-/** Every action, in the order of the help sheet: {name, key, text, help, group, also?, scope?, fixed?}. */
+/** Every action, in the order of the help sheet: {name, key, text, help, group, also?, scope?, fixed?,
+ * needsPictures?}. */
 const ACTIONS = [
   { name: "unsure", key: "d", text: "Don't know", group: "Answers", help: "You looked and cannot tell" },
   { name: "skip", key: "s", text: "Skip", group: "Answers", help: "No answer; it goes to somebody else" },
@@ -25,18 +27,18 @@ const ACTIONS = [
   { name: "summary", key: "q", text: "Summary", group: "This page", help: "What this session has brought so far" },
   { name: "grid", key: "g", text: "Grid", group: "Modes", help: "Many objects at once; press the exceptions" },
   { name: "compare", key: "c", text: "Compare", group: "Modes", help: "Beside the nearest labelled examples of each class" },
-  { name: "blink", key: "b", text: "Blink", group: "Modes", help: "Alternate bands, stretches or residuals" },
+  { name: "blink", key: "b", text: "Blink", group: "Modes", help: "Alternate bands, stretches or residuals", needsPictures: true },
   { name: "confirmPage", key: "Enter", text: "Confirm", group: "Modes", help: "In the grid: answer the whole page", scope: "grid", fixed: true },
-  { name: "pauseBlink", key: "Space", text: "Pause", group: "Modes", help: "While blinking: pause and go on", scope: "blink", fixed: true },
-  { name: "stepBlink", key: ".", text: "Step", group: "Modes", help: "While blinking: the next frame", scope: "blink" },
-  { name: "panel", key: "p", text: "Picture", group: "Picture", help: "Open and close the panel of stretches, limits and colours" },
-  { name: "stretch", key: "x", text: "Stretch", group: "Picture", help: "The next stretch: linear, log, asinh ..." },
-  { name: "limits", key: "l", text: "Limits", group: "Picture", help: "The next limits: min max, percentile, zscale ..." },
-  { name: "colour", key: "v", text: "Colour", group: "Picture", help: "The next colour view, or band" },
-  { name: "map", key: "k", text: "Map", group: "Picture", help: "The next colour map" },
-  { name: "invert", key: "i", text: "Invert", group: "Picture", help: "Dark on light and back" },
-  { name: "residual", key: "e", text: "Residual", group: "Picture", help: "Take a smooth model off, to bring out second nuclei" },
-  { name: "resetLook", key: "z", text: "Reset", group: "Picture", help: "The picture as the survey draws it" },
+  { name: "pauseBlink", key: "Space", text: "Pause", group: "Modes", help: "While blinking: pause and go on", scope: "blink", fixed: true, needsPictures: true },
+  { name: "stepBlink", key: ".", text: "Step", group: "Modes", help: "While blinking: the next frame", scope: "blink", needsPictures: true },
+  { name: "panel", key: "p", text: "Picture", group: "Picture", help: "Open and close the panel of stretches, limits and colours", needsPictures: true },
+  { name: "stretch", key: "x", text: "Stretch", group: "Picture", help: "The next stretch: linear, log, asinh ...", needsPictures: true },
+  { name: "limits", key: "l", text: "Limits", group: "Picture", help: "The next limits: min max, percentile, zscale ...", needsPictures: true },
+  { name: "colour", key: "v", text: "Colour", group: "Picture", help: "The next colour view, or band", needsPictures: true },
+  { name: "map", key: "k", text: "Map", group: "Picture", help: "The next colour map", needsPictures: true },
+  { name: "invert", key: "i", text: "Invert", group: "Picture", help: "Dark on light and back", needsPictures: true },
+  { name: "residual", key: "e", text: "Residual", group: "Picture", help: "Take a smooth model off, to bring out second nuclei", needsPictures: true },
+  { name: "resetLook", key: "z", text: "Reset", group: "Picture", help: "The picture as the survey draws it", needsPictures: true },
   { name: "zoomIn", key: "+", also: ["="], text: "Zoom in", group: "Picture", help: "Larger" },
   { name: "zoomOut", key: "-", text: "Zoom out", group: "Picture", help: "Smaller" },
   { name: "zoomFit", key: "0", text: "Fit", group: "Picture", help: "The whole picture" },
@@ -44,11 +46,11 @@ const ACTIONS = [
   { name: "panRight", key: "ArrowRight", text: "Right", group: "Picture", help: "Move right, when zoomed", scope: "zoomed" },
   { name: "panUp", key: "ArrowUp", text: "Up", group: "Picture", help: "Move up, when zoomed", scope: "zoomed" },
   { name: "panDown", key: "ArrowDown", text: "Down", group: "Picture", help: "Move down, when zoomed", scope: "zoomed" },
-  { name: "crosshair", key: "h", text: "Crosshair", group: "Picture", help: "Lines through the cursor, on and off" },
-  { name: "pixels", key: "o", text: "Pixels", group: "Picture", help: "Real pixels or a smooth picture" },
-  { name: "mark", key: "m", text: "Mark", group: "Marking", help: "Mark nuclei, arcs, companions, artefacts" },
-  { name: "suggest", key: "a", text: "Suggest", group: "Marking", help: "Suggested nuclei; once more accepts them" },
-  { name: "saveMarks", key: "Enter", text: "Save marks", group: "Marking", help: "While marking: save; Esc leaves", scope: "marking", fixed: true },
+  { name: "crosshair", key: "h", text: "Crosshair", group: "Picture", help: "Lines through the cursor, on and off", needsPictures: true },
+  { name: "pixels", key: "o", text: "Pixels", group: "Picture", help: "Real pixels or a smooth picture", needsPictures: true },
+  { name: "mark", key: "m", text: "Mark", group: "Marking", help: "Mark nuclei, arcs, companions, artefacts", needsPictures: true },
+  { name: "suggest", key: "a", text: "Suggest", group: "Marking", help: "Suggested nuclei; once more accepts them", needsPictures: true },
+  { name: "saveMarks", key: "Enter", text: "Save marks", group: "Marking", help: "While marking: save; Esc leaves", scope: "marking", fixed: true, needsPictures: true },
   { name: "jump", key: "j", text: "Jump", group: "Going places", help: "To an object by its id or its place on the sky" },
   { name: "random", key: "t", text: "Random", group: "Going places", help: "To an object that nobody has answered" },
   { name: "revisit", key: "w", text: "Revisit", group: "Going places", help: "Walk through the objects you skipped" },

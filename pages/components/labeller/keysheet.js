@@ -103,7 +103,7 @@ class KeySheet {
     });
     this.modal.body.append(
       this.classes, this.others,
-      el("div", { class: "keygroups" }, groups.map((group) => el("section", { class: "keygroup" }, [
+      el("div", { class: "keygroups" }, groups.map((group) => el("section", { class: "keygroup", "data-group": group }, [
         el("h3", { text: group }),
         el("ul", {}, [
           ...ACTIONS.filter((one) => one.group === group).map((one) => this._row(one)),
@@ -165,6 +165,7 @@ class KeySheet {
     for (const action of ACTIONS) {
       const parts = this.rows.get(action.name);
       const now = this.recording === action.name;
+      parts.row.hidden = !this._isOffered(action);
       const label = keymap.keyOf(action.name);
       parts.row.classList.toggle("recording", now);
       parts.kbd.textContent = now ? "…" : label || "–";
@@ -179,12 +180,19 @@ class KeySheet {
       if (parts.said.textContent !== said) parts.said.textContent = said;
       parts.said.hidden = !said;
     }
+    for (const section of this.modal.body.querySelectorAll("[data-group]")) {
+      section.hidden = !ACTIONS.some((one) => one.group === section.dataset.group && this._isOffered(one));
+    }
     this.resetAll.hidden = !Object.keys(keymap.overrides).length;
     this._drawClasses();
     const without = [...clashes.values()].map((one) => ACTION_BY_NAME.get(one.names.at(-1)).text);
     this.others.hidden = !without.length;
     const them = without.length === 1 ? "it" : "them";
     this.others.textContent = `Without a key: ${without.join(", ")}. Give ${them} another by “Change”.`;
+  }
+
+  _isOffered(action) {
+    return this.page.hasPictures || !action.needsPictures;
   }
 
   _drawClasses() {

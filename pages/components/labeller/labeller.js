@@ -24,6 +24,7 @@ const POLL_MS = 2500;
 const START_AGAIN_MS = 1000;
 const ASLEEP_MS = 60000; // a tick that comes so late means that the machine slept
 const MODES = ["one", "grid", "compare", "blink"];
+const NO_PICTURES = "This survey has no pictures";
 
 class Labeller {
   constructor(outbox) {
@@ -32,6 +33,7 @@ class Labeller {
     this.taskName = null;
     /** The object that the address named when it was last looked at. */
     this.linked = null;
+    this.isLight = false;
     this.epoch = 0; // raised when the task changes: what was asked before then is dropped
     this.mode = "one";
     this.actions = new Map();
@@ -200,7 +202,28 @@ class Labeller {
   }
 
   pictureAddress(objectId, size, look = this.look.value) {
-    return this.objectUrl("image", objectId, { ...this.look.query(look), size });
+    return this.objectUrl("image", objectId, { ...this.look.query(look), size, ...this.drawnColours });
+  }
+
+  /** False for a survey of spectra or columns: in place of a picture the server draws these. */
+  get hasPictures() {
+    return this.task?.has_pictures !== false;
+  }
+
+  /** In which colours the server draws what is no picture; dark ones need no word. */
+  get drawnColours() {
+    const draws = !this.hasPictures || this.task?.has_spectra;
+    return draws && this.isLight ? { theme: "light" } : {};
+  }
+
+  /** Note whether dark words stand on a light ground, and have drawings made anew if that changed. */
+  _lookAtTheme() {
+    const ink = this.root.isConnected ? getComputedStyle(this.root).color.match(/[\d.]+/g) : null;
+    if (!ink) return;
+    const isLight = ink.slice(0, 3).reduce((sum, one) => sum + Number(one), 0) < 384;
+    if (isLight === this.isLight) return;
+    this.isLight = isLight;
+    if (this.task && !this.hasPictures) this.lookChanged();
   }
 
   /** The size of picture to ask for; 0 for the pixels as they are. */
@@ -225,6 +248,7 @@ class Labeller {
       task.classes, task.tree, task.tags, task.question, task.guideline, task.role, task.target,
     ]);
     this.task = task;
+    this._lookAtTheme();
     this.outbox.signedIn(task.user, task.workspace ?? null);
     if (asked !== this.asked) { // the owner may have changed it while we label
       this.asked = asked;
@@ -307,14 +331,20 @@ class Labeller {
   }
 
   act(name) {
-    this.actions.get(name)?.();
+    if (ACTION_BY_NAME.get(name)?.needsPictures && !this.hasPictures) this.say(NO_PICTURES);
+    else this.actions.get(name)?.();
   }
 
   setMode(name, keep = true) {
-    const mode = MODES.includes(name) ? name : "one";
+    let mode = MODES.includes(name) ? name : "one";
     if (mode === "grid" && this.task?.tree) {
       if (keep) this.say("This task asks several questions in turn: they are answered one at a time");
       if (this.mode !== "grid") return;
+    }
+    if (mode === "blink" && !this.hasPictures) {
+      if (keep) this.say(NO_PICTURES);
+      mode = "one";
+      if (keep && this.mode === "one") return;
     }
     const before = this.mode;
     this.mode = mode;

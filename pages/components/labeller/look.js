@@ -66,7 +66,8 @@ class Look {
 
   _take(survey) {
     this.survey = survey;
-    this.value = this._checked(this.page.preference(`look:${survey}`, {}));
+    const kept = this.page.hasPictures ? this.page.preference(`look:${survey}`, {}) : {};
+    this.value = this._checked(kept);
     this.page.palette?.draw();
   }
 
@@ -114,6 +115,7 @@ class Look {
    * @returns {boolean} whether anything is other than before
    */
   set(changes) {
+    if (!this.page.hasPictures) return false;
     const before = JSON.stringify(this.value);
     const next = { ...this.value };
     for (const [name, value] of Object.entries(changes)) {

@@ -94,9 +94,18 @@ class Marking {
     else this.start();
   }
 
+  /** True if what is on screen can be marked; says so if not. */
+  _canBegin() {
+    const { page } = this;
+    if (!page.ready(true)) return false;
+    if (page.stage.hasPixels) return true;
+    page.say(page.hasPictures ? "This object has no picture to mark" : NO_PICTURES);
+    return false;
+  }
+
   start() {
     const { page } = this;
-    if (!page.ready(true)) return;
+    if (!this._canBegin()) return;
     if (!["one", "compare"].includes(page.mode)) {
       page.say("Marks are made with one object on screen");
       return;
@@ -276,7 +285,7 @@ class Marking {
   /** Ask for nuclei; once more takes them and saves. */
   async suggest() {
     const { page } = this;
-    if (!page.ready(true)) return;
+    if (!this._canBegin()) return;
     if (this.suggested.length) {
       this._accept();
       return;

@@ -27,6 +27,7 @@ class Palette {
   // The page tells
 
   task(task) {
+    this.element.hidden = !this.page.hasPictures;
     this.options("band", (task.bands ?? []).map((name) => [name, name]));
     for (const name of ["red", "green", "blue"]) {
       this.options(name, [["", "automatic"], ...(task.bands ?? []).map((one) => [one, one])]);

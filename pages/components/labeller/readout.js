@@ -37,7 +37,7 @@ class Readout {
   _pixel() {
     const { stage } = this;
     const place = stage.pointer ?? (stage.settings.crosshair ? stage.crosshairPlace : null);
-    if (this.off || !this.item || !place || !stage.width) return null;
+    if (this.off || !this.item || !place || !stage.width || !stage.hasPixels) return null;
     const at = stage.pixelAt(place);
     const inside = [at.x, at.y].every((value) => value >= -0.5 && value < stage.side - 0.5);
     return inside ? at : null;

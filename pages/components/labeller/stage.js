@@ -91,6 +91,7 @@ class Stage {
       else this.layer.prepend(img);
       this.img = img;
     }
+    this.element.classList.toggle("drawing", !this.hasPixels);
     if (!this.contrast.isOf(this.item)) this.canvas.hidden = true;
     if (!this.width) this._measure();
     if (other) this._turnTo();
@@ -133,16 +134,21 @@ class Stage {
 
   /** The size of picture to ask for: 0 for the pixels as they are. */
   get pictureSize() {
-    if (this.settings.pixels) return 0;
+    if (this.settings.pixels && this.page.hasPictures) return 0;
     const side = (this.height || this.element.clientHeight) * (window.devicePixelRatio || 1) * 0.85;
     return STAGE_SIZES.find((size) => size >= side) ?? STAGE_SIZES.at(-1);
+  }
+
+  /** False if what is on the stage was drawn by the server: a spectrum, or the row of a table. */
+  get hasPixels() {
+    return this.page.hasPictures && this.item?.has_picture !== false;
   }
 
   // Where things are
 
   /** Side of the (square) picture in its own pixels. */
   get side() {
-    return this.page.task?.cutout_size_px || this.img?.naturalWidth || 1;
+    return (this.hasPixels && this.page.task?.cutout_size_px) || this.img?.naturalWidth || 1;
   }
 
   /** Side of the picture in frame px when it fits. */
@@ -188,7 +194,7 @@ class Stage {
 
   /** Where the crosshair is: under the pointer, else in the middle; null while it is off. */
   get crosshairPlace() {
-    if (!this.settings.crosshair) return null;
+    if (!this.settings.crosshair || !this.hasPixels) return null;
     return this.pointer ?? { x: this.width / 2, y: this.height / 2 };
   }
 
@@ -281,7 +287,7 @@ class Stage {
   }
 
   _settingsChanged() {
-    this.element.classList.toggle("pixels", this.settings.pixels);
+    this.element.classList.toggle("pixels", this.settings.pixels && this.page.hasPictures);
     this.furniture.draw();
     this.readout.draw();
     this.page.palette?.stageChanged();

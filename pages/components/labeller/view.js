@@ -126,6 +126,8 @@ class View {
     }, [index < 9 ? el("kbd", { text: `⇧${index + 1}` }) : "", el("span", { text: name })]));
     this.tags.replaceChildren(...this.tagButtons);
     this.modeButtons.get("grid").disabled = Boolean(task.tree);
+    this.modeButtons.get("blink").hidden = !this.page.hasPictures;
+    for (const name of PICTURE_SHOWN) this.tools.get(name).hidden = !this.page.hasPictures;
     const looksOnly = task.role === "viewer";
     for (const name of ["unsure", "skip", "undo", "redo", "flag", "note", "mark", "confidence"]) {
       this.tools.get(name).disabled = looksOnly;

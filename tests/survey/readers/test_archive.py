@@ -25,6 +25,7 @@ from core.survey.readers.archive import ArchiveReader
 from core.survey.readers.kept import let_go
 from tests.survey.readers.damage import cut_short, damaged, nonsense
 from tests.survey.readers.reading import read_all
+from tests.survey.readers.trying import calls_of, survives
 
 
 def picture(seed: int, side: int = 16, kind: str = "png") -> bytes:
@@ -109,7 +110,7 @@ def test_fits_members(tmp_path, name):
     found = read_all(reader)
     assert found.ids == ["a", "b", "e"]
     for image in found.images[:2]:
-        np.testing.assert_array_equal(image[0], values)
+        np.testing.assert_array_equal(image, values[np.newaxis])
     assert found.columns[0]["wcs_crpix1"] == 10.5
     assert found.columns[0]["ra"] == pytest.approx(150.0)
     assert found.columns[2]["wcs_crpix1"] == 8.5  # cropped by two pixels on each side
@@ -238,27 +239,23 @@ def test_encrypted_and_unknown_methods(tmp_path):
     assert reasons["link.png"] == "is a link"
 
 
-class NoSeek(io.RawIOBase):
+class NoSeek(io.FileIO):
     """Makes zipfile write sizes behind the members, as streams have them."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = open(path, "wb")
+    def seekable(self) -> bool:
+        return False
 
-    def writable(self) -> bool:
-        return True
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
 
-    def write(self, data) -> int:  # type: ignore[override]
-        return self.file.write(data)
-
-    def close(self) -> None:
-        self.file.close()
-        super().close()
+    def seek(self, *_place: int) -> int:
+        raise io.UnsupportedOperation
 
 
 def test_zip_files_of_all_kinds(tmp_path):
     members = {f"é{n}.png": picture(n) for n in range(6)}
     streamed = tmp_path / "streamed.zip"
-    with NoSeek(streamed) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+    with NoSeek(streamed, "w") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in members.items():
             file.writestr(name, content)
     ahead = tmp_path / "ahead.zip"
@@ -266,8 +263,8 @@ def test_zip_files_of_all_kinds(tmp_path):
     large = tmp_path / "large.zip"
     with zipfile.ZipFile(large, "w") as file:
         for name, content in members.items():
-            with file.open(name, "w", force_zip64=True) as member:
-                member.write(content)
+            with file.open(name, "w", force_zip64=True) as stream:
+                stream.write(content)
         file.comment = b"a comment"
     for path in (streamed, ahead, large):
         found = read(path, reader="archive") if path != ahead else None
@@ -291,11 +288,7 @@ def test_zip_files_of_all_kinds(tmp_path):
 def test_a_packed_archive_is_unpacked_once_a_pass(tmp_path, name, monkeypatch):
     members = {f"g{number:03d}.png": picture(number, 8) for number in range(600)}
     make(tmp_path / name, members)
-    begun = []
-    begin = forward_stream.ForwardStream._rewind
-    monkeypatch.setattr(
-        forward_stream.ForwardStream, "_rewind", lambda self: (begun.append(self), begin(self))[1]
-    )
+    begun = calls_of(monkeypatch, forward_stream.ForwardStream, "_rewind")
     reader = ArchiveReader(tmp_path / name, ImportOptions())
     n_looks = len(begun)
     assert n_looks == 2  # what it is, and what it holds
@@ -449,10 +442,4 @@ def test_damaged_bytes(tmp_path, content):
     path = tmp_path / "set.tar"
     path.write_bytes(content)
     assert 0 <= ArchiveReader.recognises(path) <= 100
-    try:
-        found = read_all(ArchiveReader(path, ImportOptions()))
-    except BadInput as error:
-        assert len(str(error)) < 1000
-    else:
-        assert found.ids or found.rejects
-    let_go()
+    survives(lambda: ArchiveReader(path, ImportOptions()))

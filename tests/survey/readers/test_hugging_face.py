@@ -16,6 +16,7 @@ from core.survey.readers.hugging_face import HuggingFaceReader
 from tests.survey.readers.damage import cut_short, damaged
 from tests.survey.readers.reading import read_all
 from tests.survey.readers.test_parquet_images import hub_table, pixels
+from tests.survey.readers.trying import pixels_of, survives
 
 SPIRALS = {
     "image": {"_type": "Image"},
@@ -97,7 +98,7 @@ def test_arrays_of_the_library(tmp_path):
         pa.unregister_extension_type("datasets.Array2DExtensionType")
     for result in (found, registered):
         assert result.ids == list("abcdef")
-        np.testing.assert_array_equal(np.stack(result.images)[:, 0], images)
+        np.testing.assert_array_equal(pixels_of(result)[:, 0], images)
 
 
 def test_cut_short(tmp_path):
@@ -107,7 +108,7 @@ def test_cut_short(tmp_path):
     file.write_bytes(content[: len(content) // 2])
     found = read(folder)
     assert found.ids == [f"g{n:03d}" for n in (*range(8), *range(24, 30))]
-    ((source, member), reason), = found.rejects.items()
+    (((source, member), reason),) = found.rejects.items()
     assert (source, member) == (file.name, "")
     assert "after 8 rows" in reason
     # Cut where a batch ends, so that only the end mark is missing.
@@ -157,9 +158,4 @@ def test_damaged_files(tmp_path_factory, data):
     content = file.read_bytes()
     file.write_bytes(data.draw(damaged(content) | cut_short(content)))
     assert 0 <= HuggingFaceReader.recognises(folder) <= 100
-    try:
-        found = read_all(HuggingFaceReader(folder, ImportOptions()))
-    except BadInput as error:
-        assert len(str(error)) < 1500
-    else:
-        assert found.ids or found.rejects
+    survives(lambda: HuggingFaceReader(folder, ImportOptions()))

@@ -19,6 +19,7 @@ from core.survey.readers.kept import let_go
 from core.survey.readers.parquet_images import ParquetImagesReader
 from tests.survey.readers.damage import cut_short, damaged, nonsense
 from tests.survey.readers.reading import read_all
+from tests.survey.readers.trying import calls_of, pixels_of, survives
 
 HUB_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -152,7 +153,7 @@ def test_nested_lists(tmp_path, order, dtype):
     planes = images[0][np.newaxis] if order == "YX" else images[0]
     planes = np.moveaxis(planes, -1, 0) if order == "YXC" else planes
     if dtype != "uint8":
-        np.testing.assert_array_equal(found.images[0], planes[:, :, 1:10].astype(np.float32))
+        np.testing.assert_array_equal(pixels_of(found)[0], planes[:, :, 1:10].astype(np.float32))
 
 
 def _nested(kind: pa.DataType, depth: int) -> pa.DataType:
@@ -190,11 +191,7 @@ def test_a_row_group_is_unpacked_once(tmp_path, monkeypatch):
     pq.write_table(hub_table(0, 600), tmp_path / "set.parquet", row_group_size=600)
     reader = make_reader(tmp_path / "set.parquet", ImportOptions())
     let_go()
-    begun = []
-    begin = parquet_images._Forwards._rewind
-    monkeypatch.setattr(
-        parquet_images._Forwards, "_rewind", lambda self: (begun.append(self), begin(self))[1]
-    )
+    begun = calls_of(monkeypatch, parquet_images._Forwards, "_rewind")
     assert len(list(reader.units())) == 3
     assert read_all(reader).ids == [f"g{n:03d}" for n in range(600)]
     assert len(begun) == 1
@@ -207,6 +204,14 @@ def test_tables_without_images(tmp_path):
     pq.write_table(pa.table({"ra": [1.0]}), tmp_path / "plain.parquet")
     with pytest.raises(BadInput, match="has no column of images"):
         ParquetImagesReader(tmp_path / "plain.parquet", ImportOptions())
+
+
+def test_columns_of_one_name(tmp_path):
+    images = pa.array([picture(0)], pa.binary())
+    twice = pa.Table.from_arrays([images, images, pa.array([1])], names=["image", "image", "id"])
+    pq.write_table(twice, tmp_path / "set.parquet")
+    with pytest.raises(BadInput, match="has several columns 'image'"):
+        ParquetImagesReader(tmp_path / "set.parquet", ImportOptions())
 
 
 @pytest.fixture(scope="module")
@@ -226,10 +231,4 @@ def test_damaged_bytes(tmp_path, good, data):
     path = tmp_path / "set.parquet"
     path.write_bytes(content)
     assert 0 <= ParquetImagesReader.recognises(path) <= 100
-    try:
-        found = read_all(ParquetImagesReader(path, ImportOptions()))
-    except BadInput as error:
-        assert len(str(error)) < 1500
-    else:
-        assert found.ids or found.rejects
-    let_go()
+    survives(lambda: ParquetImagesReader(path, ImportOptions()))

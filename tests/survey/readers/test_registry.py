@@ -1,46 +1,76 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import BadInput
-from core.survey import READERS, Batch, Reject, import_survey, register_reader
+from core.survey import (
+    READERS,
+    Batch,
+    ImportOptions,
+    Layout,
+    Reader,
+    Reject,
+    Unit,
+    import_survey,
+    make_reader,
+    register_reader,
+)
+from core.workspace import open_workspace
+
+
+class Counting(Reader):
+    """Two objects and a reject."""
+
+    def __init__(self, source: Path, options: ImportOptions) -> None:
+        super().__init__(source, options)
+        self.n_entries = 3
+        self.notes = ["Counted."]
+        self.layout = Layout(
+            bands=("r",),
+            cutout_size_px=4,
+            pixel_scale_arcsec=0.2,
+            origin="counted",
+            licence="none",
+        )
+
+    @classmethod
+    def recognises(cls, source: Path) -> int:
+        return 99 if source.name == "countable" else 0
+
+    def units(self) -> Iterator[Unit]:
+        yield Unit(0, 1, ["1"])
+        yield Unit(1, 2, ["2", "3"])
+
+    def read(self, unit: Unit) -> Iterator[Batch]:
+        images = np.zeros((1, 1, 4, 4), np.uint8)
+        rejects = [Reject(name, "is odd") for name in unit.what[1:]]
+        yield Batch(unit.what[:1], images, [{}], rejects=rejects)
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    monkeypatch.setitem(READERS, "counting", None)  # taken back after the test, and so is this:
+    del READERS["counting"]
+    assert register_reader("counting", "what can be counted")(Counting) is Counting
 
 
 def test_a_name_can_be_taken_once():
     assert "folder" in READERS
     with pytest.raises(ValueError, match="already a reader 'folder'"):
-        register_reader("folder")(READERS["folder"])
+        register_reader("folder", "a folder")(READERS["folder"])
 
 
-def test_a_new_reader_is_one_decorator(tmp_path, monkeypatch):
-    from core.workspace import open_workspace
-
-    class Counting:
-        bands: Sequence[str] = ("r",)
-        dtype, origin, licence = "uint8", "counted", "none"
-        cutout_size_px, n_sources = 4, 3
-        pixel_scale_arcsec: float | None = 0.2
-
-        def __init__(self, source: Path, size_px: int | None) -> None:
-            self.notes: list[str] = ["Counted."]
-
-        def batches(self) -> Iterator[Batch]:
-            images = np.zeros((1, 1, 4, 4), np.uint8)
-            yield Batch(["1"], images, [{}])
-            yield Batch(["2"], images, [{}], rejects=[Reject("3", "is odd")])
-
-    monkeypatch.setitem(READERS, "counting", None)  # taken back after the test, and so is this:
-    del READERS["counting"]
-    assert register_reader("counting")(Counting) is Counting
+@pytest.mark.usefixtures("counting")
+def test_a_new_reader_is_one_decorator(tmp_path):
     told = []
+    (tmp_path / "countable").mkdir()
     survey = import_survey(
         open_workspace(tmp_path / "ws"),
-        "counting",
-        "anywhere",
+        tmp_path / "countable",
         "mine",
         progress=lambda fraction, sentence: told.append((fraction, sentence)),
     )
@@ -52,8 +82,22 @@ def test_a_new_reader_is_one_decorator(tmp_path, monkeypatch):
     assert [fraction for fraction, _sentence in told] == sorted(f for f, _s in told)
 
 
-def test_unknown_reader(tmp_path):
-    from core.workspace import open_workspace
+@pytest.mark.usefixtures("counting")
+def test_a_folder_of_one_file_is_that_file(tmp_path):
+    (tmp_path / "countable").write_text("")
+    assert make_reader(tmp_path, ImportOptions()).source == tmp_path / "countable"
+    assert make_reader(tmp_path, ImportOptions(reader="counting")).source == tmp_path
 
-    with pytest.raises(BadInput, match=r"no reader 'fits' \(there: .*folder"):
-        import_survey(open_workspace(tmp_path / "ws"), "fits", tmp_path, "mine")
+
+def test_unknown_reader(tmp_path):
+    options = ImportOptions(reader="unheard-of")
+    with pytest.raises(BadInput, match=r"no reader 'unheard-of' \(there: .*folder"):
+        import_survey(open_workspace(tmp_path / "ws"), tmp_path, "mine", options)
+
+
+def test_what_nothing_recognises(tmp_path):
+    (tmp_path / "poem.xyz").write_bytes(bytes(range(200, 256)))
+    with pytest.raises(BadInput, match=r"Nothing here knows|should hold|cannot"):
+        make_reader(tmp_path / "poem.xyz", ImportOptions())
+    with pytest.raises(BadInput, match="no file or folder"):
+        make_reader(tmp_path / "nowhere", ImportOptions())

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from core.errors import BadInput
 from core.survey.options import ImportOptions
 from core.survey.readers import make_reader
-from core.survey.readers.kept import let_go
 from core.survey.readers.zarr_array import ZarrReader
 from tests.survey.readers.damage import damaged
 from tests.survey.readers.reading import read_all
+from tests.survey.readers.trying import pixels_of, survives
 
 RNG = np.random.default_rng(7)
 PLANES = RNG.normal(size=(30, 5, 9, 9)).astype(np.float32)
@@ -39,7 +39,7 @@ def test_round_trip(tmp_path, zarr_format):
     found = read_all(reader)
     assert found.ids[3] == "é3"
     assert found.columns[3] == {"ra": 3.0}
-    np.testing.assert_array_equal(np.stack(found.images), PLANES)
+    np.testing.assert_array_equal(pixels_of(found), PLANES)
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -47,13 +47,18 @@ def test_one_array_with_shards(tmp_path, zarr_format):
     path = tmp_path / "set.zarr"
     shards = {"shards": (8, 9, 9)} if zarr_format == 3 else {}
     array = zarr.create_array(
-        str(path), shape=(30, 9, 9), chunks=(2, 9, 9), dtype="u1", zarr_format=zarr_format, **shards
+        str(path),
+        shape=(30, 9, 9),
+        chunks=(2, 9, 9),
+        dtype="u1",
+        zarr_format=zarr_format,
+        **shards,
     )
     images = RNG.integers(0, 256, (30, 9, 9), dtype=np.uint8)
     array[:] = images
     found = read_all(make_reader(path, ImportOptions()))
     assert found.ids[29] == "set-000029"
-    np.testing.assert_array_equal(np.stack(found.images)[:, 0], images)
+    np.testing.assert_array_equal(pixels_of(found)[:, 0], images)
 
 
 def test_a_damaged_chunk_loses_its_own_rows(tmp_path):
@@ -114,10 +119,4 @@ def test_damaged_files(tmp_path, data):
     file = data.draw(st.sampled_from(files))
     file.write_bytes(data.draw(damaged(file.read_bytes())))
     assert 0 <= ZarrReader.recognises(path) <= 100
-    try:
-        found = read_all(ZarrReader(path, ImportOptions()))
-    except BadInput as error:
-        assert len(str(error)) < 2000
-    else:
-        assert found.ids or found.rejects
-    let_go()
+    survives(lambda: ZarrReader(path, ImportOptions()))
