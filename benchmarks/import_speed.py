@@ -260,7 +260,7 @@ def killed(folder: Path, workspace: Workspace) -> dict[str, Any]:
     source = folder / "many"
     make_jpegs(source, 20_000)
     whole = import_survey(workspace, source, "unbroken", ImportOptions())
-    seen = []
+    seen: list[int] = []
     while True:
         process = importing(source, "broken", workspace)
         while process.poll() is None:

@@ -12,9 +12,9 @@ from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from core.survey.crossmatch import MatchResult
-    from core.survey.duplicates import DuplicateReport
-    from core.survey.known import KnownColumns, ServiceSettings
+    from core.survey.matching.crossmatch import MatchResult
+    from core.survey.matching.duplicates import DuplicateReport
+    from core.survey.matching.known import KnownColumns, ServiceSettings
 
 __all__ = [
     "add_crossmatch_arguments",
@@ -62,7 +62,7 @@ def add_duplicates_arguments(sub: argparse.ArgumentParser) -> None:
 
 def crossmatch_command(a: argparse.Namespace) -> str:
     """`python -m core.run crossmatch`: the sentences to print."""
-    from core.survey.known import KnownColumns
+    from core.survey.matching.known import KnownColumns
 
     result = run_crossmatch(
         open_workspace(a.workspace, create=False),
@@ -86,7 +86,7 @@ def service_settings(
     simbad_url: str | None = None, vizier_url: str | None = None
 ) -> ServiceSettings:
     """How services are asked: as told, else by the environment, else at the CDS."""
-    from core.survey.known import ServiceSettings
+    from core.survey.matching.known import ServiceSettings
 
     plain = ServiceSettings()
     return replace(
@@ -113,8 +113,8 @@ def run_crossmatch(
     from core.run_jobs import recorded_job
     from core.survey import Survey
     from core.survey.added_columns import write_columns
-    from core.survey.crossmatch import cross_match
-    from core.survey.known import open_known
+    from core.survey.matching.crossmatch import cross_match
+    from core.survey.matching.known import open_known
 
     survey = Survey.open(workspace, name)
     config = {"catalogues": list(catalogues), "radius_arcsec": radius_arcsec}
@@ -157,7 +157,7 @@ def run_duplicates(
     from core.run_jobs import recorded_job
     from core.survey import Survey
     from core.survey.added_columns import write_columns
-    from core.survey.duplicates import INFO, find_duplicates
+    from core.survey.matching.duplicates import INFO, find_duplicates
 
     survey = Survey.open(workspace, name)
     config = {"radius_arcsec": radius_arcsec, "pictures": pictures}

@@ -16,7 +16,7 @@ from core.export import (
 )
 from core.survey import Survey
 from core.survey.added_columns import added_columns, full_catalogue
-from core.survey.crossmatch import KNOWN_AS
+from core.survey.matching.crossmatch import KNOWN_AS
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
 from pages._server.services import Scores, services

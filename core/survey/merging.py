@@ -21,7 +21,7 @@ from core.survey.parallel import in_order
 from core.survey.readers import Reader, make_reader
 
 if TYPE_CHECKING:
-    from core.survey.joining import Joiner
+    from core.survey.matching.joining import Joiner
     from core.survey.writer import SurveyWriter
 
 Join = Callable[[pa.Table], pa.Table]
@@ -62,7 +62,7 @@ class CatalogueJoin:
     @classmethod
     def open(cls, options: ImportOptions) -> CatalogueJoin:
         """Raises `BadInput` if the table cannot be used."""
-        from core.survey.joining import Joiner
+        from core.survey.matching.joining import Joiner
 
         assert options.catalogue is not None
         return cls(Joiner.open(Path(options.catalogue).expanduser(), options), options)

@@ -17,7 +17,7 @@ import pandas as pd
 from core.errors import BadInput
 from core.survey import Survey
 from core.survey.added_columns import added_columns, full_catalogue, names_added_by
-from core.survey.crossmatch import KNOWN_AS
+from core.survey.matching.crossmatch import KNOWN_AS
 from core.vocabulary import JobKind
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -173,13 +174,17 @@ class _Card:
         text = _drawable(text)
         if self.canvas.textlength(text, font=font) <= width:
             return text
-        for kept in range(min(len(text), _MOST_LETTERS) - 1, 0, -1):
+
+        def shorter(kept: int) -> str:
             head = (kept + 1) // 2 if middle else kept
-            tail = text[len(text) - (kept - head) :] if kept > head else ""
-            shorter = f"{text[:head]}...{tail}"
-            if self.canvas.textlength(shorter, font=font) <= width:
-                return shorter
-        return ""
+            return f"{text[:head]}...{text[len(text) - (kept - head) :] if kept > head else ''}"
+
+        def is_too_long(kept: int) -> bool:
+            return self.canvas.textlength(shorter(kept), font=font) > width
+
+        most = min(len(text), _MOST_LETTERS)
+        kept = bisect_left(range(most), True, key=is_too_long) - 1
+        return shorter(kept) if kept > 0 else ""
 
 
 def _placed(value: Value) -> str:

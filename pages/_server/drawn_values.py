@@ -92,7 +92,7 @@ class _Numbers:
         n = len(self._sorted)
         below, upto = (int(self._sorted.searchsorted(value, side)) for side in ("left", "right"))
         place = (below + upto) / (2 * n)
-        unusual = min(1.0, (min(upto, n - below) + 1) / n)
+        unusual = min(upto, n - below) / n
         # Among those beyond all others the one that is farthest out comes first.
         with np.errstate(over="ignore"):
             distance = abs(value / 2 - float(self._median) / 2) / self._spread

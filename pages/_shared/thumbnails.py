@@ -26,16 +26,17 @@ class Thumbnail:
 
 def picture_address(survey: Survey, object_id: str, size_px: int) -> str:
     """Address of an object's picture; the hash keeps a browser from showing an older survey's."""
-    query = urlencode(
-        {
-            "survey": survey.name,
-            "version": survey.version,
-            "hash": survey.manifest.content_hash[:16],
-            "object_id": object_id,
-            "size": size_px,
-        }
-    )
-    return f"{services().base_path}/api/image?{query}"
+    query: dict[str, object] = {
+        "survey": survey.name,
+        "version": survey.version,
+        "hash": survey.manifest.content_hash[:16],
+        "object_id": object_id,
+        "size": size_px,
+    }
+    # What is drawn rather than taken follows the page's colours, which are dark unless told.
+    if survey.manifest.modalities != ("images",) and st.context.theme.type == "light":
+        query["theme"] = "light"
+    return f"{services().base_path}/api/image?{urlencode(query)}"
 
 
 def thumbnails(task: Task, survey: Survey, objects: Sequence[Thumbnail]) -> None:

@@ -24,7 +24,7 @@ from core.run_labels import export_table, import_labels
 from core.survey import Batch, Survey, SurveyWriter
 from core.survey.added_columns import added_columns, column_runs, full_catalogue
 from core.survey.batch import CatalogueValue
-from core.survey.known import ServiceSettings
+from core.survey.matching.known import ServiceSettings
 from core.vocabulary import Action
 from core.workspace import open_workspace
 from labels_db import LabelsDB, NewEvent, TaskSpec

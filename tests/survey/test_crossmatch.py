@@ -15,8 +15,8 @@ from core.errors import BadInput, NotReady
 from core.survey import Batch, SurveyWriter
 from core.survey.added_columns import added_columns, full_catalogue, write_columns
 from core.survey.batch import CatalogueValue
-from core.survey.crossmatch import Found, cross_match, slug_of
-from core.survey.sphere import Positions, pairs_within
+from core.survey.matching.crossmatch import Found, cross_match, slug_of
+from core.survey.matching.sphere import Positions, pairs_within
 
 
 def separations(ra, dec, other_ra, other_dec):
@@ -69,8 +69,8 @@ def test_pairs_are_those_of_brute_force(mine, known, radius):
 
 
 def test_many_pairs_come_in_bounded_pieces(monkeypatch):
-    monkeypatch.setattr("core.survey.sphere._PAIRS_AT_ONCE", 100)
-    monkeypatch.setattr("core.survey.sphere._POINTS_AT_ONCE", 40)
+    monkeypatch.setattr("core.survey.matching.sphere._PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr("core.survey.matching.sphere._POINTS_AT_ONCE", 40)
     mine = Positions(np.full(30, 10.0), np.linspace(0, 1e-6, 30))
     pieces = list(pairs_within(mine, np.full(70, 10.0), np.zeros(70), 1.0))
     assert max(len(rows) for rows, _, _ in pieces) <= 130

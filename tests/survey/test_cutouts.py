@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.survey.astrometry import WCS_COLUMNS
 from core.survey.batch import Reject
-from core.survey.cutouts import CHANGED, NO_DATA, Cut, Tile, cut_band, cut_many, cut_out
+from core.survey.mosaics.cutouts import CHANGED, NO_DATA, Cut, Tile, cut_band, cut_many, cut_out
 from core.survey.positions import Position
 from core.survey.readers.unreadable import Unreadable
 from tests.survey.skies import noise, save, tangent

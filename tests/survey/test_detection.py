@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial import cKDTree
 
 from core.errors import BadInput
-from core.survey import detection
-from core.survey.detection import COLUMNS, DetectionSettings, detect, detect_tile
-from core.survey.tiles import Tile
+from core.survey.mosaics import detection
+from core.survey.mosaics.detection import COLUMNS, DetectionSettings, detect, detect_tile
+from core.survey.mosaics.tiles import Tile
 from tests.survey.skies import add_stars, noise, save, tangent
 
 SHAPE = (400, 520)

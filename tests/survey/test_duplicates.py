@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter
 from core.errors import BadInput, Cancelled, NotReady
 from core.survey import Batch, SurveyWriter
 from core.survey.batch import CatalogueValue
-from core.survey.duplicates import find_duplicates
-from core.survey.fingerprints import Fingerprints, alikeness, close_pairs, fingerprint
+from core.survey.matching.duplicates import find_duplicates
+from core.survey.matching.fingerprints import Fingerprints, alikeness, close_pairs, fingerprint
 from core.workspace import open_workspace
 
 SIDE = 48
@@ -185,7 +185,7 @@ def test_a_placeholder_position_is_one_group_and_told(make):
 
 
 def test_a_radius_with_too_many_pairs_is_refused(make, monkeypatch):
-    monkeypatch.setattr("core.survey.duplicates.MAX_PAIRS", 100)
+    monkeypatch.setattr("core.survey.matching.duplicates.MAX_PAIRS", 100)
     places = [(10.0, n * 0.1 * ARCSEC) for n in range(50)]
     with pytest.raises(BadInput, match=r"1,225 pairs .* up to 100"):
         find_duplicates(make(places), radius_arcsec=60.0)
@@ -350,17 +350,17 @@ def test_close_hashes_are_those_of_brute_force(values, changes, most):
 
 
 def test_a_crowd_of_alike_hashes_ends_and_is_told(make, monkeypatch):
-    monkeypatch.setattr("core.survey.fingerprints._MOST_COMPARISONS", 10)
+    monkeypatch.setattr("core.survey.matching.fingerprints._MOST_COMPARISONS", 10)
     hashes = np.arange(1000, dtype=np.uint64)
     assert not close_pairs(hashes, 5)[1]
     survey = make(images=[galaxy(seed) for seed in range(30)])
-    monkeypatch.setattr("core.survey.fingerprints._MOST_COMPARISONS", 0)
+    monkeypatch.setattr("core.survey.matching.fingerprints._MOST_COMPARISONS", 0)
     report = find_duplicates(survey, pictures=True).report
     assert any("not all could be compared" in one for one in report.sentences())
 
 
 def test_a_large_set_with_one_fingerprint_is_chained():
-    from core.survey.duplicates import _suspects
+    from core.survey.matching.duplicates import _suspects
 
     rows = np.arange(100, 220)
     pairs, _ = _suspects(rows, np.full(120, 7, np.uint64))

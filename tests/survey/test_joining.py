@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadInput
-from core.survey import joining_store
-from core.survey.joining import Joiner, normal_id, stem
-from core.survey.joining_store import RowStore
+from core.survey.matching import joining_store
+from core.survey.matching.joining import Joiner, normal_id, stem
+from core.survey.matching.joining_store import RowStore
 from core.survey.options import ImportOptions
 from core.survey.tables import open_table
 
@@ -109,7 +109,7 @@ def test_names_that_collide(tmp_path):
 
 
 def test_colliding_hashes_are_told_apart(tmp_path, monkeypatch):
-    from core.survey import joining
+    from core.survey.matching import joining
 
     monkeypatch.setattr(
         joining, "id_hashes", lambda texts: np.array([len(text) for text in texts], np.uint64)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from core.errors import BadInput, Cancelled, NotReady, SkysiftError
 from core.progress import silent
-from core.survey.known import KnownColumns, KnownTable, ServiceSettings, open_known
-from core.survey.sphere import Positions
+from core.survey.matching.known import KnownColumns, KnownTable, ServiceSettings, open_known
+from core.survey.matching.sphere import Positions
 from tests.survey.known_server import HTML, serving
 
 MINE = Positions(np.array([10.0, np.nan, 0.0, 120.0]), np.array([20.0, 0.0, 0.0, 5.0]))
@@ -118,7 +118,7 @@ def test_a_table_that_changes_while_it_is_read(tmp_path):
 
 
 def test_a_large_table_is_read_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.survey.known._ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("core.survey.matching.known._ROWS_AT_ONCE", 10)
     path = tmp_path / "x.csv"
     lines = [f"n{number},{10 + number * 0.0001},20.0\n" for number in range(95)]
     path.write_text("name,ra,dec\n" + "".join(lines))
@@ -333,7 +333,7 @@ def test_a_chosen_column_of_vizier(server):
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_damaged_answer_never_crashes(data):
-    from core.survey.known_http import Asker, Overflow, _Again
+    from core.survey.matching.known_http import Asker, Overflow, _Again
     from tests.survey.known_server import _votable
 
     whole = _votable(

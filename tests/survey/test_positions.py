@@ -17,7 +17,7 @@ from core.errors import BadInput
 from core.survey.batch import Reject
 from core.survey.options import ImportOptions
 from core.survey.positions import Position, open_positions, position_name, read_positions
-from core.survey.positions_columns import parse_positions
+from core.survey.positions.columns import parse_positions
 from tests.survey.readers.damage import nonsense
 
 PLAIN = ImportOptions()

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from core.errors import StorageFull
-from core.survey.cutouts import Tile
+from core.survey.mosaics.cutouts import Tile
 from core.survey.readers.unreadable import Unreadable
 from tests.survey.skies import noise, save, tangent
 

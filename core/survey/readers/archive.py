@@ -6,12 +6,14 @@ import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from core.errors import BadInput
 from core.survey.batch import Batch, BatchBuilder
 from core.survey.options import ImportOptions
+from core.survey.readers.archive_bands import JoinedEntries, join_members
 from core.survey.readers.archive_scan import Scan, kind_of_archive
 from core.survey.readers.archive_views import chosen_naming
 from core.survey.readers.encoded import Encoded
@@ -25,7 +27,7 @@ from core.survey.readers.source_file import (
     files_below,
     stamp_of,
 )
-from core.survey.readers.tar_index import Bytes, opened_tar
+from core.survey.readers.tar_index import Bytes, opened_tar, printable
 from core.survey.readers.unreadable import Unreadable
 from core.survey.readers.zip_index import ZipMember, member_bytes
 
@@ -64,6 +66,53 @@ class _Tar:
         return content
 
 
+class _Changed(Unreadable):
+    """An archive is not what it was; nothing of it can be trusted."""
+
+
+class _Archives:
+    """The archives that a unit needs, opened when they are."""
+
+    def __init__(self, reader: ArchiveReader, stack: contextlib.ExitStack) -> None:
+        self._reader, self._stack = reader, stack
+        self._opened: dict[int, _Zip | _Tar] = {}
+
+    def content(self, entry: list[Any]) -> bytes:
+        """The bytes of a member; raises `Unreadable`."""
+        try:
+            if entry[0] not in self._opened:
+                self._opened[entry[0]] = self._open(entry[0])
+            return self._opened[entry[0]].content(entry)
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({brief(error)})") from None
+
+    def check(self) -> None:
+        """Raises `Unreadable` if one of them is not what it was."""
+        for number in self._opened:
+            self._check(number)
+
+    def _check(self, number: int) -> Path:
+        name, _, stamp = self._reader.archives[number]
+        path = self._reader.path_of(name)
+        try:
+            check_same(path, stamp)
+        except Unreadable as error:
+            raise _Changed(str(error)) from None
+        return path
+
+    def _open(self, number: int) -> _Zip | _Tar:
+        path = self._check(number)
+        _, kind, stamp = self._reader.archives[number]
+        if kind in ("zip", "tar"):
+            opened = _Zip(path) if kind == "zip" else _Tar(opened_tar(path, ""))
+            self._stack.callback(opened.close)
+            return opened
+        key = ("archive", str(path), stamp)
+        return self._stack.enter_context(
+            going_on(key, lambda: _Tar(opened_tar(path, kind.removeprefix("tar."))))
+        )
+
+
 @register_reader("archive", "a tar or zip archive of pictures or FITS images, or a folder of them")
 class ArchiveReader(Reader):
     """Each image in a tar file (plain, gzip, bzip2, xz) or zip file is an object.
@@ -72,7 +121,8 @@ class ArchiveReader(Reader):
     archive, behind the archive's name where there are several), width_px, height_px, resampled,
     and of FITS images the `wcs_*` columns with ra and dec of the centre. Members that are views
     of one object, a camera each, get its id as group_id and a column `view`; see
-    `archive_views`.
+    `archive_views`. FITS members that are a band each are joined by their names to one object,
+    with the {id} of the pattern as object_id, except in packed tar files.
 
     The archive is read once to list its members, packed ones to their end. Links, devices,
     encrypted members and paths that lead out of the archive are rejects; other files are counted
@@ -87,12 +137,16 @@ class ArchiveReader(Reader):
             "which members are views of one object: a regular expression over ARCHIVE/PATH with"
             " (?P<group>...) and perhaps (?P<view>...), or none; guessed when left out"
         ),
+        "pattern": (
+            "how members that are one band each are named, such as {id}_{band}.fits, or none;"
+            " guessed when left out"
+        ),
     }
 
     def __init__(self, source: Path, options: ImportOptions) -> None:
         super().__init__(source, options)
         own = options.own(self.own_options)
-        self._archives: list[tuple[str, str, Stamp]] = []
+        self.archives: list[tuple[str, str, Stamp]] = []
         self._is_folder = source.is_dir()
         scan = Scan()
         if self._is_folder:
@@ -106,17 +160,22 @@ class ArchiveReader(Reader):
                     " says; check the file."
                 )
             self._take(scan, source.name, kind, stamp)
-        self._entries = scan.entries
-        self.n_entries = len(scan.entries)
         what = f"{'folder' if self._is_folder else 'archive'} {source.name}"
         if not scan.n_images:
             raise BadInput(self._no_image(scan))
-        self._encoded = Encoded.make(scan.sample, options, str(source))
+        joined = self._joined(own.get("pattern", ""), scan)
+        if joined is None:
+            self._encoded = Encoded.make(scan.sample, options, str(source))
+        else:
+            plain = Encoded.make(scan.sample, replace(options, bands=()), str(source))
+            self._encoded = plain.of_bands(joined.bands)
+        self._entries = scan.entries if joined is None else joined.entries
+        self.n_entries = len(self._entries)
         self.layout = self._encoded.layout(options, what)
-        self._naming = chosen_naming(own.get("group"), scan.names, len(self._archives) > 1)
-        self.settings = {
+        self._naming = chosen_naming(own.get("group"), scan.names, len(self.archives) > 1)
+        self.settings |= {
             **self._encoded.settings(),
-            "archives": len(self._archives),
+            "archives": len(self.archives),
             "object_id": self._naming.how,
             "group": self._naming.how if self._naming.of_views else "none",
         }
@@ -140,78 +199,85 @@ class ArchiveReader(Reader):
 
     def read(self, unit: Unit) -> Iterator[Batch]:
         gathered = BatchBuilder()
-        for number, several in itertools.groupby(unit.what, key=lambda entry: entry[0]):
-            entries = list(several)
-            if number < 0:
-                for _, path, problem in entries:
-                    gathered.reject(path, problem)
-                continue
-            part = BatchBuilder()
-            name, _, stamp = self._archives[number]
-            try:
-                self._read_archive(number, entries, part)
-                check_same(self._path(name), stamp)
-            except Unreadable as error:
-                part = BatchBuilder()
-                for entry in entries:
-                    part.reject(name, str(error), entry[1])
-            yield part.take()
-        if len(gathered):
-            yield gathered.take()
+        try:
+            with contextlib.ExitStack() as stack:
+                archives = _Archives(self, stack)
+                for entry in unit.what:
+                    self._read_entry(entry, archives, gathered)
+                archives.check()
+        except Unreadable as error:
+            gathered = BatchBuilder()
+            for entry in unit.what:
+                name, member = self._where(entry)
+                gathered.reject(name, str(error), member)
+        yield gathered.take()
 
     def __getstate__(self) -> dict[str, Any]:
         # The workers are told of their entries by the units.
         return self.__dict__ | {"_entries": None}
 
-    def _read_archive(self, number: int, entries: list[list[Any]], part: BatchBuilder) -> None:
-        name, kind, stamp = self._archives[number]
-        path = self._path(name)
-        check_same(path, stamp)
-        with contextlib.ExitStack() as stack:
-            archive: _Zip | _Tar | None = None
-            for entry in entries:
-                member, problem = entry[1], entry[2]
-                if problem:
-                    part.reject(name, problem, member)
-                    continue
-                try:
-                    if archive is None:
-                        archive = self._opened(stack, path, kind, stamp)
-                    content = archive.content(entry)
-                    image, columns, told = self._encoded.object_of(content)
-                except Unreadable as error:
-                    part.reject(name, str(error), member)
-                    continue
-                except OSError as error:
-                    part.reject(name, f"cannot be read ({brief(error)})", member)
-                    continue
-                for words in told:
-                    part.tally(words)
-                file_name = f"{name}/{member}" if self._is_folder else member
-                named = self._naming.of(name, member)
-                if named.view is not None:
-                    columns["view"] = named.view
-                part.add(
-                    named.object_id,
-                    {"file_name": file_name, **columns},
-                    image=image,
-                    group_id=named.group_id,
-                    source=f"{name}/{member}",
-                )
+    def _read_entry(self, entry: list[Any], archives: _Archives, gathered: BatchBuilder) -> None:
+        name, member = self._where(entry)
+        if entry[2]:
+            gathered.reject(name, entry[2], member)
+            return
+        members = entry[3] if isinstance(entry[3], list) else [entry]
+        contents = []
+        for one in members:
+            try:
+                contents.append(archives.content(one))
+            except _Changed:
+                raise
+            except Unreadable as error:
+                gathered.reject(printable(self.archives[one[0]][0]), str(error), one[1])
+                return
+        try:
+            if members[0] is entry:
+                image, columns, told = self._encoded.object_of(contents[0])
+            else:
+                image, columns, told = self._encoded.object_of_bands(contents)
+        except Unreadable as error:
+            gathered.reject(name, str(error), member)
+            return
+        for words in told:
+            gathered.tally(words)
+        named = self._naming.of(name, member)
+        if named.view is not None:
+            columns["view"] = named.view
+        gathered.add(
+            named.object_id if members[0] is entry else entry[1],
+            {"file_name": f"{name}/{member}" if self._is_folder else member, **columns},
+            image=image,
+            group_id=named.group_id,
+            source=f"{name}/{member}",
+        )
 
-    def _opened(
-        self, stack: contextlib.ExitStack, path: Path, kind: str, stamp: Stamp
-    ) -> _Zip | _Tar:
-        if kind == "zip":
-            opened = _Zip(path)
-            stack.callback(opened.close)
-            return opened
-        if kind == "tar":
-            plain = _Tar(opened_tar(path, ""))
-            stack.callback(plain.close)
-            return plain
-        key = ("archive", str(path), stamp)
-        return stack.enter_context(going_on(key, lambda: _Tar(opened_tar(path, kind[4:]))))
+    def _where(self, entry: list[Any]) -> tuple[str, str]:
+        """Archive and member of an entry, the first of several."""
+        if entry[0] < 0:
+            return printable(entry[1]), ""
+        if not entry[2] and isinstance(entry[3], list):
+            entry = entry[3][0]
+        return printable(self.archives[entry[0]][0]), entry[1]
+
+    def _joined(self, pattern: str, scan: Scan) -> JoinedEntries | None:
+        """Members that are a band each; None where they are objects of their own."""
+        names = [name for name, _, _ in self.archives]
+        joined = join_members(scan.entries, scan.names, names, pattern, self.options.bands)
+        if joined is None:
+            return None
+        if any(kind not in ("tar", "zip") for _, kind, _ in self.archives):
+            told = (
+                f"The members seem to be one band each ({joined.pattern}), which are not joined"
+                " in a packed tar file; unpack it with gunzip, bunzip2 or unxz."
+            )
+            if pattern:
+                raise BadInput(told)
+            self.notes.append(told)
+            return None
+        self.notes += joined.notes
+        self.settings |= {"pattern": joined.pattern, "pattern_guessed": not pattern}
+        return joined
 
     def _look_into_folder(self, scan: Scan) -> None:
         closed: list[str] = []
@@ -234,10 +300,10 @@ class ArchiveReader(Reader):
             self.notes.append(f"Files beside the archives that were left out: {n_others:,}.")
 
     def _take(self, scan: Scan, name: str, kind: str, stamp: Stamp) -> None:
-        self._archives.append((name, kind, stamp))
-        scan.scan(len(self._archives) - 1, name, self._path(name), kind)
+        self.archives.append((name, kind, stamp))
+        scan.scan(len(self.archives) - 1, name, self.path_of(name), kind)
 
-    def _path(self, name: str) -> Path:
+    def path_of(self, name: str) -> Path:
         return self.source / name if self._is_folder else self.source
 
     def _no_image(self, scan: Scan) -> str:

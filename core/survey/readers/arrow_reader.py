@@ -31,6 +31,7 @@ from core.survey.readers.encoded import Encoded, Sample
 from core.survey.readers.registry import Reader, Unit
 from core.survey.readers.sniffing import stem
 from core.survey.readers.source_file import Stamp, brief, check_same
+from core.survey.readers.tar_index import printable
 from core.survey.readers.unreadable import Unreadable
 
 MOST_SAMPLE = 48
@@ -67,6 +68,10 @@ class Shard:
     path: str
     stamp: Stamp
     split: str = ""
+
+    def shown(self, source: Path) -> str:
+        """Its name in a sentence."""
+        return printable(self.path or source.name)
 
 
 class ArrowReader(Reader):
@@ -143,7 +148,7 @@ class ArrowReader(Reader):
             shard = self._shards[piece.shard]
             path = self._path(shard)
             if piece.problem:
-                gathered.reject(shard.path or self.source.name, piece.problem)
+                gathered.reject(shard.shown(self.source), piece.problem)
                 yield gathered.take()
                 continue
             try:
@@ -226,11 +231,11 @@ class ArrowReader(Reader):
             {**seen, **columns},  # the table knows better than the header of an image
             image=image,
             group_id=group_id,
-            source=f"{shard.path or self.source.name} {self._member(piece, row)}",
+            source=f"{shard.shown(self.source)} {self._member(piece, row)}",
         )
 
     def _reject(self, gathered: BatchBuilder, piece: Piece, row: int, reason: str) -> None:
-        name = self._shards[piece.shard].path or self.source.name
+        name = self._shards[piece.shard].shown(self.source)
         gathered.reject(name, reason, self._member(piece, row))
 
     def _member(self, piece: Piece, row: int) -> str:
@@ -258,7 +263,9 @@ class ArrowReader(Reader):
                 stop = min(piece.n_rows, MOST_SAMPLE // _SAMPLE_PIECES)
                 table = self._table(piece, 0, stop, names)
             except Unreadable as error:
-                sample.reason = sample.reason or f"{self._shards[piece.shard].path} {error}"
+                sample.reason = (
+                    sample.reason or f"{self._shards[piece.shard].shown(self.source)} {error}"
+                )
                 continue
             first = table if first is None else first
             for place, value in enumerate(table.column(self._image)):

@@ -5,20 +5,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.errors import BadInput
-from core.survey.batch import CatalogueValue
+from core.survey.batch import BatchBuilder, CatalogueValue
 from core.survey.layout import Layout
 from core.survey.options import MAX_SIDE_PX, ImportOptions
 from core.survey.readers.band_choice import BandChoice
 from core.survey.readers.bands import from_blue_to_red
 from core.survey.readers.decoding import decode
 from core.survey.readers.fits_image import FitsImage
-from core.survey.readers.fits_wcs import moved, sky_position
-from core.survey.readers.shaping import shape_image
+from core.survey.readers.image_entry import EntryShaper
 from core.survey.readers.unreadable import Unreadable
 
 MAX_PICTURE_SIDE_PX = 256
@@ -68,6 +67,8 @@ class Encoded:
     ----------
     measured
         float32 pixels; else 8-bit pictures.
+    with_filter
+        Whether a column names the filter, since it is not the same for all.
     """
 
     measured: bool
@@ -75,6 +76,7 @@ class Encoded:
     side: int
     scale: float | None
     mixed: str
+    with_filter: bool = False
 
     @classmethod
     def make(cls, sample: Sample, options: ImportOptions, what: str) -> Encoded:
@@ -102,7 +104,18 @@ class Encoded:
             options.size_px or min(most, side),
             options.pixel_scale_arcsec or scale,
             options.mixed,
+            measured and not alike,
         )
+
+    def of_bands(self, bands: tuple[str, ...]) -> Encoded:
+        """For objects whose bands are a file each; raises `BadInput` for 8-bit pictures."""
+        if not self.measured:
+            raise BadInput(
+                "A pattern of names is for FITS images of one band each, but most of the images"
+                " are 8-bit pictures; set pattern to none."
+            )
+        choice = BandChoice(bands, tuple(range(len(bands))), len(bands), False)
+        return replace(self, choice=choice, with_filter=False)
 
     def layout(self, options: ImportOptions, origin: str) -> Layout:
         return Layout(
@@ -125,40 +138,44 @@ class Encoded:
         self, content: bytes | np.ndarray
     ) -> tuple[np.ndarray, dict[str, CatalogueValue], list[str]]:
         """Image, columns, and what is worth to be counted; raises `Unreadable`."""
+        found = self._of_this_kind(content)
+        gathered = BatchBuilder()
+        if self.measured:
+            image = self.choice.pick(found.image, found.bands)
+            self._shaper.add_measured(gathered, "", "", [(found, image)])
+        else:
+            image = self.choice.pick(found.image, _colours(len(found.image)))
+            self._shaper.add_picture(gathered, "", "", image)
+        return _only(gathered)
+
+    def object_of_bands(
+        self, contents: Sequence[bytes]
+    ) -> tuple[np.ndarray, dict[str, CatalogueValue], list[str]]:
+        """As `object_of`, from a file for each band of the choice."""
+        parts: list[tuple[FitsImage, np.ndarray] | None] = []
+        for content in contents:
+            found = self._of_this_kind(content)
+            if len(found.image) != 1:
+                raise Unreadable(f"has {len(found.image)} bands, where one was expected")
+            parts.append((found, found.image))
+        gathered = BatchBuilder()
+        self._shaper.add_measured(gathered, "", "", parts)
+        return _only(gathered)
+
+    @property
+    def _shaper(self) -> EntryShaper:
+        return EntryShaper(self.side, self.scale, self.mixed, with_filter=self.with_filter)
+
+    def _of_this_kind(self, content: bytes | np.ndarray) -> FitsImage:
         found = decoded(content)
         measured = found.image.dtype != np.uint8
         if measured != self.measured:
             raise Unreadable(
-                "has measured pixels, and most others are 8-bit pictures"
+                "holds measured pixels, and most others are 8-bit pictures"
                 if measured
-                else "is an 8-bit picture, and most others have measured pixels"
+                else "is an 8-bit picture, and most others hold measured pixels"
             )
-        names = found.bands if measured else _colours(len(found.image))
-        image = self.choice.pick(found.image, names)
-        shaped = shape_image(
-            image,
-            self.side,
-            self.mixed,
-            scale=found.pixel_scale_arcsec,
-            target_scale=self.scale,
-            per_pixel=found.per_pixel,
-        )
-        columns: dict[str, CatalogueValue] = {
-            "width_px": image.shape[2],
-            "height_px": image.shape[1],
-            "resampled": shaped.how == "resampled",
-        }
-        if shaped.padded:
-            columns["padded"] = shaped.padded
-        if found.wcs:
-            wcs = moved(found.wcs, shaped.x0, shaped.y0, shaped.zoom)
-            centre = (self.side - 1) / 2
-            columns["ra"], columns["dec"] = sky_position(wcs, centre, centre)
-            columns |= wcs
-        told = [f"Images {shaped.how}"] if shaped.how else []
-        if found.lost_digits:
-            told.append("Images whose numbers were rounded to 32-bit fractions")
-        return shaped.image, columns, told
+        return found
 
 
 def decoded(content: bytes | np.ndarray) -> FitsImage:
@@ -169,6 +186,17 @@ def decoded(content: bytes | np.ndarray) -> FitsImage:
     if isinstance(found, np.ndarray):
         return FitsImage(found, {}, FitsHeader({}), None)
     return found
+
+
+def _only(
+    gathered: BatchBuilder,
+) -> tuple[np.ndarray, dict[str, CatalogueValue], list[str]]:
+    batch = gathered.take()
+    assert batch.images is not None
+    image = batch.images[0]
+    assert image is not None
+    columns = {name: v for name, v in batch.columns[0].items() if name != "file_name"}
+    return image, columns, list(batch.tally)
 
 
 def _colours(n: int) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ class FramesReader(Reader):
         store: FrameStore,
     ) -> list[Path]:
         """Cut the objects of one frame; the files that were used."""
-        from core.survey.cutouts import cut_many
+        from core.survey.mosaics.cutouts import cut_many
         from core.survey.positions import Position
 
         entries = []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import BadInput
-from core.survey.readers.array_choice import ArrayInfo
+from core.survey.readers.array_choice import ArrayInfo, is_images
 from core.survey.readers.arrays import ArrayReader
 from core.survey.readers.registry import register_reader
 from core.survey.readers.source_file import Stamp, beginning, brief, checked_file
@@ -52,7 +52,17 @@ class Hdf5Reader(ArrayReader):
 
     @classmethod
     def recognises(cls, source: Path) -> int:
-        return 70 if beginning(source, 8) == MAGIC else 0
+        if beginning(source, 8) != MAGIC:
+            return 0
+        import h5py
+
+        try:
+            with h5py.File(source, "r", locking=False) as file:
+                infos = (_info(dataset) for _, dataset in _datasets(file, []))
+                found = any(isinstance(one, ArrayInfo) and is_images(one) for one in infos)
+                return 70 if found else 20
+        except Exception:  # damaged: its reader says how
+            return 50
 
     def _checked(self) -> tuple[Path, Stamp]:
         return self.source, checked_file(self.source, "an HDF5 file")

@@ -35,7 +35,7 @@ class HuggingFaceReader(ArrowReader):
 
     @classmethod
     def recognises(cls, source: Path) -> int:
-        return 90 if _is_saved(source) or (source / SPLITS).is_file() else 0
+        return 90 if _is_saved(source) else 0
 
     def _look(self, splits: set[str] | None) -> pa.Schema:
         try:
@@ -48,7 +48,7 @@ class HuggingFaceReader(ArrowReader):
                 if isinstance(features, dict) and not self._features:
                     self._features = features
                 for name in _data_files(self.source / folder):
-                    path = f"{folder}/{name}".lstrip("./") if folder != "." else name
+                    path = f"{folder}/{name}" if folder != "." else name
                     number = len(self._shards)
                     try:
                         shard = Shard(path, stamp_of(self.source / path), split)
@@ -110,6 +110,8 @@ class HuggingFaceReader(ArrowReader):
 
 def _is_saved(folder: Path) -> bool:
     try:
+        if (folder / SPLITS).is_file():
+            return True
         if not (folder / INFO).is_file():
             return False
         return (folder / STATE).is_file() or any(True for _ in folder.glob("*.arrow"))

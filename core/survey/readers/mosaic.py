@@ -13,8 +13,16 @@ import numpy as np
 from core.errors import BadInput
 from core.survey.astrometry import WCS_COLUMNS
 from core.survey.batch import Batch, CatalogueValue, Reject
-from core.survey.cutouts import CHANGED, NO_DATA, Cut, cut_band, empty_fraction, wcs_columns
 from core.survey.layout import ColumnInfo, Layout
+from core.survey.mosaics.cutouts import (
+    CHANGED,
+    NO_DATA,
+    Cut,
+    cut_band,
+    empty_fraction,
+    wcs_columns,
+)
+from core.survey.mosaics.tiles import Tile
 from core.survey.options import MAX_SIDE_PX, MIN_SIDE_PX, ImportOptions
 from core.survey.positions import Position
 from core.survey.readers.mosaic_files import (
@@ -29,7 +37,6 @@ from core.survey.readers.mosaic_tiles import MosaicTiles
 from core.survey.readers.registry import Reader, Unit, register_reader
 from core.survey.readers.shaping import same_scale
 from core.survey.readers.unreadable import Unreadable
-from core.survey.tiles import Tile
 
 _BLOCK = 65_536
 """Positions that are sorted by mosaic and row at a time: a catalogue of millions is never in

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import BadInput
-from core.survey.extensions import Extension, image_extensions
+from core.survey.mosaics.extensions import Extension, image_extensions
+from core.survey.mosaics.tiles import Tile
 from core.survey.readers.bands import band_of_header, from_blue_to_red, is_band
 from core.survey.readers.sniffing import kind_of_file, stem
 from core.survey.readers.source_file import files_below
 from core.survey.readers.unreadable import Unreadable
-from core.survey.tiles import Tile
 
 LARGE_PX = 1024
 """Images of at least this side are mosaics rather than stamps, where nothing else is said."""
@@ -51,7 +51,7 @@ class TileFile:
     stamp
         Size and time of change of the file.
     centre, cos_radius, scale_arcsec
-        See `core.survey.tiles.Tile`.
+        See `core.survey.mosaics.tiles.Tile`.
     unit
         BUNIT, empty where the header has none.
     """

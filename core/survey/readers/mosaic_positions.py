@@ -11,13 +11,13 @@ import numpy as np
 
 from core.errors import BadInput
 from core.survey.batch import CatalogueValue, Reject
-from core.survey.detection import COLUMNS, Detections, DetectionSettings, detect
 from core.survey.layout import ColumnInfo
+from core.survey.mosaics.detection import COLUMNS, Detections, DetectionSettings, detect
+from core.survey.mosaics.tiles import Tile
 from core.survey.options import ImportOptions
 from core.survey.positions import Position, PositionSource, open_positions, position_name
 from core.survey.readers.mosaic_tiles import MosaicTiles
 from core.survey.readers.unreadable import Unreadable
-from core.survey.tiles import Tile
 
 DETECTION_OPTIONS: Mapping[str, str] = {
     "threshold": "detection without a catalogue: level over the noise, in sigma (3)",

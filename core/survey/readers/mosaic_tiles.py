@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from core.survey.cutouts import CHANGED
+from core.survey.mosaics.cutouts import CHANGED
+from core.survey.mosaics.tiles import Tile, unit_vectors
 from core.survey.readers.mosaic_files import TileFile
 from core.survey.readers.unreadable import Unreadable
-from core.survey.tiles import Tile, unit_vectors
 
 _OPEN_TILES = 16
 

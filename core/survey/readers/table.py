@@ -13,12 +13,12 @@ from core.errors import BadInput
 from core.survey.batch import Batch, BatchBuilder, CatalogueValue
 from core.survey.layout import ColumnInfo, Layout
 from core.survey.options import ImportOptions
-from core.survey.positions_columns import Degrees, PositionColumns, find_positions
+from core.survey.positions.columns import Degrees, PositionColumns, find_positions
 from core.survey.readers.registry import Reader, Unit, register_reader
 from core.survey.readers.table_recognition import sureness
 from core.survey.tables import open_table
-from core.survey.tables_base import UnreadableRows, listed
-from core.survey.tables_ids import find_id, id_texts
+from core.survey.tables.base import UnreadableRows, listed
+from core.survey.tables.ids import find_id, id_texts
 
 _UNIT_CELLS = 65_536
 _MAX_UNIT_ROWS = 2048

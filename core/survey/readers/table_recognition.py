@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 from core.errors import BadInput
-from core.survey.tables_header import guess_dialect
-from core.survey.tables_lines import checked_file
+from core.survey.tables.header import guess_dialect
+from core.survey.tables.lines import checked_file
 
 _FEW_BYTES = 64 * 1024
 _FEW_HDUS = 10
@@ -54,7 +54,7 @@ def _has_parquet(folder: Path) -> bool:
 
 def _fits(source: Path) -> int:
     """55 for tables alone; a file with an image too is rather for others."""
-    from core.survey.tables_fits_header import has_image, is_table, read_hdus
+    from core.survey.tables.fits_header import has_image, is_table, read_hdus
 
     hdus = read_hdus(source, _FEW_HDUS)
     if not any(is_table(one.header) for one in hdus):
@@ -64,7 +64,7 @@ def _fits(source: Path) -> int:
 
 def _arrays(source: Path, kind: str) -> int:
     """60 for a matrix with rows, nothing where an array could be images."""
-    from core.survey.tables_npz import read_npy_header
+    from core.survey.tables.npz import read_npy_header
 
     found = []
     if kind == "NPY":
@@ -84,7 +84,7 @@ def _arrays(source: Path, kind: str) -> int:
 
 
 def _text(source: Path) -> int:
-    from core.survey.tables_ecsv import read_ecsv_header
+    from core.survey.tables.ecsv import read_ecsv_header
 
     ecsv = read_ecsv_header(source)
     if ecsv is not None:

@@ -82,7 +82,7 @@ def zip_members(file: BinaryIO) -> Iterator[ZipMember]:
         n_name, n_extra, n_comment, _disk, _attributes, outer, header = _CENTRAL.unpack(head)[10:]
         name = file.read(n_name)
         extra = file.read(n_extra)
-        file.seek(n_comment, 1)
+        file.read(n_comment)
         unpacked, packed, header = _wide(extra, [unpacked, packed, header])
         total += unpacked
         if total > max(BOMB_BYTES, MOST_RATIO * size):

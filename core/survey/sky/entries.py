@@ -83,8 +83,8 @@ class _ByTable:
         self.notes = list(self._table.notes)
 
     def rows(self, start: int, stop: int) -> Iterator[Entry | Reject]:
-        from core.survey.tables_base import UnreadableRows
-        from core.survey.tables_ids import id_texts
+        from core.survey.tables.base import UnreadableRows
+        from core.survey.tables.ids import id_texts
 
         n_rows, source = self._table.n_rows, self._table.path.name
         low, high = max(0, start), min(stop, n_rows)

@@ -33,7 +33,6 @@ class Labeller {
     this.taskName = null;
     /** The object that the address named when it was last looked at. */
     this.linked = null;
-    this.isLight = false;
     this.epoch = 0; // raised when the task changes: what was asked before then is dropped
     this.mode = "one";
     this.actions = new Map();
@@ -44,6 +43,7 @@ class Labeller {
     this.tidings = new Tidings(this);
     this.presses = new Presses(this);
     this.pictures = new Pictures(this);
+    this.theme = new Theme(this);
     this.look = new Look(this);
     this.stage = new Stage(this);
     this.palette = new Palette(this);
@@ -202,28 +202,12 @@ class Labeller {
   }
 
   pictureAddress(objectId, size, look = this.look.value) {
-    return this.objectUrl("image", objectId, { ...this.look.query(look), size, ...this.drawnColours });
+    return this.objectUrl("image", objectId, { ...this.look.query(look), size, ...this.theme.query });
   }
 
   /** False for a survey of spectra or columns: in place of a picture the server draws these. */
   get hasPictures() {
     return this.task?.has_pictures !== false;
-  }
-
-  /** In which colours the server draws what is no picture; dark ones need no word. */
-  get drawnColours() {
-    const draws = !this.hasPictures || this.task?.has_spectra;
-    return draws && this.isLight ? { theme: "light" } : {};
-  }
-
-  /** Note whether dark words stand on a light ground, and have drawings made anew if that changed. */
-  _lookAtTheme() {
-    const ink = this.root.isConnected ? getComputedStyle(this.root).color.match(/[\d.]+/g) : null;
-    if (!ink) return;
-    const isLight = ink.slice(0, 3).reduce((sum, one) => sum + Number(one), 0) < 384;
-    if (isLight === this.isLight) return;
-    this.isLight = isLight;
-    if (this.task && !this.hasPictures) this.lookChanged();
   }
 
   /** The size of picture to ask for; 0 for the pixels as they are. */
@@ -248,7 +232,7 @@ class Labeller {
       task.classes, task.tree, task.tags, task.question, task.guideline, task.role, task.target,
     ]);
     this.task = task;
-    this._lookAtTheme();
+    this.theme.look();
     this.outbox.signedIn(task.user, task.workspace ?? null);
     if (asked !== this.asked) { // the owner may have changed it while we label
       this.asked = asked;

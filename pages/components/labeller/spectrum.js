@@ -3,7 +3,7 @@
  * Without a picture the spectrum is on the stage itself.
  */
 
-const SPECTRUM_WIDTH = 640;
+const SPECTRUM_WIDTHS = [320, 480, 640, 960]; // at which the numbers at the axes can be read
 const SPECTRUM_LARGE = 1920;
 const SPECTRUM_SIDES = { width: 5, height: 3 };
 
@@ -40,7 +40,7 @@ class SpectrumPanel {
 
   _fetch() {
     if (this.element.hidden || !this.element.open) return;
-    const address = this._addressOf(this.item, SPECTRUM_WIDTH);
+    const address = this._addressOf(this.item, this._width());
     if (address === this.address) return;
     const name = this.item.object_id;
     this.modal.close(); // it is another object's
@@ -62,7 +62,7 @@ class SpectrumPanel {
   _ahead() {
     const [next] = this.page.queue.items;
     if (next?.has_spectrum && next.has_picture !== false) {
-      new Image().src = this._addressOf(next, SPECTRUM_WIDTH);
+      new Image().src = this._addressOf(next, this._width());
     }
   }
 
@@ -74,8 +74,14 @@ class SpectrumPanel {
     this.modal.open();
   }
 
+  /** The width to ask for: the panel's own, in the screen's pixels. */
+  _width() {
+    const wanted = this.element.clientWidth * (window.devicePixelRatio || 1);
+    return SPECTRUM_WIDTHS.find((width) => width >= wanted) ?? SPECTRUM_WIDTHS.at(-1);
+  }
+
   _addressOf(item, width) {
-    return this.page.objectUrl("spectrum", item.object_id, { width, ...this.page.drawnColours });
+    return this.page.objectUrl("spectrum", item.object_id, { width, ...this.page.theme.query });
   }
 
   _img(src, alt) {

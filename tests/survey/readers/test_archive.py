@@ -25,7 +25,7 @@ from core.survey.readers.archive import ArchiveReader
 from core.survey.readers.kept import let_go
 from tests.survey.readers.damage import cut_short, damaged, nonsense
 from tests.survey.readers.reading import read_all
-from tests.survey.readers.trying import calls_of, survives
+from tests.survey.readers.trying import calls_of, pixels_of, survives
 
 
 def picture(seed: int, side: int = 16, kind: str = "png") -> bytes:
@@ -311,6 +311,63 @@ def test_streams_in_a_row_and_padding(tmp_path, opener):
     stream.close()
 
 
+def band(seed: int, side: int = 12) -> tuple[bytes, np.ndarray]:
+    values = np.random.default_rng(seed).normal(size=(side, side)).astype(np.float32)
+    stream = io.BytesIO()
+    fits.PrimaryHDU(values).writeto(stream)
+    return stream.getvalue(), values
+
+
+@pytest.mark.parametrize("how", ["one tar", "one zip", "a tar a band"])
+def test_a_file_a_band(tmp_path, how):
+    images = {
+        (number, name): band(number * 10 + place)
+        for place, name in enumerate("zrg")
+        for number in range(6)
+    }
+    if how == "a tar a band":
+        for name in "grz":
+            members = {f".//{n}.fits": images[(n, name)][0] for n in range(6)}
+            make(tmp_path / "sets" / f"{name}.tar", members)
+        source = tmp_path / "sets"
+    else:
+        members = {f"in//{n}_{name}.fits": one for (n, name), (one, _) in images.items()}
+        members["in/6_g.fits"] = members["in/7_g.fits"] = members["in/7_r.fits"] = b""
+        members["in/7_z.fits"] = images[(0, "g")][0]
+        source = make(tmp_path / ("set.tar" if how == "one tar" else "set.zip"), members)
+    reader = make_reader(source, ImportOptions())
+    assert reader.settings["pattern"] == (
+        "{band}/{id}.fits" if how == "a tar a band" else "{id}_{band}.fits"
+    )
+    assert reader.layout.bands == ("g", "r", "z")
+    found = read_all(reader)
+    assert sorted(found.ids) == [str(n) for n in range(6)]
+    for object_id, image in zip(found.ids, pixels_of(found), strict=True):
+        expected = np.stack([images[(int(object_id), name)][1] for name in "grz"])
+        np.testing.assert_array_equal(image, expected)
+    if how != "a tar a band":
+        reasons = {member: reason for (_, member), reason in found.rejects.items()}
+        assert reasons.keys() == {"in/6_g.fits", "in/7_g.fits"}
+        assert reasons["in/6_g.fits"] == "lacks the band r"
+        two = make_reader(source, ImportOptions(bands=("z", "g")))
+        assert two.layout.bands == ("z", "g")
+        assert "left out: 7" in two.notes[0]
+        alone = make_reader(source, ImportOptions(more={"pattern": "none"}))
+        assert len(read_all(alone).ids) == 19
+        with pytest.raises(BadInput, match="have no band"):
+            make_reader(source, ImportOptions(more={"pattern": "{id}-{band}.fits"}))
+
+
+def test_a_file_a_band_in_a_packed_tar(tmp_path):
+    members = {f"{n}_{name}.fits": band(n)[0] for n in range(4) for name in "gr"}
+    path = make(tmp_path / "set.tar.gz", members)
+    reader = make_reader(path, ImportOptions())
+    assert "not joined in a packed tar file" in reader.notes[0]
+    assert len(read_all(reader).ids) == 8
+    with pytest.raises(BadInput, match="unpack it with gunzip"):
+        make_reader(path, ImportOptions(more={"pattern": "{id}_{band}"}))
+
+
 CAMERAS = ("cam1", "cam2", "cam3", "cam4")
 
 
@@ -443,3 +500,15 @@ def test_damaged_bytes(tmp_path, content):
     path.write_bytes(content)
     assert 0 <= ArchiveReader.recognises(path) <= 100
     survives(lambda: ArchiveReader(path, ImportOptions()))
+
+
+def test_archives_whose_names_are_no_text(tmp_path):
+    folder = tmp_path / "sets"
+    make(folder / "a.tar", {"a.png": picture(0)})
+    os.rename(folder / "a.tar", os.fsencode(folder) + b"/\xff.tar")
+    with open(os.fsencode(folder) + b"/\xfe.tar", "wb") as file:
+        file.write(b"no archive")
+    found = read(folder)
+    assert found.ids == ["a"]
+    assert found.columns[0]["file_name"] == "%FF.tar/a.png"
+    assert list(found.rejects) == [("%FE.tar", "")]

@@ -225,3 +225,16 @@ def test_damaged_bytes(tmp_path, good, data):
     path.write_bytes(data.draw(damaged(good) | cut_short(good) | nonsense(good[:8])))
     assert 0 <= Hdf5Reader.recognises(path) <= 100
     survives(lambda: Hdf5Reader(path, ImportOptions()))
+
+
+def test_how_sure(path):
+    with h5py.File(path, "w") as file:
+        file["X"] = np.zeros((40, 7))
+    assert Hdf5Reader.recognises(path) == 20
+    with h5py.File(path, "a") as file:
+        file["images"] = COLOURS
+    assert Hdf5Reader.recognises(path) == 70
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    assert Hdf5Reader.recognises(path) == 50
+    path.write_bytes(b"no HDF5")
+    assert Hdf5Reader.recognises(path) == 0

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadInput
-from core.survey.cutouts import CHANGED, NO_DATA
+from core.survey.mosaics.cutouts import CHANGED, NO_DATA
 from core.survey.readers import Unit
 from tests.survey.readers.mosaics import SHAPE, catalogue, reader_of
 from tests.survey.readers.reading import read_all

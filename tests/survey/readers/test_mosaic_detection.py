@@ -89,7 +89,7 @@ def test_detection_is_kept_for_the_next_time(folder, tmp_path, monkeypatch):
     def broken(*_args, **_more):
         raise AssertionError("it was asked for again")
 
-    monkeypatch.setattr("core.survey.detection.detect_tile", broken)
+    monkeypatch.setattr("core.survey.mosaics.detection.detect_tile", broken)
     assert read_all(reader_of(folder, **more)).columns == first.columns
     with pytest.raises(AssertionError):
         reader_of(folder, threshold="7", **more)

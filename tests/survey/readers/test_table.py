@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from core.errors import BadInput
-from core.survey import tables_base
 from core.survey.options import ImportOptions
 from core.survey.readers import READERS, make_reader
+from core.survey.tables import base as tables_base
 from tests.survey.readers.damage import cut_short, damaged
 from tests.survey.readers.reading import read_all
 

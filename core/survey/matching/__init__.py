@@ -1,0 +1,1 @@
+"""What belongs together: catalogues and objects, the known, duplicates."""

@@ -1,0 +1,1 @@
+"""Large images of the sky: tiles with their WCS, cutouts, sources in them."""
