@@ -1,20 +1,22 @@
 """Surveys on disk: import, open, read, and the runs that belong to them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from core.survey.astrometry import Astrometry, sky_positions
 from core.survey.batch import Batch, Reject, Spectrum
-from core.survey.job import import_folder, import_record, import_survey, preview
 from core.survey.layout import ColumnInfo, Layout
 from core.survey.manifest import Manifest
 from core.survey.options import ImportOptions
-from core.survey.readers import READERS, Reader, Unit, make_reader, register_reader
 from core.survey.runs import RunFolder, RunRecord, finished_runs, versions
 from core.survey.store import Survey, list_surveys, newest_version
+from core.survey.unit import Unit
 from core.survey.writer import SurveyWriter
 
 if TYPE_CHECKING:
     from core.survey.demos import DEMOS, build_demo
+    from core.survey.job import import_folder, import_record, import_survey, preview
+    from core.survey.readers import READERS, Reader, make_reader, register_reader
 
 __all__ = [
     "DEMOS",
@@ -48,10 +50,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The demos pull in photutils and astropy, a second that opening a survey need not pay.
-    if name in ("DEMOS", "build_demo"):
-        from core.survey import demos
+_LATER = {
+    "core.survey.demos": ("DEMOS", "build_demo"),
+    "core.survey.job": ("import_folder", "import_record", "import_survey", "preview"),
+    "core.survey.readers": ("READERS", "Reader", "make_reader", "register_reader"),
+}
+"""What opening a survey need not wait for: photutils and astropy, and every reader there is."""
 
-        return getattr(demos, name)
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

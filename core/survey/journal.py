@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from core.survey.readers import Unit
+from core.survey.unit import Unit
 
 JOURNAL, PLAN = "journal.json", "plan.jsonl"
 

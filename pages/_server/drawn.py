@@ -26,8 +26,12 @@ def is_drawn(survey: Survey, row: int) -> bool:
     return not survey.has_image[row] and bool(survey.can_be_shown[row])
 
 
-def drawn_object(survey: Survey, row: int, size_px: int, *, dark: bool = True) -> bytes:
+def drawn_object(
+    survey: Survey, row: int, size_px: int, *, dark: bool = True, wide: bool = False
+) -> bytes:
     """PNG of `size_px` x `size_px`: the object's spectrum, else the unusual values of its row.
+
+    A `wide` spectrum is lower than it is wide, for a place that is.
 
     Raises
     ------
@@ -36,7 +40,8 @@ def drawn_object(survey: Survey, row: int, size_px: int, *, dark: bool = True) -
     """
     object_id = str(survey.object_ids[row])
     if survey.has_spectrum[row]:
-        return _chart(survey, row, size_px, size_px, dark=dark)
+        height = round(size_px * _SPECTRUM_HEIGHT) if wide else size_px
+        return _chart(survey, row, size_px, height, dark=dark)
     if not survey.can_be_shown[row]:
         what = " or ".join(
             f"no {'picture' if one == 'images' else 'spectrum'}" for one in _parts(survey)

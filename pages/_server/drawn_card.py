@@ -86,6 +86,7 @@ class _Card:
         self.letter = _SAMPLES * max(10, round(11 + (size_px - 256) / 64))
         self.margin = _SAMPLES * max(4, size_px // 32)
         self.has_numbers = size_px >= 400  # room for places in words
+        self.has_foot = size_px >= 200  # and for how many values are left out
 
     def whole(self, object_id: str, values: Sequence[Value]) -> None:
         letter, margin = self.letter, self.margin
@@ -97,11 +98,11 @@ class _Card:
         step = letter * 2.25
         foot = letter * 1.5
         fits = max(1, int((self.size - margin - top) // step))
-        if len(values) > fits:
+        if len(values) > fits and self.has_foot:
             fits = max(1, int((self.size - margin - top - foot) // step))
         for place, value in enumerate(values[:fits]):
             self._row(value, top + place * step, font)
-        if len(values) > fits:
+        if len(values) > fits and self.has_foot:
             words = f"and {len(values) - fits:,} more, less unusual"
             at = (left, self.size - margin - letter)
             self._text(at, words, font, self.colours.faint, right - left)

@@ -34,11 +34,11 @@ def _image(
     size = number(request, "size", 256, 0, PICTURE_SIZES[-1])
     survey, object_id = _asked_for(services, request)
     if is_drawn(survey, survey.row(object_id)):  # a look is for pixels
-        dark = _is_dark(request)
-        headers = _headers(request, survey, object_id, f"drawn|{size}|{dark}")
+        dark, wide = _is_dark(request), number(request, "wide", 0, 0, 1) == 1
+        headers = _headers(request, survey, object_id, f"drawn|{size}|{dark}|{wide}")
         if _known(request, headers):
             return Response(status_code=304, headers=headers)
-        drawing = services.pictures.drawing(survey, object_id, size, dark=dark)
+        drawing = services.pictures.drawing(survey, object_id, size, dark=dark, wide=wide)
         return _answer(drawing, "image/png", headers)
     look = _look(request, survey)
     headers = _headers(request, survey, object_id, f"png|{size}|{look.key()}")

@@ -232,7 +232,13 @@ class Pictures:
         return self.cache.get(("png", *_named(survey, object_id), size, look.key()), draw)
 
     def drawing(
-        self, survey: Survey, object_id: str, size_px: int, *, dark: bool = True
+        self,
+        survey: Survey,
+        object_id: str,
+        size_px: int,
+        *,
+        dark: bool = True,
+        wide: bool = False,
     ) -> Rendered:
         """A PNG of an object that has no picture: its spectrum, or its row of the table.
 
@@ -251,9 +257,9 @@ class Pictures:
         def draw() -> Rendered:
             row = survey.row(object_id)
             with self.gate.room_for(bytes_to_chart(survey, size, size)):
-                return Rendered(drawn_object(survey, row, size, dark=dark))
+                return Rendered(drawn_object(survey, row, size, dark=dark, wide=wide))
 
-        return self.cache.get(("drawn", *_named(survey, object_id), size, dark), draw)
+        return self.cache.get(("drawn", *_named(survey, object_id), size, dark, wide), draw)
 
     def spectrum(
         self, survey: Survey, object_id: str, width_px: int, *, dark: bool = True

@@ -91,7 +91,8 @@ def test_it_is_labelled_by_key(page, server, asked, survey):
     task = new_task(server, survey, N)
     assert open_task(page, server, task) == "o0"
     width, height = _side(page)
-    assert width == height >= 512
+    assert width >= 512
+    assert height == (width if survey == "table" else round(0.6 * width))
     for number, key in enumerate("121"):
         assert press(page, key) == f"o{number}"
         eventually(lambda wanted=f"o{number + 1}": on_screen(page) == wanted)
@@ -119,9 +120,38 @@ def test_it_is_labelled_by_key(page, server, asked, survey):
     assert [one for one in asked if urlsplit(one).path.endswith(PIXELS)] == []
     drawn = [parse_qs(urlsplit(one).query) for one in asked if "/api/image" in one]
     assert drawn
-    assert {name for query in drawn for name in query} == {
-        *("survey", "version", "hash", "object_id", "size")
-    }
+    names = {name for query in drawn for name in query} - {"wide"}
+    assert names == {"survey", "version", "hash", "object_id", "size"}
+
+
+@pytest.mark.parametrize(
+    ("survey", "width"), [("spectra", 1280), ("spectra", 420), ("table", 1280)]
+)
+def test_zoom_keeps_what_lies_under_the_cursor(page, server, survey, width):
+    page.set_viewport_size({"width": width, "height": 850})
+    open_task(page, server, new_task(server, survey, N))
+    frame = page.locator(".frame").bounding_box()
+    img = page.locator(".square img")
+
+    def under(x: float, y: float) -> tuple[float, float]:
+        box = img.bounding_box()
+        return (x - box["x"]) / box["width"], (y - box["y"]) / box["height"]
+
+    is_wide = survey == "spectra" and width == 1280
+    before = img.bounding_box()
+    assert before["width"] == pytest.approx(frame["width"] if is_wide else before["height"], abs=1)
+    point = frame["x"] + frame["width"] * 0.6, frame["y"] + frame["height"] * 0.4
+    place = under(*point)
+    page.mouse.move(*point)
+    page.mouse.wheel(0, -240)
+    eventually(lambda: img.bounding_box()["width"] > 1.5 * before["width"])
+    assert under(*point) == pytest.approx(place, abs=0.01)
+    page.mouse.down()
+    page.mouse.move(point[0] - 40, point[1] + 30, steps=4)
+    page.mouse.up()
+    assert under(point[0] - 40, point[1] + 30) == pytest.approx(place, abs=0.02)
+    page.keyboard.press("0")
+    eventually(lambda: img.bounding_box() == pytest.approx(before, abs=1))
 
 
 def test_the_kept_settings_of_pictures_do_no_harm(page, server, asked):
@@ -181,7 +211,7 @@ def test_a_spectrum_stands_beside_a_picture(page, server, asked):
     page.locator(".chart").click()
     large = page.locator("dialog.largechart img")
     expect(large).to_be_visible()
-    eventually(lambda: large.evaluate("img => img.naturalWidth") == 1920)
+    eventually(lambda: large.evaluate("img => img.naturalWidth") == 1280)
     page.keyboard.press("Escape")
     expect(large).to_be_hidden()
     page.keyboard.press("1")

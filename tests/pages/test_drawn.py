@@ -183,6 +183,14 @@ def test_a_spectrum_is_drawn_with_its_redshift(browser, spectra):
     np.testing.assert_array_equal(drawn, expected)
 
 
+def test_a_wide_place_gets_a_wide_chart(browser, spectra, table):
+    plain = ask(browser, "spectra", "image", size=512)
+    wide = ask(browser, "spectra", "image", size=512, wide=1)
+    assert pixels_of(wide.body).shape == (307, 512, 3)
+    assert wide.headers["etag"] != plain.headers["etag"]
+    assert pixels_of(ask(browser, "table", "image", size=512, wide=1).body).shape == (512, 512, 3)
+
+
 @pytest.mark.parametrize("side", [64, 128])
 def test_a_small_spectrum_has_its_size(browser, spectra, side):
     assert pixels_of(ask(browser, "spectra", "image", size=side).body).shape == (side, side, 3)

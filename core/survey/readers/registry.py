@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,26 +14,7 @@ from core.errors import BadInput
 from core.survey.batch import Batch
 from core.survey.layout import Layout
 from core.survey.options import ImportOptions
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A piece of work: some neighbouring entries of the source.
-
-    Attributes
-    ----------
-    index
-        Its number, counted from 0.
-    n_entries
-        Entries in it; its objects and rejects add up to this.
-    what
-        What the reader needs to find them again; JSON (lists, dictionaries, text, numbers).
-        A list stands for one entry an element, which lets a unit be taken apart.
-    """
-
-    index: int
-    n_entries: int
-    what: Any
+from core.survey.unit import Unit
 
 
 class Reader(abc.ABC):

@@ -236,6 +236,10 @@ class SpectraArchive:
 def looks_like_spectra(path: Path) -> bool:
     """Whether an archive's members are named as spectra are; never raises."""
     try:
+        with open(path, "rb") as file:
+            head = file.read(512)  # of its first member: an archive of a million takes long
+        if head[:4] != b"PK\x03\x04" or b".npy" not in head:
+            return False
         with zipfile.ZipFile(path) as archive:
             names = [name.lower().removesuffix(".npy") for name in archive.namelist()[:1000]]
     except Exception:

@@ -201,8 +201,8 @@ class Labeller {
     return `${this.base}/api/${path}?${query}`;
   }
 
-  pictureAddress(objectId, size, look = this.look.value) {
-    return this.objectUrl("image", objectId, { ...this.look.query(look), size, ...this.theme.query });
+  pictureAddress(objectId, size, look = this.look.value, more = {}) {
+    return this.objectUrl("image", objectId, { ...this.look.query(look), size, ...this.theme.query, ...more });
   }
 
   /** False for a survey of spectra or columns: in place of a picture the server draws these. */

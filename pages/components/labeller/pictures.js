@@ -23,8 +23,10 @@ class Pictures {
    * @returns {{state: "loading"|"ready"|"failed", objectId: string, img: HTMLImageElement|null,
    *   error: string, passing: boolean, note: string, done: Promise<void>}}
    */
-  get(objectId, look = this.page.look.value, size = this.page.pictureSize()) {
-    const url = this.page.pictureAddress(objectId, size, look);
+  get(objectId, look = this.page.look.value, size = null) {
+    const { page } = this;
+    const wide = size === null && page.stage.asksWide ? { wide: 1 } : {};
+    const url = page.pictureAddress(objectId, size ?? page.pictureSize(), look, wide);
     let picture = this.kept.get(url);
     // What failed because the server was away is fetched anew.
     if (picture && !(picture.state === "failed" && picture.passing)) {

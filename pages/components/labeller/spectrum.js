@@ -3,8 +3,7 @@
  * Without a picture the spectrum is on the stage itself.
  */
 
-const SPECTRUM_WIDTHS = [320, 480, 640, 960]; // at which the numbers at the axes can be read
-const SPECTRUM_LARGE = 1920;
+const SPECTRUM_WIDTHS = [320, 480, 640, 960, 1280, 1920];
 const SPECTRUM_SIDES = { width: 5, height: 3 };
 
 class SpectrumPanel {
@@ -69,14 +68,14 @@ class SpectrumPanel {
   _enlarge() {
     const { item } = this;
     this.modal.heading.textContent = `Spectrum of ${item.object_id}`;
-    this.modal.body.replaceChildren(
-      this._img(this._addressOf(item, SPECTRUM_LARGE), `Spectrum of ${item.object_id}`));
     this.modal.open();
+    this.modal.body.replaceChildren(this._img(
+      this._addressOf(item, this._width(this.modal.body)), `Spectrum of ${item.object_id}`));
   }
 
-  /** The width to ask for: the panel's own, in the screen's pixels. */
-  _width() {
-    const wanted = this.element.clientWidth * (window.devicePixelRatio || 1);
+  /** The width to ask for: as shown in `node`, so that the numbers at the axes can be read. */
+  _width(node = this.element) {
+    const wanted = node.clientWidth * (window.devicePixelRatio || 1);
     return SPECTRUM_WIDTHS.find((width) => width >= wanted) ?? SPECTRUM_WIDTHS.at(-1);
   }
 

@@ -10,6 +10,7 @@ const STAGE_MAX_ZOOM = 32;
 const STAGE_ZOOM_STEP = Math.SQRT2;
 const STAGE_PAN_STEP = 0.2; // of what is visible
 const STAGE_SIZES = [512, 768, 1024];
+const STAGE_WIDE = 1.25; // width by height of a frame from which on a chart is wider than high
 const STAGE_NEXT = { recentre: "keeps the zoom", lock: "keeps zoom and place", fit: "fits" };
 
 class Stage {
@@ -95,7 +96,7 @@ class Stage {
     if (!this.contrast.isOf(this.item)) this.canvas.hidden = true;
     if (!this.width) this._measure();
     if (other) this._turnTo();
-    else this.furniture.draw();
+    else this._viewChanged();
   }
 
   /** Another task comes. */
@@ -135,8 +136,15 @@ class Stage {
   /** The size of picture to ask for: 0 for the pixels as they are. */
   get pictureSize() {
     if (this.settings.pixels && this.page.hasPictures) return 0;
-    const side = (this.height || this.element.clientHeight) * (window.devicePixelRatio || 1) * 0.85;
+    const frame = this.asksWide ? this.width || this.element.clientWidth : this.height || this.element.clientHeight;
+    const side = frame * (window.devicePixelRatio || 1) * 0.85;
     return STAGE_SIZES.find((size) => size >= side) ?? STAGE_SIZES.at(-1);
+  }
+
+  /** Whether a survey of spectra alone gets charts that are wider than high: a narrow window has no room. */
+  get asksWide() {
+    const [width, height] = [this.width || this.element.clientWidth, this.height || this.element.clientHeight];
+    return !this.page.hasPictures && this.page.task?.has_spectra === true && width > STAGE_WIDE * height;
   }
 
   /** False if what is on the stage was drawn by the server: a spectrum, or the row of a table. */
@@ -156,6 +164,12 @@ class Stage {
     return Math.min(this.width, this.height) || 1;
   }
 
+  /** Sides of what zooms and pans, in frame px when it fits: pictures are square, a wide chart is not. */
+  get fittedSides() {
+    const isWide = !this.hasPixels && this.img?.naturalWidth > this.img?.naturalHeight;
+    return isWide ? { x: this.width || 1, y: this.height || 1 } : { x: this.fitted, y: this.fitted };
+  }
+
   /** Frame px a picture pixel. */
   get magnification() {
     return (this.fitted * this.zoom) / this.side;
@@ -167,8 +181,10 @@ class Stage {
 
   /** Upper left corner of the picture in frame px. */
   get origin() {
-    const shown = this.fitted * this.zoom;
-    return { x: this.width / 2 - this.middle.x * shown, y: this.height / 2 - this.middle.y * shown };
+    const { fittedSides: sides, zoom, middle } = this;
+    return {
+      x: this.width / 2 - middle.x * sides.x * zoom, y: this.height / 2 - middle.y * sides.y * zoom,
+    };
   }
 
   /** Picture pixels of a pointer event. @returns {{x: number, y: number}} */
@@ -219,9 +235,9 @@ class Stage {
   zoomBy(factor, point = { x: this.width / 2, y: this.height / 2 }) {
     const zoom = Math.min(Math.max(this.zoom * factor, 1), STAGE_MAX_ZOOM);
     const near = zoom < 1.01 ? 1 : zoom; // so that steps out end at exactly fitted
-    const shift = 1 / (this.fitted * this.zoom) - 1 / (this.fitted * near);
-    this.middle.x += (point.x - this.width / 2) * shift;
-    this.middle.y += (point.y - this.height / 2) * shift;
+    const shift = 1 / this.zoom - 1 / near;
+    this.middle.x += ((point.x - this.width / 2) * shift) / this.fittedSides.x;
+    this.middle.y += ((point.y - this.height / 2) * shift) / this.fittedSides.y;
     this.zoom = near;
     this._viewChanged();
   }
@@ -236,9 +252,8 @@ class Stage {
 
   /** Move the view by frame px, as a hand that drags the picture. */
   drag(x, y) {
-    const shown = this.fitted * this.zoom;
-    this.middle.x -= x / shown;
-    this.middle.y -= y / shown;
+    this.middle.x -= x / (this.fittedSides.x * this.zoom);
+    this.middle.y -= y / (this.fittedSides.y * this.zoom);
     this._viewChanged();
   }
 
@@ -252,9 +267,10 @@ class Stage {
     for (const axis of ["x", "y"]) {
       this.middle[axis] = Math.min(Math.max(this.middle[axis], margin), 1 - margin);
     }
-    const { origin, magnification, fitted } = this;
-    const left = origin.x - (this.width - fitted) / 2;
-    const top = origin.y - (this.height - fitted) / 2;
+    const { origin, magnification, fittedSides: sides } = this;
+    this.element.classList.toggle("stretched", sides.x !== sides.y);
+    const left = origin.x - (this.width - sides.x) / 2;
+    const top = origin.y - (this.height - sides.y) / 2;
     this.layer.style.transform = this.zoomed ? `translate(${left}px, ${top}px) scale(${this.zoom})` : "";
     this.element.classList.toggle("zoomed", this.zoomed);
     const box = [-origin.x, -origin.y, this.width, this.height].map((value) => value / magnification);
