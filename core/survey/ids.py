@@ -71,6 +71,8 @@ class IdIndex:
         )
 
     def _find_old(self, hashed: int) -> int:
+        if len(self._hashes) == 0:
+            return -1
         at = int(np.searchsorted(self._hashes, np.uint64(hashed)))
         if at < len(self._hashes) and int(self._hashes[at]) == hashed:
             return int(self._rows[at])

@@ -70,8 +70,11 @@ class Journal:
         before = self.kept
         if arrays is not None:
             self.kept = f"kept-{self.units_done}.npz"
-            with open(folder / self.kept, "wb") as file:
+            # Renamed when it is whole: the journal may name the former one of the same units.
+            fresh = folder / (self.kept + ".new")
+            with open(fresh, "wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
+            os.replace(fresh, folder / self.kept)
         partial = folder / (JOURNAL + ".new")
         partial.write_text(json.dumps(asdict(self), ensure_ascii=True), encoding="utf-8")
         os.replace(partial, folder / JOURNAL)

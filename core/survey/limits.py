@@ -11,6 +11,8 @@ import numpy as np
 SAMPLE_OBJECTS = 2048
 """Objects measured; the 99.9th percentile of the peaks then has two objects above it."""
 
+_ROOM_BYTES = 160 * 1024 * 1024
+
 _MAD_TO_SIGMA = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
@@ -36,14 +38,22 @@ class LimitsSample:
     def __init__(self, size: int = SAMPLE_OBJECTS) -> None:
         self._size = size
         self._kept: list[tuple[int, int, np.ndarray]] = []
+        self._measures_late = False
 
     def offer(self, row: int, image: np.ndarray) -> None:
         """Take in the image (band, y, x) of `row` if the row is among the sample."""
         priority = -_mixed(row)  # the heap keeps the smallest numbers by dropping its lowest
+        if not self._kept:
+            # Most of those that are taken in are dropped again for a later one: where there is
+            # room for the pictures, they are measured when the sample is complete.
+            self._measures_late = image.nbytes * self._size <= _ROOM_BYTES
         if len(self._kept) < self._size:
-            heapq.heappush(self._kept, (priority, row, _measured(image)))
+            heapq.heappush(self._kept, (priority, row, self._taken(image)))
         elif priority > self._kept[0][0]:
-            heapq.heapreplace(self._kept, (priority, row, _measured(image)))
+            heapq.heapreplace(self._kept, (priority, row, self._taken(image)))
+
+    def _taken(self, image: np.ndarray) -> np.ndarray:
+        return image.copy() if self._measures_late else _measured(image)
 
     def limits(self, n_bands: int, dtype: str) -> BandLimits:
         """The limits of the objects offered so far.
@@ -51,7 +61,8 @@ class LimitsSample:
         A band whose sky does not vary is given the noise of rounding to whole numbers (uint8)
         or the smallest noise that keeps divisions finite, so that `sigma` is always > 0.
         """
-        rows = [measured for _priority, _row, measured in sorted(self._kept, key=lambda k: k[1])]
+        kept = [taken for _priority, _row, taken in sorted(self._kept, key=lambda k: k[1])]
+        rows = [_measured(taken) for taken in kept] if self._measures_late else kept
         table = np.stack(rows) if rows else np.empty((0, 3, n_bands))
         low, high, sigma = [], [], []
         for band in range(n_bands):

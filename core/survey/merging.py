@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,6 @@ class SpectraJoin:
 
     def __init__(self, reader: Reader, options: ImportOptions) -> None:
         self.reader, self.options = reader, options
-        self._n_joined = 0
 
     @classmethod
     def open(cls, options: ImportOptions) -> SpectraJoin:
@@ -142,6 +142,7 @@ class SpectraJoin:
         journal = writer.journal
         assert journal is not None
         late = writer.late_spectra_into()
+        late.go_back(journal.spectra_done)
         find = self._finder(writer)
         folder = writer.partial / "late-columns"
         folder.mkdir(exist_ok=True)
@@ -153,14 +154,14 @@ class SpectraJoin:
                 writer.tally.update(batch.tally)
                 for reject in batch.rejects:
                     writer.reject(reject.source, reject.reason, reject.member)
-                self._take(writer, batch, find(batch), late.put, columns)
+                self._take(writer, batch, find(batch), partial(late.put, unit=unit.index), columns)
             done += unit.n_entries
             if time.monotonic() - last > CHECKPOINT_SECONDS:
                 self._checkpoint(writer, columns, unit.index + 1)
                 last = time.monotonic()
             progress(0.99, f"Joined {done:,} of {self.reader.n_entries:,} spectra.")
         columns.flush()
-        writer.note(f"Spectra joined from {self.options.spectra}: {self._n_joined:,}.")
+        writer.note(f"Spectra joined from {self.options.spectra}: {columns.n_rows:,}.")
         return _joined_columns(columns, folder, writer)
 
     def _checkpoint(self, writer: SurveyWriter, columns: CatalogueWriter, done: int) -> None:
@@ -188,7 +189,6 @@ class SpectraJoin:
             elif not put(row, spectrum):
                 writer.reject(sources[at], "its object has another spectrum already")
             else:
-                self._n_joined += 1
                 columns.add(f"{row:020d}", "", batch.columns[at])
 
     def _finder(self, writer: SurveyWriter) -> Callable[[Batch], np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from core.errors import Damaged
 from core.survey.catalogue import link_or_copy
@@ -23,8 +23,6 @@ _PLAIN = {
 """Zarr's own: the compiled one writes no file for a shard of nothing but fill values, which then
 looks like a lost one."""
 
-_ZSTD_LEVEL = 1
-"""Level 3 takes twice the time of 1 and makes noisy pixels 2 % smaller."""
 _CHUNK_BYTES = 64 * 1024
 _SHARD_BYTES = 64 * 1024 * 1024
 _MAX_CHUNK_OBJECTS = 4
@@ -79,8 +77,7 @@ class RowsWriter:
                 chunks=(chunk, *row_shape),
                 shards=(shard, *row_shape),
                 dtype=dtype,
-                # The checksum makes a damaged chunk an error instead of a wrong picture.
-                compressors=ZstdCodec(level=_ZSTD_LEVEL, checksum=True),
+                compressors=_codecs(dtype),
                 fill_value=absent,
                 dimension_names=("object", *dimensions),
             )
@@ -143,6 +140,18 @@ class RowsWriter:
             yield self.tail.copy()
 
 
+def _codecs(dtype: np.dtype) -> list[Any]:
+    """How chunks are compressed; a checksum makes a damaged one an error, not a wrong picture.
+
+    Floats: LZ4 of shuffled bits takes half the time of zstd at level 1 and makes noisy pixels a
+    tenth smaller. Bytes: zstd at level 1; level 3 takes twice the time for 2 %.
+    """
+    if dtype.kind == "f":
+        shuffled = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=dtype.itemsize)
+        return [shuffled, Crc32cCodec()]
+    return [ZstdCodec(level=1, checksum=True)]
+
+
 def _is_all(rows: np.ndarray, value: float) -> bool:
     first = rows.flat[0]
     if first != value and not (np.isnan(value) and np.isnan(first)):
@@ -187,7 +196,7 @@ class FlagsWriter:
             shape=flags.shape,
             chunks=(_FLAG_CHUNK,),
             dtype=bool,
-            compressors=ZstdCodec(level=_ZSTD_LEVEL, checksum=True),
+            compressors=ZstdCodec(level=3, checksum=True),
             fill_value=False,
         )
         array[:] = flags

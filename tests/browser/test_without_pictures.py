@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from core.spectra import SpectralGrid
 from core.survey import Batch, RunFolder, Survey, SurveyWriter
-from core.survey.batch import Spectrum
+from core.survey.batch import CatalogueValue, Spectrum
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 from tests.browser.conftest import Server, all_saved, eventually, on_screen, open_task, press
@@ -39,7 +39,9 @@ def _write(workspace: Workspace, name: str, encoder: str, has_spectra: bool, ima
         licence="none",
         grid=GRID if has_spectra else None,
     ) as writer:
-        columns = [{"flux": float(n), "redshift": 0.1, "kind": "star"} for n in range(N)]
+        columns: list[dict[str, CatalogueValue]] = [
+            {"flux": float(n), "redshift": 0.1, "kind": "star"} for n in range(N)
+        ]
         ids = [f"o{n}" for n in range(N)]
         spectra = [_spectrum(n) for n in range(N)] if has_spectra else None
         writer.append(Batch(object_ids=ids, images=images, columns=columns, spectra=spectra))
@@ -95,7 +97,9 @@ def test_it_is_labelled_by_key(page, server, asked, survey):
     assert height == (width if survey == "table" else round(0.6 * width))
     for number, key in enumerate("121"):
         assert press(page, key) == f"o{number}"
-        eventually(lambda wanted=f"o{number + 1}": on_screen(page) == wanted)
+        page.wait_for_function(
+            "next => window.skysiftLabeller.visible === next", arg=f"o{number + 1}"
+        )
     all_saved(page)
     assert server.labels(task) == {"o0": "two nuclei", "o1": "one", "o2": "two nuclei"}
     for what in ("panel", "mark"):

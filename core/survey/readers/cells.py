@@ -48,6 +48,9 @@ def cells(values: np.ndarray, missing: Collection[float] = ()) -> list[Catalogue
         if kind == "u" and values.dtype.itemsize == 8:
             found = [value if value <= _MOST_INT else str(value) for value in found]
     if missing and kind in "iuf":
+        if kind == "f":  # -999.9 in single precision is -999.9000244140625
+            with np.errstate(over="ignore"):
+                missing = {*missing, *np.asarray(list(missing), values.dtype).tolist()}
         found = [None if value in missing else value for value in found]
     return found
 

@@ -14,6 +14,11 @@ MAX_BYTES = 512 * 1024 * 1024
 """Of one entry, as it lies on disk and unpacked."""
 
 _STEP = 1024 * 1024
+_FEED = 16 * 1024
+"""Packed bytes that are unpacked at a time: what lies behind the end of one of many thousand gzip
+members is copied for each."""
+
+_CUT_SHORT = "is cut short (its compressed data end too soon)"
 
 
 def read_whole(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
@@ -114,33 +119,45 @@ def _read_all(handle: int, size: int) -> bytes:
 
 def _gunzip(content: bytes, most: int) -> bytes:
     # Not zlib.decompress: a file of a megabyte may unpack to a gigabyte.
-    parts, n_bytes, rest = [], 0, content
-    while rest[:2] == b"\x1f\x8b":  # gzip files may be laid one behind the other
+    parts: list[bytes] = []
+    at = n_bytes = 0
+    while content[at : at + 2] == b"\x1f\x8b":  # gzip files may be laid one behind the other
         unpacker = zlib.decompressobj(wbits=31)
-        part = unpacker.decompress(rest, most + 1 - n_bytes)
-        n_bytes += len(part)
-        if n_bytes > most:
-            raise Unreadable(f"unpacks to more than {most // 2**20} MB")
-        parts.append(part)
-        if not unpacker.eof:
-            raise Unreadable("is cut short (its compressed data end too soon)")
-        rest = unpacker.unused_data
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+        while not unpacker.eof:
+            piece = content[at : at + _FEED]
+            part = unpacker.decompress(piece, _STEP)
+            left = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+            at += len(piece) - len(left)
+            n_bytes = _counted(part, parts, n_bytes, most)
+            if not (piece or part):
+                raise Unreadable(_CUT_SHORT)
+    return b"".join(parts)
 
 
 def _bunzip(content: bytes, most: int) -> bytes:
-    parts, n_bytes, rest = [], 0, content
-    while rest[:3] == b"BZh":
+    parts: list[bytes] = []
+    at = n_bytes = 0
+    while content[at : at + 3] == b"BZh":
         unpacker = bz2.BZ2Decompressor()
-        part = unpacker.decompress(rest, most + 1 - n_bytes)
-        n_bytes += len(part)
-        if n_bytes > most:
-            raise Unreadable(f"unpacks to more than {most // 2**20} MB")
+        while not unpacker.eof:
+            piece = content[at : at + _FEED] if unpacker.needs_input else b""
+            if unpacker.needs_input and not piece:
+                raise Unreadable(_CUT_SHORT)
+            part = unpacker.decompress(piece, _STEP)
+            at += len(piece)
+            n_bytes = _counted(part, parts, n_bytes, most)
+        at -= len(unpacker.unused_data)
+    return b"".join(parts)
+
+
+def _counted(part: bytes, parts: list[bytes], n_bytes: int, most: int) -> int:
+    """The bytes unpacked so far, with `part` among the parts."""
+    n_bytes += len(part)
+    if n_bytes > most:
+        raise Unreadable(f"unpacks to more than {most // 2**20} MB")
+    if part:
         parts.append(part)
-        if not unpacker.eof:
-            raise Unreadable("is cut short (its compressed data end too soon)")
-        rest = unpacker.unused_data
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return n_bytes
 
 
 def _is_other(path: str | os.PathLike[str]) -> bool:

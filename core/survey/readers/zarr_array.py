@@ -26,6 +26,7 @@ MOST_METADATA_BYTES = 4 * 1024**2
 MOST_ARRAYS = 4096
 MOST_DEPTH = 16
 MOST_CHUNK_BYTES = 512 * 1024**2
+PLAIN_CODECS = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 MOST_UNWRITTEN = 1000
 """Rows that may be claimed for each that a chunk holds."""
 
@@ -49,12 +50,18 @@ class _Folder:
         self._arrays: dict[str, Any] = {}
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        folder = self._root if self._alone else self._root / name
         try:
             if name not in self._arrays:
-                folder = self._root if self._alone else self._root / name
                 self._arrays[name] = _opened_array(folder)
             array = self._arrays[name]
-            return np.asarray(array[start : min(stop, array.shape[0])])
+            try:
+                return np.asarray(array[start : min(stop, array.shape[0])])
+            except Exception:
+                # The compiled codecs that Skysift takes by default know no other byte order
+                # than this machine's; Zarr's own do.
+                array = self._arrays[name] = _opened_array(folder, plain=True)
+                return np.asarray(array[start : min(stop, array.shape[0])])
         except Unreadable:
             raise
         except Exception as error:  # codecs meet damaged bytes and raise anything
@@ -175,15 +182,18 @@ def _codecs(about: Any) -> Iterator[str]:
                     yield from _codecs(codec.get("configuration"))
 
 
-def _opened_array(folder: Path) -> Any:
-    """The array of a folder, after a look at its codecs; raises `Unreadable`."""
+def _opened_array(folder: Path, *, plain: bool = False) -> Any:
+    """The array of a folder, after a look at its codecs; raises `Unreadable`. `plain` takes
+    Zarr's own codecs."""
     strange = sorted(set(_codecs(_metadata(folder))) - CODECS)
     if strange:
         raise Unreadable(f"is packed by {strange[0]!r}, which is not read here")
     import zarr
 
+    pipeline = {"codec_pipeline.path": PLAIN_CODECS} if plain else {}
     try:
-        return zarr.open_array(str(folder), mode="r")
+        with zarr.config.set(pipeline):
+            return zarr.open_array(str(folder), mode="r")
     except Exception as error:
         raise Unreadable(f"cannot be opened ({brief(error)})") from None
 

@@ -230,6 +230,25 @@ def test_unpacking_stops_at_the_limit(pack, n_parts):
         unpacked(content, most=2 * 2**20)
 
 
+@pytest.mark.parametrize("module", [gzip, bz2])
+@pytest.mark.parametrize("size", [0, 1, 16 * 1024, 3 * 2**20 + 7])
+def test_unpacking_is_that_of_the_library(module, size):
+    for plain in (RNG.bytes(size), bytes(size)):
+        packed = module.compress(plain)
+        assert unpacked(packed) == plain
+        assert (
+            unpacked(packed + module.compress(b"more") + module.compress(b"")) == plain + b"more"
+        )
+        for n_lost in (1, len(packed) // 2):
+            with pytest.raises(Unreadable, match="cut short"):
+                unpacked(packed[:-n_lost])
+
+
+def test_unpacking_many_small_members_takes_no_time_for_each_that_follows():
+    n_members = 100_000
+    assert unpacked(gzip.compress(b"a") * n_members) == b"a" * n_members
+
+
 def test_compressed_images_that_lie_of_their_size():
     packed = as_bytes(fits.PrimaryHDU(), fits.CompImageHDU(np.ones((16, 16), dtype=np.int16)))
     assert "too large" in reason(set_card(packed, "ZNAXIS1", "1000000000"))
