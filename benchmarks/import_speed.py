@@ -27,7 +27,7 @@ import psutil
 
 from benchmarks.common import arguments, report
 from core.survey import ImportOptions, Survey, import_survey
-from core.survey.job import interrupted
+from core.survey.interrupted import interrupted
 from core.workspace import Workspace, open_workspace
 
 N = {"jpeg": 6000, "fits": 4000, "hdf5": 12000, "mosaic": 6000}

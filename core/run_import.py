@@ -9,7 +9,8 @@ import sys
 from core.errors import BadInput
 from core.run_jobs import recorded_job
 from core.survey import ImportOptions, Survey, import_survey
-from core.survey.job import Preview, discard, interrupted, preview
+from core.survey.interrupted import discard, interrupted
+from core.survey.previewing import Preview, preview
 from core.vocabulary import JobKind, checked_name
 from core.workspace import Workspace
 

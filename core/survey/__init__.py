@@ -15,7 +15,8 @@ from core.survey.writer import SurveyWriter
 
 if TYPE_CHECKING:
     from core.survey.demos import DEMOS, build_demo
-    from core.survey.job import import_folder, import_record, import_survey, preview
+    from core.survey.job import import_folder, import_record, import_survey
+    from core.survey.previewing import preview
     from core.survey.readers import READERS, Reader, make_reader, register_reader
 
 __all__ = [
@@ -52,7 +53,8 @@ __all__ = [
 
 _LATER = {
     "core.survey.demos": ("DEMOS", "build_demo"),
-    "core.survey.job": ("import_folder", "import_record", "import_survey", "preview"),
+    "core.survey.job": ("import_folder", "import_record", "import_survey"),
+    "core.survey.previewing": ("preview",),
     "core.survey.readers": ("READERS", "Reader", "make_reader", "register_reader"),
 }
 """What opening a survey need not wait for: photutils and astropy, and every reader there is."""

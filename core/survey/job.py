@@ -6,21 +6,20 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from core.errors import AlreadyExists, BadInput, NotFound
 from core.progress import Progress, silent
-from core.survey.batch import Batch
-from core.survey.journal import JOURNAL, Journal, read_plan, write_plan
+from core.survey.interrupted import discard
+from core.survey.journal import Journal, first_units, read_plan, write_plan
 from core.survey.layout import Layout
 from core.survey.merging import CatalogueJoin, Join, SpectraJoin, all_joins
 from core.survey.options import ImportOptions
-from core.survey.parallel import available_cores, in_order, read_safely
-from core.survey.partial import drop_partial, is_held
-from core.survey.readers import Reader, Unit, make_reader
+from core.survey.parallel import available_cores, in_order
+from core.survey.previewing import reader_for
+from core.survey.readers import Reader
 from core.survey.store import Survey, list_surveys
 from core.survey.writer import SurveyWriter
 from core.vocabulary import checked_name
@@ -31,92 +30,6 @@ FEW_ENTRIES = 300
 """Fewer are read in this process: starting others takes about as long."""
 
 RECORD = "import.json"
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What an import would make, before it is begun.
-
-    Attributes
-    ----------
-    reader, description
-        The reader's name and what it reads.
-    layout, settings, notes, n_entries
-        See `Reader`.
-    batch
-        The first objects.
-    """
-
-    reader: str
-    description: str
-    layout: Layout
-    settings: dict[str, Any]
-    notes: list[str]
-    n_entries: int
-    batch: Batch
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """An import that was stopped and can go on.
-
-    Attributes
-    ----------
-    name
-        Of the survey.
-    source, options
-        As they were given; the same again go on.
-    n_done, n_entries
-        Entries that are safe, and all.
-    when
-        UTC time of the last checkpoint, ISO 8601.
-    adds
-        Whether it adds to a survey that is there.
-    running
-        A living process works on it.
-    """
-
-    name: str
-    source: str
-    options: ImportOptions
-    n_done: int
-    n_entries: int
-    when: str
-    adds: bool
-    running: bool
-
-
-def preview(
-    source: str | os.PathLike[str],
-    options: ImportOptions | None = None,
-    n: int = 12,
-    workspace: Workspace | None = None,
-) -> Preview:
-    """What an import of `source` would make, with its first objects (at least one unit's).
-
-    Raises
-    ------
-    BadInput
-        It cannot be a survey.
-    """
-    options = options or ImportOptions()
-    reader = _made_reader(Path(source).expanduser(), options, workspace)
-    found: list[Batch] = []
-    for unit in reader.units():
-        found += read_safely(reader, _beginning(unit, n))
-        if sum(len(batch.object_ids) for batch in found) >= n:
-            break
-        if sum(batch.n_entries for batch in found) >= 20 * n:
-            break
-    return Preview(
-        reader.name,
-        reader.description,
-        reader.layout,
-        reader.settings,
-        list(reader.notes),
-        reader.n_entries,
-        _first(found, n),
-    )
 
 
 def import_survey(
@@ -170,7 +83,7 @@ def import_survey(
         discard(workspace, name)
     path = Path(source).expanduser()
     wanted = options if base is None else _as_before(options, base)
-    reader = _made_reader(path, wanted, workspace)
+    reader = reader_for(path, wanted, workspace)
     layout = reader.layout
     spectra = SpectraJoin.open(options) if options.spectra else None
     if spectra is not None:
@@ -241,43 +154,6 @@ def import_folder(
     return import_survey(workspace, folder, name, options, progress=progress)
 
 
-def interrupted(workspace: Workspace) -> list[Interrupted]:
-    """The imports that were stopped or are running, by name of the survey."""
-    found = []
-    for path in sorted(workspace.surveys.glob(f"*/versions/*.partial/{JOURNAL}")):
-        journal = Journal.read(path.parent)
-        if journal is None:
-            continue
-        with contextlib.suppress(OSError, KeyError, TypeError, BadInput):
-            n_done = sum(
-                unit.n_entries for unit in _head(read_plan(path.parent), journal.units_done)
-            )
-            said = dict(journal.about["options"])
-            for key, value in said.items():
-                said[key] = tuple(value) if isinstance(value, list) else value
-            found.append(
-                Interrupted(
-                    name=path.parents[2].name,
-                    source=str(journal.about["source"]),
-                    options=ImportOptions(**said),
-                    n_done=n_done,
-                    n_entries=journal.n_entries,
-                    when=journal.when,
-                    adds=journal.about.get("base") is not None,
-                    running=is_held(path.parent),
-                )
-            )
-    return found
-
-
-def discard(workspace: Workspace, name: str) -> None:
-    """Remove what a stopped import of that name had done; nothing if a process works on it."""
-    folder = workspace.survey(name) / "versions"
-    for partial in folder.glob("*.partial"):
-        if not partial.name.startswith(".") and not is_held(partial):
-            drop_partial(partial, workspace.surveys)
-
-
 class _Job:
     """The reading part of an import: plan, read, checkpoint."""
 
@@ -310,7 +186,9 @@ class _Job:
 
     def read(self) -> None:
         journal, writer = self.journal, self.writer
-        done = sum(unit.n_entries for unit in _head(read_plan(writer.partial), journal.units_done))
+        done = sum(
+            unit.n_entries for unit in first_units(read_plan(writer.partial), journal.units_done)
+        )
         skipped, began, last = done, time.monotonic(), time.monotonic()
         units = read_plan(writer.partial, journal.units_done)
         number = journal.units_done
@@ -331,45 +209,6 @@ class _Job:
                 f" {rate:,.0f} a second.",
             )
         writer.checkpoint(number)
-
-
-def _head(units: Iterator[Any], n: int) -> Iterator[Any]:
-    for _number, unit in zip(range(n), units, strict=False):
-        yield unit
-
-
-def _beginning(unit: Unit, n: int) -> Unit:
-    """The first entries of a unit that can be taken apart, else all of it."""
-    if isinstance(unit.what, list) and len(unit.what) == unit.n_entries:
-        return Unit(unit.index, min(n, unit.n_entries), unit.what[:n])
-    return unit
-
-
-def _first(batches: list[Batch], n: int) -> Batch:
-    """The first objects of some batches as one, with all their rejects."""
-    whole = Batch([], None, [], [], [], None, [])
-    ids: list[str] = []
-    images: list[Any] = []
-    columns: list[Any] = []
-    spectra: list[Any] = []
-    groups: list[str] = []
-    rejects = list(whole.rejects)
-    for batch in batches:
-        k = len(batch.object_ids)
-        ids += batch.object_ids
-        groups += batch.object_ids if batch.group_ids is None else batch.group_ids
-        images += [None] * k if batch.images is None else list(batch.images)
-        spectra += [None] * k if batch.spectra is None else list(batch.spectra)
-        columns += batch.columns
-        rejects += batch.rejects
-    return Batch(ids[:n], images[:n], columns[:n], groups[:n], rejects, spectra[:n])
-
-
-def _made_reader(source: Path, options: ImportOptions, workspace: Workspace | None) -> Reader:
-    """The reader, told what only the workspace knows: where it may keep what it downloads."""
-    if workspace is None:
-        return make_reader(source, options)
-    return make_reader(source, options, {"cache": str(workspace.root / "cache" / "downloads")})
 
 
 def _base(workspace: Workspace, name: str, *, append: bool) -> Survey | None:

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,8 @@ def read_plan(folder: Path, start: int = 0) -> Iterator[Unit]:
             if number >= start:
                 n_entries, what = json.loads(line)
                 yield Unit(number, n_entries, what)
+
+
+def first_units(units: Iterable[Unit], n: int) -> Iterator[Unit]:
+    """The first `n` units."""
+    yield from islice(units, n)

@@ -1,8 +1,8 @@
 """images.zarr and spectra.zarr of a survey version, one object readable without the rest.
 
-images.zarr is a Zarr v3 group of two arrays: `image` (N, band, y, x) in the native dtype, in small
-compressed chunks packed into shards of about a thousand objects, and `has_image` (N,) bool. An object
-without a picture has a row of zeros (uint8) or NaN (float32) and False in the mask.
+images.zarr is a Zarr v3 group of two arrays: `image` (N, band, y, x) in the native dtype, in
+small compressed chunks packed into shards of about a thousand objects, and `has_image` (N,) bool.
+An object without a picture has a row of zeros (uint8) or NaN (float32) and False in the mask.
 
 spectra.zarr holds `flux` and `ivar` (N, pixel) float32, `mask` (N, pixel) bool and `has_spectrum`
 (N,) bool; the wavelength grid is in the manifest.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import BadInput
+from core.survey.batch import Spectrum
 
 DTYPES = ("uint8", "float32")
 MAX_CUTOUT_PX = 2048
@@ -53,3 +54,35 @@ def checked_scale(pixel_scale_arcsec: float | None) -> float | None:
             f" {pixel_scale_arcsec!r}; change it."
         )
     return pixel_scale_arcsec
+
+
+def checked_image(
+    image: np.ndarray | None, shape: tuple[int, int, int], dtype: str, of: str
+) -> np.ndarray | None:
+    """The image (band, y, x) of a survey of such images, else `BadInput`.
+
+    A float image without a single finite pixel is none. `of` names its object.
+    """
+    if image is None:
+        return None
+    # "equiv" lets the other byte order through, which FITS files have.
+    if image.shape != shape or not np.can_cast(image.dtype, dtype, "equiv"):
+        raise BadInput(
+            f"Images of this survey are {shape} (band, y, x) of {dtype}, but that of {of} is"
+            f" {image.shape} of {image.dtype}; convert the images."
+        )
+    if image.dtype.kind == "f" and not np.isfinite(image).any():
+        return None
+    return image
+
+
+def checked_spectrum(spectrum: Spectrum | None, n_pixels: int, of: str) -> Spectrum | None:
+    """The spectrum of a survey whose grid has so many pixels, else `BadInput`."""
+    if spectrum is None:
+        return None
+    if not len(spectrum.flux) == len(spectrum.ivar) == len(spectrum.mask) == n_pixels:
+        raise BadInput(
+            f"Spectra of this survey have {n_pixels} pixels, but that of {of} has"
+            f" {len(spectrum.flux)}; the reader must be mended."
+        )
+    return spectrum

@@ -31,7 +31,14 @@ from core.survey.partial import (
 )
 from core.survey.pixels import IMAGES, SPECTRA, PixelWriter, SpectrumWriter
 from core.survey.rejected import RejectsWriter
-from core.survey.settings import checked_bands, checked_dtype, checked_scale, checked_side
+from core.survey.settings import (
+    checked_bands,
+    checked_dtype,
+    checked_image,
+    checked_scale,
+    checked_side,
+    checked_spectrum,
+)
 from core.survey.store import Survey
 from core.vocabulary import checked_object_id
 from core.workspace import Workspace, storage_errors
@@ -112,6 +119,7 @@ class SurveyWriter:
         has_images = bool(tuple(bands)) or cutout_size_px != 0
         self._bands = checked_bands(bands) if has_images else ()
         self._side = checked_side(cutout_size_px) if has_images else 0
+        self._shape = (len(self._bands), self._side, self._side)
         self._dtype = checked_dtype(dtype)
         self._pixel_scale_arcsec = checked_scale(pixel_scale_arcsec)
         self._origin, self._licence = origin, licence
@@ -258,6 +266,7 @@ class SurveyWriter:
                 " the reader must be mended."
             )
         before = self.n_objects
+        n_pixels = self._grid.n if self._grid else 0
         self.tally.update(batch.tally)
         ids = [one_form(one) for one in batch.object_ids]
         hashes = id_hashes([str(one) for one in ids])
@@ -267,8 +276,9 @@ class SurveyWriter:
                 hashed = int(hashes[at])
                 if not self._may_come_in(object_id, hashed, str(sources[at])):
                     continue
-                image = self._checked_image(object_id, images[at])
-                spectrum = self._checked_spectrum(object_id, spectra[at])
+                of = f"{object_id!r} of survey {self._name!r}"
+                image = checked_image(images[at], self._shape, self._dtype, of)
+                spectrum = checked_spectrum(spectra[at], n_pixels, of)
                 row = self.n_objects
                 # The catalogue first: it refuses what it cannot hold.
                 self._catalogue.add(object_id, one_form(groups[at]), batch.columns[at])
@@ -438,32 +448,6 @@ class SurveyWriter:
             self.reject(source, f"its object_id {object_id!r} is taken by row {row}")
             return False
         return True
-
-    def _checked_image(self, object_id: str, image: np.ndarray | None) -> np.ndarray | None:
-        if image is None:
-            return None
-        expected = (len(self._bands), self._side, self._side)
-        # "equiv" lets the other byte order through, which FITS files have.
-        if image.shape != expected or not np.can_cast(image.dtype, self._dtype, "equiv"):
-            raise BadInput(
-                f"Images of survey {self._name!r} are {expected} (band, y, x) of {self._dtype},"
-                f" but that of {object_id!r} is {image.shape} of {image.dtype};"
-                " convert the images."
-            )
-        if image.dtype.kind == "f" and not np.isfinite(image).any():
-            return None
-        return image
-
-    def _checked_spectrum(self, object_id: str, spectrum: Spectrum | None) -> Spectrum | None:
-        if spectrum is None:
-            return None
-        n = self._grid.n if self._grid else 0
-        if not len(spectrum.flux) == len(spectrum.ivar) == len(spectrum.mask) == n:
-            raise BadInput(
-                f"Spectra of survey {self._name!r} have {n} pixels, but that of {object_id!r} has"
-                f" {len(spectrum.flux)}; the reader must be mended."
-            )
-        return spectrum
 
     def _take_in(self, row: int, image: np.ndarray | None) -> None:
         if self._bands:

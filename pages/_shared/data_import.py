@@ -34,6 +34,9 @@ _FIELDS = (
     *("pixel_scale", "mixed", "id_column", "group_column", "ra_column", "dec_column", "missing"),
     *("catalogue", "join", "radius", "spectra", "wavelength", "origin", "licence", "more"),
 )
+_FIRST = {"mixed": "auto", "join": "id"}
+_USED_UP = tuple(name for name in _FIELDS if name not in ("from", "service"))
+"""What the next import does not take over: a catalogue joined unseen would be the wrong one."""
 _KEPT = "import kept"
 _FOUND = "import preview"
 _ADDS = "import adds to"
@@ -86,9 +89,9 @@ def _adds() -> str | None:
 def _restore() -> None:
     """Bring back what was typed before another page was looked at; what was used is let go."""
     if st.session_state.pop(_USED, False):
-        for name in ("path", "positions", "name"):
+        for name in _USED_UP:
             # Emptied, not taken away: the browser would go on showing what it has.
-            st.session_state[f"import {name}"] = ""
+            st.session_state[f"import {name}"] = _FIRST.get(name, "")
     for key, value in st.session_state.get(_KEPT, {}).items():
         if key not in st.session_state:
             st.session_state[key] = value
@@ -116,7 +119,7 @@ def _browse() -> None:
         found = listing(text)
     except SkysiftError as error:
         st.error(plain(str(error)))
-        return
+        found, text = listing(""), ""
     _list(found, text)
 
 
@@ -156,10 +159,10 @@ def _go(path: str) -> None:
 
 def _paste() -> None:
     st.text_area(
-        "Positions, one a line: right ascension and declination, an id before them if you like",
+        "Positions, one a line, all alike: right ascension and declination, or an id before them",
         key="import positions",
         height=180,
-        placeholder="185.7289 15.8223\nNGC4321 12:22:54.9 +15:49:20",
+        placeholder="M100 185.7289 15.8223\nM87 187.7059 12.3911",
     )
     from core.survey.sky.services import SERVICES
 
@@ -292,7 +295,7 @@ def _act(adds: str | None, *, pasted: bool) -> None:
             label = f"Add to {adds}" if adds else "Import"
             go = st.button(plain(label), type="primary", key="import start", width="stretch")
         _check(adds, kept, pasted=pasted, go=go)
-    if kept.get("error"):
+    if kept.get("error") and kept.get("asked") == _asked_words(pasted):
         st.error(plain(kept["error"]))
     if kept.get("answer"):
         with st.container(border=True):
@@ -325,16 +328,22 @@ def _want_look() -> None:
 def _look(pasted: bool) -> None:
     """Make the preview; what came of it is kept for the runs after this one."""
     line = st.empty()
-    kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {"asked": _asked_words(pasted)}
     try:
         source, options = _asked(pasted)
-        kept = {"source": str(source), "options": options.as_dict()}
+        kept |= {"source": str(source), "options": options.as_dict()}
         kept["answer"] = run_preview(source, options, lambda words: line.caption(words))
     except SkysiftError as error:
         kept |= {"error": str(error), "late": isinstance(error, NotReady)}
     line.empty()
     st.session_state[_FOUND] = kept
     st.session_state[_LOOKS] = False
+
+
+def _asked_words(pasted: bool) -> dict[str, str]:
+    """The form as it is written, without the name: a refusal holds for this alone."""
+    left_out = {"name", "path" if pasted else "positions"}
+    return {name: _said(name) for name in _FIELDS if name not in left_out}
 
 
 def _start(source: Path, name: str, options: ImportOptions, adds: str | None) -> None:

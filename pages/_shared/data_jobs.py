@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core.errors import SkysiftError
-from core.survey.job import Interrupted, discard, interrupted
+from core.survey.interrupted import Interrupted, discard, interrupted
 from core.vocabulary import JobKind, Role, RunState
 from labels_db import RunRow
 from pages._server.identity import require

@@ -47,8 +47,8 @@ def main() -> int:
 
 def preview_of(source: str, options: dict[str, Any], workspace: str) -> dict[str, Any]:
     """The first objects of a source and what was guessed about it, as JSON can hold it."""
-    from core.survey.job import preview
     from core.survey.options import ImportOptions
+    from core.survey.previewing import preview
     from core.workspace import open_workspace
 
     settings: dict[str, Any] = {

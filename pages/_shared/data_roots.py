@@ -92,7 +92,7 @@ def checked_source(text: str) -> Path:
     BadInput
         It is outside of the roots, by itself or through a symbolic link, or not there.
     """
-    path = _resolved(text)
+    path = _whole(text)
     _require_allowed(path, text)
     try:
         there = path.exists()
@@ -126,7 +126,8 @@ def listing(text: str) -> Listing:
         if len(roots) > 1:
             return Listing("", None, tuple(Entry(str(one), str(one), True) for one in roots))
         text = str(roots[0])
-    path = _resolved(text)
+    path = _whole(text)
+    _require_allowed(path, text)
     beginning = ""
     if not path.is_dir():
         path, beginning = path.parent, "" if path.exists() else path.name.lower()
@@ -148,6 +149,14 @@ def listing(text: str) -> Listing:
     entries.sort(key=lambda one: (not one.is_folder, one.name.casefold()))
     more = max(0, len(entries) - LISTED)
     return Listing(str(path), above, tuple(entries[:LISTED]), more, is_cut)
+
+
+def _whole(text: str) -> Path:
+    if text.strip() and not text.strip().startswith(("/", "~")):
+        raise BadInput(
+            f"A path begins with / or ~, but is {text.strip()[:200]!r}; give all of it."
+        )
+    return _resolved(text)
 
 
 def _resolved(text: str) -> Path:

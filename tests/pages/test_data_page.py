@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core.errors import NotReady
 from core.survey import Batch, ImportOptions, SurveyWriter, import_survey
 from core.survey.batch import Reject
-from core.survey.job import Interrupted
+from core.survey.interrupted import Interrupted
 from core.vocabulary import JobKind, Role
 from core.workspace import open_workspace
 from labels_db import TaskSpec
@@ -262,7 +262,10 @@ def test_the_way_of_an_import(services, sign_in, jobs, pictures, previews):
     arguments = [str(pictures), "--name=mine", "--missing=-10,-999"]
     assert jobs == [(JobKind.IMPORT, "mine", arguments)]
     assert previews.asked == [(str(pictures), {})]
+    # A setting that is out of sight must not go into the next import.
     assert one(script.text_input, "Path of a file or folder").value == ""
+    assert one(script.text_input, "Values that mean not measured").value == ""
+    assert one(script.selectbox, "Join").value == "id"
 
 
 def test_the_list_leads_through_folders(services, sign_in, pictures):
@@ -293,6 +296,12 @@ def test_refusals_are_sentences_and_no_import_can_follow(services, sign_in, pict
     assert "Data are read from" in text_of(script)
     press(script, "Preview")
     assert "is elsewhere" in text_of(script)
+    assert "Folders with data" in text_of(script) or "my pictures" in [
+        button.label for button in script.button
+    ]
+    box.set_value("my pictures").run()
+    assert "A path begins with / or ~, but is 'my pictures'; give all of it." in text_of(script)
+    assert "is elsewhere" not in text_of(script)  # said of another path
     box.set_value(str(pictures)).run()
     previews.answers.append(BadInput("It holds <b>nothing*."))
     press(script, "Preview")

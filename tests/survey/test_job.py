@@ -17,7 +17,8 @@ import pytest
 
 from core.errors import AlreadyExists, BadInput, Cancelled, NotFound, StorageFull
 from core.survey import READERS, ImportOptions, Survey, import_record, import_survey, list_surveys
-from core.survey.job import discard, interrupted, preview
+from core.survey.interrupted import discard, interrupted
+from core.survey.previewing import preview
 from core.workspace import Workspace
 from tests.survey.made_up import GRID, MadeUp
 

@@ -162,8 +162,15 @@ def _form(sample: list[str], source: str) -> str:
         for form in _FORMS:
             fit[form] += _fits(text, form)
     best = max(_FORMS, key=lambda form: fit[form])
-    if not sample or fit[best] * 2 < len(sample):
-        raise BadInput(f"{source} should hold {_SHOULD}, but most lines do not; change them.")
+    if not sample:
+        raise BadInput(f"{source} should hold {_SHOULD}, but holds none; add some.")
+    if fit[best] * 2 < len(sample):
+        other = next(text for text in sample if not _fits(text, best))
+        raise BadInput(
+            f"{source} should hold {_SHOULD}, all lines alike, but"
+            f" {len(sample) - fit[best]:,} of {len(sample):,} differ, such as"
+            f" {other.strip()[:60]!r}; change them."
+        )
     if best == "ra dec" and fit["id ra dec"] == fit[best]:
         # Three numbers: the first is an id if it is always a whole number, and no declination.
         firsts = [_cells(text)[0] for text in sample if _fits(text, "id ra dec")]

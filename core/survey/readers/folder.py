@@ -349,7 +349,7 @@ def _no_image(folder: Path, listing: Listing) -> str:
     there = f"{n_others:,} other files" if n_others else "nothing"
     return (
         f"The folder {folder} should hold JPEG, PNG, TIFF or FITS images, but holds {there};"
-        " name another folder."
+        " name another folder, or a table, an array or an archive by its file."
     )
 
 

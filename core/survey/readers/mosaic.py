@@ -30,6 +30,7 @@ from core.survey.readers.mosaic_files import (
     TileFile,
     find_mosaics,
     looks_like_mosaics,
+    may_be_cut_up,
     scales,
 )
 from core.survey.readers.mosaic_positions import DETECTION_OPTIONS, positions_of
@@ -125,6 +126,13 @@ class MosaicReader(Reader):
         except Exception:
             # Whatever lies there: a guess must not fail.
             return 0
+
+    @classmethod
+    def cuts_up(cls, source: Path) -> bool:
+        try:
+            return may_be_cut_up(source)
+        except Exception:
+            return False
 
     def units(self) -> Iterator[Unit]:
         step = self.layout.unit_entries

@@ -22,6 +22,9 @@ from core.survey.readers.unreadable import Unreadable
 LARGE_PX = 1024
 """Images of at least this side are mosaics rather than stamps, where nothing else is said."""
 
+ROOMY_PX = 256
+"""Side from which a lone image that comes with a catalogue is a mosaic."""
+
 MAX_TILES = 200_000
 _MAX_BANDS = 64
 _LOOKED_AT = 200
@@ -76,6 +79,11 @@ class Mosaics:
     bands_from: str = ""
     rejects: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def may_be_cut_up(source: Path) -> bool:
+    """Whether a file holds a celestial FITS image that has room for cutouts."""
+    return not source.is_dir() and bool(_is_large(source, ROOMY_PX))
 
 
 def looks_like_mosaics(source: Path) -> bool:
@@ -338,7 +346,7 @@ def _unknown_band(wanted: Sequence[str], there: Sequence[str], source: Path) -> 
     )
 
 
-def _is_large(path: Path) -> bool | None:
+def _is_large(path: Path, at_least: int = LARGE_PX) -> bool | None:
     """Whether the first image of a file is large and celestial; None if it has no image."""
     try:
         extension: Extension | None = next(image_extensions(path), None)
@@ -351,7 +359,7 @@ def _is_large(path: Path) -> bool | None:
         str(axes.get(f"CTYPE{axis}", "")).upper().startswith(("RA--", "GLON", "ELON", "DEC-"))
         for axis in (1, 2)
     )
-    return is_celestial and min(extension.shape[1:]) >= LARGE_PX
+    return is_celestial and min(extension.shape[1:]) >= at_least
 
 
 def _some_files(folder: Path) -> Iterator[Path]:

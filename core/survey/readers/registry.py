@@ -72,6 +72,11 @@ class Reader(abc.ABC):
         Quick and safe with any path: never raises, reads a few kilobytes at most.
         """
 
+    @classmethod
+    def cuts_up(cls, source: Path) -> bool:
+        """Whether it would cut out of this one file what a catalogue lists. Never raises."""
+        return False
+
     @abc.abstractmethod
     def units(self) -> Iterator[Unit]:
         """The work, in the order in which objects become rows."""
@@ -158,6 +163,10 @@ def make_reader(
     if options.reader is None:
         path = _lone_file(path)
     name = options.reader or recognised(path)
+    if options.reader is None and options.catalogue is not None:
+        # One object would be all that came of it, and a catalogue lists many.
+        cutting = (other for other, reader in READERS.items() if reader.cuts_up(path))
+        name = next(cutting, name)
     if name not in READERS:
         raise BadInput(
             f"There is no reader {name!r} (there: {', '.join(sorted(READERS))}); choose one of"

@@ -122,6 +122,13 @@ def test_missing_codes_groups_and_positions(tmp_path):
         read(tmp_path / "set.npz", id_column="nowhere")
 
 
+def test_missing_codes_in_single_precision(tmp_path):
+    mag = np.array([-999.9, 20.0, -10.0], np.float32)
+    np.savez(tmp_path / "set.npz", images=COLOURS[:3], mag=mag)
+    found = read(tmp_path / "set.npz", missing=(-999.9, -10.0))
+    assert [columns["mag"] for columns in found.columns] == [None, 20.0, None]
+
+
 def test_pickles_are_never_loaded(tmp_path):
     class Trap:
         def __reduce__(self):

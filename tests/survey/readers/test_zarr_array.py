@@ -43,6 +43,22 @@ def test_round_trip(tmp_path, zarr_format):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_other_byte_order(tmp_path, zarr_format):
+    big = {"serializer": zarr.codecs.BytesCodec(endian="big")} if zarr_format == 3 else {}
+    array = zarr.create_array(
+        str(tmp_path / "set.zarr"),
+        shape=PLANES.shape,
+        chunks=(4, 5, 9, 9),
+        dtype="f4" if big else ">f4",
+        zarr_format=zarr_format,
+        **big,
+    )
+    array[:] = PLANES
+    found = read_all(make_reader(tmp_path / "set.zarr", ImportOptions()))
+    np.testing.assert_array_equal(pixels_of(found), PLANES)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
 def test_one_array_with_shards(tmp_path, zarr_format):
     path = tmp_path / "set.zarr"
     shards = {"shards": (8, 9, 9)} if zarr_format == 3 else {}
