@@ -145,7 +145,7 @@ class SurveyWriter:
             with storage_errors(folder):
                 self._open(f"survey {name!r}")
         except BaseException:
-            self.abort()
+            self.abort(keep=self.journal is not None and self.journal.resumed > 0)
             raise
 
     def _open(self, what: str) -> None:
@@ -240,7 +240,7 @@ class SurveyWriter:
         return tuple(self._rejects.first)
 
     def note(self, sentence: str) -> None:
-        """Add a sentence to the manifest that a person should know about this import."""
+        """Add a sentence to the manifest."""
         self._notes.append(sentence)
 
     def reject(self, source: str, reason: str, member: str = "") -> None:

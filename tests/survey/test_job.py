@@ -80,7 +80,7 @@ def test_a_dask_cluster_gives_the_same(workspace):
 
     here = imported(workspace, "here")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
     ) as cluster:
         there = import_survey(
             workspace, workspace.root, "there", asked(), scheduler=cluster.scheduler_address
@@ -114,6 +114,18 @@ def test_cancelled_it_goes_on_where_it_was(workspace, after):
     assert {path.name for path in again.path.iterdir()} == {
         path.name for path in whole.path.iterdir()
     }
+
+
+def test_cancelled_while_it_takes_up_what_was_done_nothing_is_lost(workspace, monkeypatch):
+    with pytest.raises(Cancelled):
+        import_survey(workspace, workspace.root, "mine", asked(), workers=0, progress=Stop(9))
+    [stopped] = interrupted(workspace)
+    with monkeypatch.context() as patched:
+        patched.setattr("core.survey.ids.id_hashes", lambda texts: Stop(0)(0.0, ""))
+        with pytest.raises(Cancelled):
+            import_survey(workspace, workspace.root, "mine", asked(), workers=0)
+    assert interrupted(workspace)[0].n_done == stopped.n_done > 0
+    assert len(import_survey(workspace, workspace.root, "mine", asked(), workers=0)) == 91
 
 
 def test_with_other_options_it_begins_anew(workspace):
