@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from core.errors import BadInput
+from core.vocabulary import checked_object_id
+
 _RECENT = 65_536
 
 
@@ -108,9 +111,14 @@ class SeenIds:
                 folded = object_id.casefold()
                 self._folded.add(folded, row, int(id_hashes([folded])[0]))
 
-    def row(self, object_id: str, hashed: int) -> int:
-        """The row of an id, -1 where there is none."""
-        return self._ids.row(object_id, hashed)
+    def refusal(self, object_id: str, hashed: int) -> str:
+        """Why an id cannot come in, in words; empty if it can."""
+        try:
+            checked_object_id(object_id)
+        except BadInput as error:
+            return str(error)
+        row = self._ids.row(object_id, hashed)
+        return f"its object_id {object_id!r} is taken by row {row}" if row >= 0 else ""
 
     def rows(self, object_ids: Sequence[str]) -> np.ndarray:
         """(N,) int64: the row of each id, -1 where there is none."""

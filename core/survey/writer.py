@@ -40,7 +40,6 @@ from core.survey.settings import (
     checked_spectrum,
 )
 from core.survey.store import Survey
-from core.vocabulary import checked_object_id
 from core.workspace import Workspace, storage_errors
 
 
@@ -274,7 +273,9 @@ class SurveyWriter:
             self._rejects.add(batch.rejects)
             for at, object_id in enumerate(ids):
                 hashed = int(hashes[at])
-                if not self._may_come_in(object_id, hashed, str(sources[at])):
+                refusal = self._ids.refusal(object_id, hashed)
+                if refusal:
+                    self.reject(str(sources[at]), refusal)
                     continue
                 of = f"{object_id!r} of survey {self._name!r}"
                 image = checked_image(images[at], self._shape, self._dtype, of)
@@ -436,18 +437,6 @@ class SurveyWriter:
         if self._partial is None:
             raise RuntimeError("this SurveyWriter is closed")
         return self._partial
-
-    def _may_come_in(self, object_id: str, hashed: int, source: str) -> bool:
-        try:
-            checked_object_id(object_id)
-        except BadInput as error:
-            self.reject(source, str(error))
-            return False
-        row = self._ids.row(object_id, hashed)
-        if row >= 0:
-            self.reject(source, f"its object_id {object_id!r} is taken by row {row}")
-            return False
-        return True
 
     def _take_in(self, row: int, image: np.ndarray | None) -> None:
         if self._bands:

@@ -166,6 +166,8 @@ def _wavelength(text: str) -> tuple[float | None, float | None, float | None]:
             f" {text[:40]!r}; correct them."
         )
     low, high, *step = (_parsed("A wavelength", part, float) for part in parts)
+    if low is None or high is None:  # the job would be told neither
+        raise BadInput(f"Name both ends of the wavelengths, not {text[:40]!r} alone.")
     return low, high, step[0] if step else None
 
 
