@@ -120,7 +120,8 @@ class CatalogueWriter:
         info: Mapping[str, ColumnInfo] | None = None,
         join: Callable[[pa.Table], pa.Table] | None = None,
     ) -> tuple[list[tuple[str, str, ColumnHash]], list[str]]:
-        """Write `target`; return name, type and digest of every column, and what to tell.
+        """Write `target`; return name, type and digest of every column, and what to tell. The part
+        files stay: only a version that has its name needs them no longer.
 
         `info` is kept in the file beside the columns. `join` gives more columns for the rows of
         a table, always under one schema.
@@ -141,7 +142,6 @@ class CatalogueWriter:
                 joined = pa.table(joined.columns, schema=whole)
                 _update(digests, joined)
                 writer.write_table(joined, row_group_size=ROW_GROUP)
-        shutil.rmtree(self._parts)
         told = [f"Column {name!r} mixes kinds of values and is kept as text." for name in mixed]
         return digests, told
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -122,3 +123,13 @@ def read_plan(folder: Path, start: int = 0) -> Iterator[Unit]:
 def first_units(units: Iterable[Unit], n: int) -> Iterator[Unit]:
     """The first `n` units."""
     yield from islice(units, n)
+
+
+def drop_tools(version: Path) -> None:
+    """Remove what only the making of a version needed, once it has its name: until then a killed
+    import goes on from it."""
+    for name in ("parts", "late-columns"):
+        shutil.rmtree(version / name, ignore_errors=True)
+    for pattern in (JOURNAL, PLAN, "kept-*.npz", "late-*.*", "*.new"):
+        for path in version.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,56 +10,70 @@ import numpy as np
 
 from core.survey.batch import Spectrum
 
-_KINDS = {"flux": np.float32, "ivar": np.float32, "mask": bool}
-_BY = "by"
-"""Which unit brought the spectrum of a place, counted from 1; 0 where there is none."""
-
 
 class LateSpectra:
-    """A place for the spectrum of each of `n` rows from `first` on, in files that are mapped.
+    """A place for the spectrum of each of `n` rows from `first` on, in files.
 
-    Places without a spectrum take no room on disks that know sparse files.
+    Places without a spectrum take no room on disks that know sparse files. The files are written
+    to and not mapped: where a disk is full, writing to a mapped file ends the process.
     """
 
     def __init__(self, folder: Path, first: int, n: int, n_pixels: int) -> None:
-        self._folder, self._first = folder, first
-        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_KINDS, (n, n_pixels)) | {_BY: (n,)}
-        self._arrays = {}
-        for name, shape in shapes.items():
-            path = self._path(name)
-            kind = np.dtype(_KINDS.get(name, np.int64))
-            if n == 0:
-                self._arrays[name] = np.zeros(shape, kind)
-            elif path.exists():
-                self._arrays[name] = np.load(path, mmap_mode="r+", allow_pickle=False)
-            else:
-                self._arrays[name] = np.lib.format.open_memmap(path, "w+", kind, shape)
+        self._spectra, self._units = folder / "late-spectra.bin", folder / "late-units.bin"
+        self._first = first
+        kinds = [("flux", np.float32), ("ivar", np.float32), ("mask", bool)]
+        self._record = np.dtype([(name, kind, (n_pixels,)) for name, kind in kinds])
+        # Which unit brought the spectrum of a place, counted from 1; 0 where there is none.
+        self._by = np.zeros(n, np.int64)
+        if self._units.exists():
+            found = np.fromfile(self._units, np.int64, n)
+            self._by[: len(found)] = found
 
     def go_back(self, units_done: int) -> None:
         """Forget what units after the first `units_done` brought: their process was killed before
         they were safe, and they will be read again."""
-        by = self._arrays[_BY]
-        by[by > units_done] = 0
+        self._by[self._by > units_done] = 0
+        _write(self._units, self._by.tobytes(), 0)
 
     def put(self, row: int, spectrum: Spectrum, unit: int) -> bool:
         """Give the object of `row` its spectrum, brought by the unit of that number (from 0);
         False if it has one or is not new."""
         at = row - self._first
-        if at < 0 or self._arrays[_BY][at]:
+        if at < 0 or self._by[at]:
             return False
-        for name in _KINDS:
-            self._arrays[name][at] = getattr(spectrum, name)
-        self._arrays[_BY][at] = unit + 1
+        record = np.zeros((), self._record)
+        for name in self._record.names or ():
+            record[name] = getattr(spectrum, name)
+        _write(self._spectra, record.tobytes(), at * self._record.itemsize)
+        _write(self._units, np.int64(unit + 1).tobytes(), at * self._by.itemsize)
+        self._by[at] = unit + 1
         return True
 
     def __iter__(self) -> Iterator[Spectrum | None]:
-        for at, unit in enumerate(self._arrays[_BY]):
-            yield Spectrum(*(self._arrays[name][at] for name in _KINDS)) if unit else None
+        size = self._record.itemsize
+        if not self._by.any():
+            yield from [None] * len(self._by)
+            return
+        with open(self._spectra, "rb") as file:
+            for at, unit in enumerate(self._by.tolist()):
+                if not unit:
+                    yield None
+                    continue
+                file.seek(at * size)
+                record = np.frombuffer(file.read(size), self._record)[0]
+                yield Spectrum(record["flux"], record["ivar"], record["mask"])
 
     def remove(self) -> None:
         """Remove the files."""
-        for name in (*_KINDS, _BY):
-            self._path(name).unlink(missing_ok=True)
+        for path in (self._spectra, self._units):
+            path.unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"late-{name}.npy"
+
+def _write(path: Path, content: bytes, offset: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        while content:  # a disk that becomes full takes a part of it first
+            n_written = os.pwrite(handle, content, offset)
+            content, offset = content[n_written:], offset + n_written
+    finally:
+        os.close(handle)

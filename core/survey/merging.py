@@ -20,6 +20,7 @@ from core.survey.catalogue import CatalogueWriter
 from core.survey.options import ImportOptions
 from core.survey.parallel import in_order
 from core.survey.readers import Reader, make_reader
+from core.workspace import storage_errors
 
 if TYPE_CHECKING:
     from core.survey.matching.joining import Joiner
@@ -139,6 +140,17 @@ class SpectraJoin:
 
         A spectrum that belongs to no object, or to one that has a spectrum, becomes a reject.
         """
+        with storage_errors(writer.partial):
+            return self._join(writer, progress, workers=workers, scheduler=scheduler)
+
+    def _join(
+        self,
+        writer: SurveyWriter,
+        progress: Progress,
+        *,
+        workers: int,
+        scheduler: str | None,
+    ) -> Join:
         journal = writer.journal
         assert journal is not None
         late = writer.late_spectra_into()
@@ -237,8 +249,6 @@ def _joined_columns(columns: CatalogueWriter, folder: Path, writer: SurveyWriter
         return lambda _table: pa.table({})
     columns.finish(folder / "columns.parquet")
     table = pq.read_table(folder / "columns.parquet").sort_by("object_id")
-    (folder / "columns.parquet").unlink()
-    folder.rmdir()
     rows = np.array([int(one) for one in table.column("object_id").to_pylist()], np.int64)
     taken = {*writer.column_names, "object_id", "group_id"}
     values = table.drop_columns(["object_id", "group_id"])

@@ -198,6 +198,7 @@ class FlagsWriter:
             dtype=bool,
             compressors=ZstdCodec(level=3, checksum=True),
             fill_value=False,
+            overwrite=True,  # an import that was killed at its very end finishes again
         )
         array[:] = flags
 

@@ -17,7 +17,7 @@ from core.survey.batch import Batch, Reject, Spectrum
 from core.survey.catalogue import CatalogueWriter
 from core.survey.content import PixelHash, SpectrumHash, content_hash
 from core.survey.ids import SeenIds, id_hashes, one_form
-from core.survey.journal import Journal
+from core.survey.journal import Journal, drop_tools
 from core.survey.late_spectra import LateSpectra
 from core.survey.layout import ColumnInfo
 from core.survey.limits import LimitsSample
@@ -331,7 +331,6 @@ class SurveyWriter:
         for spectrum in late:
             self._spectra_hash.add(spectrum)
             self._spectra.add(spectrum)
-        late.remove()
 
     def checkpoint(self, units_done: int) -> None:
         """Make what was taken in so far the point that a later process goes on from."""
@@ -409,6 +408,7 @@ class SurveyWriter:
             (partial / "survey.toml").write_text(manifest.to_toml(), encoding="utf-8")
             finish_partial(partial, self._final)
         self._partial = None
+        drop_tools(self._final)
         return Survey.open(self._workspace, self._name)
 
     def abort(self, *, keep: bool = False) -> None:

@@ -212,6 +212,7 @@ def test_any_settings_survive_the_command_line(size, scale, missing, column, ori
         ({"missing": "-10;-999"}, "a number"),
         ({"wavelength": "3800"}, "MIN:MAX"),
         ({"wavelength": "a:b"}, "a number"),
+        ({"wavelength": ":9200"}, "both ends"),
         ({"more": "hdu"}, "KEY=VALUE"),
         ({"bands": "g,g"}, "its own name"),
         ({"catalogue": "/etc/passwd"}, "elsewhere"),

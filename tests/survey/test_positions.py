@@ -228,6 +228,11 @@ def test_bad_lines_are_told(tmp_path):
     assert list(source.rows(1299, 1300)) == [found[1299]]
 
 
+def test_lines_that_differ_are_named(tmp_path):
+    with pytest.raises(BadInput, match=r"all lines alike, but 2 of 3 differ, such as 'foo bar'"):
+        opened(tmp_path, "10 20\nfoo bar\nM31 10.5 20.5\n")
+
+
 def test_a_header_is_no_position(tmp_path):
     text = "# id ra dec mag\nM31 10.5 20.5 3.4\nM33 11.5 30.5 5.7\n"
     assert all_of(opened(tmp_path, text))[1] == Position("M33", 11.5, 30.5, {"mag": 5.7})

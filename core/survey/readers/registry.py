@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -119,17 +121,37 @@ def recognised(source: Path) -> str:
     BadInput
         There is no such path, or nothing recognises it.
     """
-    if not source.exists():
-        raise BadInput(f"There is no file or folder {source}; check the path.")
+    _check_open(source)
     sure = {name: reader.recognises(source) for name, reader in READERS.items()}
     best = max(sure, key=lambda name: sure[name])
     if sure[best] <= 0:
-        kinds = "; ".join(f"{name}: {reader.description}" for name, reader in READERS.items())
+        if source.is_file() and source.stat().st_size == 0:
+            raise BadInput(f"{source} is empty (zero bytes); check the file.")
         raise BadInput(
-            f"Nothing here knows how to read {source} (known are {kinds}); check the path, or"
-            " name a reader."
+            f"Nothing here knows how to read {source} (readers: {', '.join(sorted(READERS))});"
+            " check the path, or name a reader."
         )
     return best
+
+
+def _check_open(source: Path) -> None:
+    """Raises `BadInput` for what no reader could look into, and says why."""
+    try:
+        found = source.stat()
+        if stat.S_ISDIR(found.st_mode):
+            with os.scandir(source):
+                return
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+            raise BadInput(f"{source} is neither a file nor a folder; check the path.")
+        with open(source, "rb"):
+            pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput(f"There is no file or folder {source}; check the path.") from None
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        raise BadInput(
+            f"{source} cannot be opened ({why}); check the path and its permissions."
+        ) from None
 
 
 def _lone_file(source: Path) -> Path:

@@ -253,3 +253,13 @@ def test_recognised_by_content(folder, tmp_path):
     (folder / "b.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
     assert MosaicReader.recognises(folder) == 0
     assert READERS["mosaic"].takes_catalogue
+
+
+def test_a_lone_image_with_a_catalogue_is_cut_up(tmp_path):
+    shape = (300, 400)
+    path = save(tmp_path / "field.fits", noise(shape), tangent(shape))
+    with_one = ImportOptions(catalogue=catalogue(tmp_path, ["a,150,2,1"]))
+    assert make_reader(path, ImportOptions()).name == "folder"
+    assert make_reader(path, with_one).name == "mosaic"
+    stamp = save(tmp_path / "stamp.fits", noise((64, 64)), tangent((64, 64)))
+    assert make_reader(stamp, with_one).name == "folder"

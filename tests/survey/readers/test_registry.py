@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +103,29 @@ def test_what_nothing_recognises(tmp_path):
         make_reader(tmp_path / "poem.xyz", ImportOptions())
     with pytest.raises(BadInput, match="no file or folder"):
         make_reader(tmp_path / "nowhere", ImportOptions())
+
+
+def test_what_cannot_be_opened_is_told(tmp_path, monkeypatch):
+    def told(name: str) -> str:
+        with pytest.raises(BadInput) as caught:
+            make_reader(tmp_path / name, ImportOptions())
+        return str(caught.value)
+
+    (tmp_path / "empty.csv").touch()
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "closed.csv").write_text("id,ra,dec\na,1,2\n")
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 20)
+    assert "is empty" in told("empty.csv")
+    assert "neither a file nor a folder" in told("pipe.csv")
+    assert "symbolic links" in told("round")
+    assert "There is no file" in told("nowhere")
+    assert "There is no file" in told("closed.csv/below")
+    assert "null" in told("a\0b")
+    assert len(told("noise")) < 400 + len(str(tmp_path))
+
+    def refused(*_args: object, **_more: object) -> object:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("builtins.open", refused)
+    assert "cannot be opened (permission denied)" in told("closed.csv")
