@@ -94,6 +94,8 @@ def import_survey(
             )
         layout = replace(layout, grid=spectra.reader.layout.grid)
     if base is not None:
+        if layout.grid is None and layout.bands:
+            layout = replace(layout, grid=base.grid)  # the new ones just have no spectrum
         _check_fits(layout, base)
     catalogue = None
     if options.catalogue and not reader.takes_catalogue:
@@ -103,7 +105,10 @@ def import_survey(
         "source": str(path.resolve()),
         "options": json.loads(json.dumps(options.as_dict())),
         "layout": json.loads(json.dumps(asdict(layout))),
-        "state": _state(path),
+        "state": [
+            _state(Path(one).expanduser()) if one else None
+            for one in (source, options.catalogue, options.spectra)
+        ],
         "base": base.manifest.content_hash if base else None,
     }
     with SurveyWriter(
@@ -135,7 +140,7 @@ def import_survey(
         if spectra is not None:
             joins.append(spectra.join(writer, progress, workers=job.workers, scheduler=scheduler))
         progress(0.99, "Writing the catalogue.")
-        _write_record(writer, reader, about, time.monotonic() - started)
+        _write_record(writer, reader, about, time.monotonic() - started, spectra)
         survey = writer.commit(all_joins(joins), catalogue.report if catalogue else None)
     progress(1.0, _summary(survey))
     return survey
@@ -272,17 +277,23 @@ def _state(path: Path) -> list[int] | None:
 
 
 def _write_record(
-    writer: SurveyWriter, reader: Reader, about: dict[str, Any], seconds: float
+    writer: SurveyWriter,
+    reader: Reader,
+    about: dict[str, Any],
+    seconds: float,
+    spectra: SpectraJoin | None,
 ) -> None:
     """import.json: how the version came about."""
     from core.survey.runs import versions
 
     assert writer.journal is not None
+    n_spectra = spectra.reader.n_entries if spectra else 0  # joined, or rejects as well
     record = {
         **{key: about[key] for key in ("reader", "source", "options", "base")},
         "settings": reader.settings,
         "notes": list(reader.notes),
         "n_entries": writer.journal.n_entries,
+        "n_spectra": n_spectra,
         "resumed": writer.journal.resumed,
         "seconds_of_the_last_part": round(seconds, 2),
         "versions": versions(),

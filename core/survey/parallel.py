@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from core.errors import BadInput, SkysiftError
+from core.errors import BadInput, NotReady, SkysiftError
 from core.survey.batch import Batch, Reject
 from core.survey.readers import Reader, Unit
 
@@ -190,7 +190,12 @@ def _over_dask(
 ) -> Iterator[tuple[Unit, list[Batch]]]:
     packed = pickle.dumps(reader)
     with _dask_client(scheduler) as client:
-        n_threads = max(1, sum(client.nthreads().values()))
+        n_threads = sum(client.nthreads().values())
+        if not n_threads:
+            raise NotReady(
+                f"The Dask scheduler at {scheduler} has no workers yet; start some with `dask"
+                f" worker {scheduler}` and run the same command again."
+            )
         waiting: deque[tuple[Unit, Any]] = deque()
         remaining = iter(units)
         while True:
@@ -202,15 +207,24 @@ def _over_dask(
             if not waiting:
                 return
             unit, future = waiting.popleft()
-            yield unit, _result_of(future, unit)
+            yield unit, _result_of(client, future, packed, unit)
 
 
-def _result_of(future: Any, unit: Unit) -> list[Batch]:
+def _result_of(client: Any, future: Any, packed: bytes, unit: Unit) -> list[Batch]:
+    """What came of a unit; one that ends its workers is taken apart into its entries."""
     from distributed.scheduler import KilledWorker
 
     try:
         found: list[Batch] = future.result()
     except KilledWorker:
+        if isinstance(unit.what, list) and len(unit.what) == unit.n_entries > 1:
+            parts = [Unit(unit.index, 1, [one]) for one in unit.what]
+            futures = [client.submit(read_unit, packed, part, pure=False) for part in parts]
+            return [
+                batch
+                for part, one in zip(parts, futures, strict=True)
+                for batch in _result_of(client, one, packed, part)
+            ]
         return [rejected(unit, CRASHED)]
     return found
 
@@ -218,6 +232,8 @@ def _result_of(future: Any, unit: Unit) -> list[Batch]:
 @contextmanager
 def _dask_client(scheduler: str) -> Iterator[Any]:
     import distributed
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
 
     try:
         client = distributed.Client(scheduler, timeout=10, set_as_default=False)
@@ -228,5 +244,11 @@ def _dask_client(scheduler: str) -> Iterator[Any]:
         ) from None
     try:
         yield client
+    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+        raise NotReady(
+            f"The Dask scheduler at {scheduler} went away ({type(error).__name__}); when it is"
+            " back, the same command goes on where it was."
+        ) from None
     finally:
-        client.close()
+        with suppress(Exception):  # a scheduler that is gone cannot be said goodbye to
+            client.close(timeout=2)

@@ -50,7 +50,7 @@ def options_from(said: Mapping[str, str]) -> ImportOptions:
         ),
         "catalogue": str(checked_source(catalogue)) if catalogue else None,
         "join": said.get("join") or "id",
-        "radius_arcsec": _parsed("The radius", said.get("radius", ""), float) or 1.0,
+        "radius_arcsec": _parsed("The radius", said.get("radius", "").strip() or "1", float),
         "spectra": str(checked_source(spectra)) if spectra else None,
         "wavelength_min": wavelength[0],
         "wavelength_max": wavelength[1],

@@ -313,6 +313,21 @@ def test_spectra_are_joined_to_pictures(workspace, monkeypatch, join):
     survey.verify()
 
 
+def test_pictures_without_spectra_are_added_to_a_survey_that_has_some(workspace, monkeypatch):
+    monkeypatch.setattr(
+        "core.survey.merging.make_reader",
+        lambda path, options: MadeUp(workspace.root, asked(n=50, grid=1)),
+    )
+    options = replace(asked(n=50), spectra="somewhere")
+    first = import_survey(workspace, workspace.root, "mine", options, workers=0)
+    assert import_record(first)["n_spectra"] == 50
+    more = asked(n=30, first=500)
+    second = import_survey(workspace, workspace.root, "mine", more, append=True, workers=0)
+    assert second.has_spectrum.sum() == first.has_spectrum.sum() > 0
+    assert second.has_image.sum() == first.has_image.sum() + 28
+    second.verify()
+
+
 def _kept(first: int) -> set[int]:
     return {first + n for n in range(80) if n % 11 != 10}
 

@@ -6,13 +6,14 @@ import numpy as np
 
 from core.survey.readers.fits_header import FitsHeader
 from core.survey.readers.fits_image import FitsImage, read_fits
-from core.survey.readers.picture import read_picture
+from core.survey.readers.picture import is_measured_png, read_measured_png, read_picture
 from core.survey.readers.sniffing import kind_of
 from core.survey.readers.unreadable import Unreadable
 
 
 def decode(content: bytes, hdu: int | str | None = None) -> FitsImage | np.ndarray:
-    """(3, y, x) uint8 of a picture, a `FitsImage` of FITS and of TIFF files of 16 bits and more.
+    """(3, y, x) uint8 of a picture; a `FitsImage` of FITS, of TIFF files of 16 bits and more, and
+    of grey PNG files of 16 bits.
 
     Raises
     ------
@@ -30,4 +31,6 @@ def decode(content: bytes, hdu: int | str | None = None) -> FitsImage | np.ndarr
             return FitsImage(image, {}, FitsHeader({}), None)
     elif kind != "picture":
         raise Unreadable("is not a JPEG, PNG, TIFF or FITS image, whatever its name says")
+    elif is_measured_png(content):
+        return FitsImage(read_measured_png(content), {}, FitsHeader({}), None)
     return read_picture(content)

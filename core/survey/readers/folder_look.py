@@ -13,7 +13,7 @@ import numpy as np
 from core.errors import BadInput
 from core.survey.readers.bands import from_blue_to_red
 from core.survey.readers.decoding import decode
-from core.survey.readers.picture import picture_size
+from core.survey.readers.picture import is_measured_png, picture_size
 from core.survey.readers.shaping import SCALE_TOLERANCE
 from core.survey.readers.sniffing import kind_of
 from core.survey.readers.unreadable import Unreadable
@@ -124,7 +124,7 @@ def look_at(
 
 def _see(path: Path, hdu: int | str | None) -> _Seen:
     content = read_whole(path)
-    if kind_of(content) == "picture":
+    if kind_of(content) == "picture" and not is_measured_png(content):
         return _Seen(False, min(picture_size(content)), len(COLOURS), COLOURS, None)
     found = decode(content, hdu)
     if isinstance(found, np.ndarray):

@@ -68,6 +68,21 @@ def read_picture(file: PictureFile) -> np.ndarray:
         return np.ascontiguousarray(lines.reshape(height, 3, width).swapaxes(0, 1))
 
 
+def is_measured_png(content: bytes) -> bool:
+    """Whether it is a grey PNG of 16 bits, whose values are measurements rather than colours."""
+    return content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:26] == b"\x10\x00"
+
+
+def read_measured_png(content: bytes) -> np.ndarray:
+    """Decode a grey PNG of 16 bits into (1, y, x) float32, exactly; errors as `read_picture`."""
+    with _opened(content) as picture:
+        picture.load()
+        values = np.asarray(picture)
+        if values.ndim != 2:
+            raise UnreadablePicture("is not a grey picture, whatever its header says")
+        return np.ascontiguousarray(values[None], dtype=np.float32)
+
+
 @contextmanager
 def _opened(file: PictureFile) -> Iterator[Image.Image]:
     """Open a picture; whatever goes wrong inside the block becomes `UnreadablePicture`."""

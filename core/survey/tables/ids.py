@@ -84,7 +84,8 @@ def find_id(source: TableSource, options: ImportOptions) -> IdColumn:
         if is_unique(source, name):
             return IdColumn(name, notes)
         notes.append(
-            f"Column {name!r} was not taken for the object ids: its values are not all different."
+            f"Column {name!r} was not taken for the object ids: its values are not all different"
+            " (name it as the id column, and rows whose id is missing or repeats are rejected)."
         )
     return IdColumn(None, notes)
 

@@ -172,3 +172,15 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path, data, suffix):
         message = str(error) or "x" * 300
     assert len(message) < 300
     assert str(tmp_path) not in message
+
+
+def test_a_grey_png_of_16_bits_keeps_every_digit(tmp_path, workspace):
+    from core.survey import import_survey
+
+    values = np.arange(30_000, 30_000 + 20 * 20, dtype=np.uint16).reshape(20, 20)
+    (tmp_path / "deep").mkdir()
+    for number in range(3):
+        Image.fromarray(values + number).save(tmp_path / "deep" / f"{number}.png")
+    survey = import_survey(workspace, tmp_path / "deep", "deep")
+    assert survey.manifest.dtype == "float32"
+    np.testing.assert_array_equal(survey.image(1)[0], (values + 1).astype(np.float32))
