@@ -118,7 +118,7 @@ def _import_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--group-column", default=None)
     sub.add_argument("--ra-column", default=None)
     sub.add_argument("--dec-column", default=None)
-    sub.add_argument("--missing", default="", help="codes for 'not measured', such as -10,-999")
+    sub.add_argument("--missing", default="", help="codes for 'not measured': --missing=-10,-999")
     sub.add_argument("--catalogue", default=None, help="table to join, or to cut out by")
     sub.add_argument("--join", default="id", metavar="id|sky", help="how it is joined")
     sub.add_argument("--radius", type=float, default=1.0, help="arcsec, for --join sky")

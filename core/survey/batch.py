@@ -66,6 +66,8 @@ class Batch:
     sources
         Where each object came from, for the line in rejects.csv if the writer turns it away;
         its id when left out.
+    members
+        What it was within that source (a row, a member of an archive), for the same line.
     tally
         Things worth telling that happened, counted: {"Pictures resampled": 12}. The sums of all
         batches become sentences of the manifest.
@@ -78,6 +80,7 @@ class Batch:
     rejects: Sequence[Reject] = field(default_factory=tuple)
     spectra: Sequence[Spectrum | None] | None = None
     sources: Sequence[str] | None = None
+    members: Sequence[str] | None = None
     tally: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -96,6 +99,7 @@ class BatchBuilder:
         self._columns: list[dict[str, CatalogueValue]] = []
         self._groups: list[str] = []
         self._sources: list[str] = []
+        self._members: list[str] = []
         self._rejects: list[Reject] = []
         self._tally: Counter[str] = Counter()
 
@@ -108,6 +112,7 @@ class BatchBuilder:
         spectrum: Spectrum | None = None,
         group_id: str | None = None,
         source: str | None = None,
+        member: str = "",
     ) -> None:
         self._ids.append(object_id)
         self._images.append(image)
@@ -115,6 +120,7 @@ class BatchBuilder:
         self._columns.append(dict(columns))
         self._groups.append(object_id if group_id is None else group_id)
         self._sources.append(object_id if source is None else source)
+        self._members.append(member)
 
     def reject(self, source: str, reason: str, member: str = "") -> None:
         self._rejects.append(Reject(source, reason, member))
@@ -135,6 +141,7 @@ class BatchBuilder:
             self._rejects,
             self._spectra if any(one is not None for one in self._spectra) else None,
             self._sources,
+            self._members,
             dict(self._tally),
         )
         self.__init__()  # type: ignore[misc]

@@ -193,13 +193,16 @@ class SpectraJoin:
     ) -> None:
         spectra = [None] * len(rows) if batch.spectra is None else batch.spectra
         sources = batch.object_ids if batch.sources is None else batch.sources
+        members = [""] * len(rows) if batch.members is None else batch.members
         for at, (row, spectrum) in enumerate(zip(rows.tolist(), spectra, strict=True)):
             if row < 0:
-                writer.reject(sources[at], "its spectrum belongs to no object of the survey")
+                writer.reject(
+                    sources[at], "its spectrum belongs to no object of the survey", members[at]
+                )
             elif spectrum is None:
-                writer.reject(sources[at], "has no spectrum")
+                writer.reject(sources[at], "has no spectrum", members[at])
             elif not put(row, spectrum):
-                writer.reject(sources[at], "its object has another spectrum already")
+                writer.reject(sources[at], "its object has another spectrum already", members[at])
             else:
                 columns.add(f"{row:020d}", "", batch.columns[at])
 

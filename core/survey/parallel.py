@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import pickle
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from multiprocessing.connection import wait
 from typing import Any
 
 from core.errors import BadInput, NotReady, SkysiftError
@@ -170,7 +172,23 @@ def _pool(workers: int) -> ProcessPoolExecutor | None:
     file = getattr(main, "__file__", None)
     if getattr(main, "__spec__", None) is None and file is not None and not os.path.exists(file):
         return None
-    return ProcessPoolExecutor(workers, mp_context=context)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """In a process that reads: end when the one that writes is gone, by kill -9 say.
+
+    Nothing else would end it: it waits for work on a pipe of which its fellows hold the other end.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _read_alone(packed: bytes, unit: Unit) -> list[Batch]:

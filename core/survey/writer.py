@@ -258,6 +258,7 @@ class SurveyWriter:
         spectra = [None] * n if batch.spectra is None else batch.spectra
         groups = batch.object_ids if batch.group_ids is None else batch.group_ids
         sources = batch.object_ids if batch.sources is None else batch.sources
+        members = [""] * n if batch.members is None else batch.members
         if not n == len(images) == len(batch.columns) == len(groups) == len(spectra):
             raise BadInput(
                 "A batch needs as many ids, images, spectra, columns and group ids, but has"
@@ -275,7 +276,7 @@ class SurveyWriter:
                 hashed = int(hashes[at])
                 refusal = self._ids.refusal(object_id, hashed)
                 if refusal:
-                    self.reject(str(sources[at]), refusal)
+                    self.reject(str(sources[at]), refusal, members[at])
                     continue
                 of = f"{object_id!r} of survey {self._name!r}"
                 image = checked_image(images[at], self._shape, self._dtype, of)

@@ -249,7 +249,8 @@ class ArchiveReader(Reader):
             {"file_name": f"{name}/{member}" if self._is_folder else member, **columns},
             image=image,
             group_id=named.group_id,
-            source=f"{name}/{member}",
+            source=name,
+            member=member,
         )
 
     def _where(self, entry: list[Any]) -> tuple[str, str]:

@@ -75,7 +75,7 @@ class Reader(abc.ABC):
         """
 
     @classmethod
-    def cuts_up(cls, source: Path) -> bool:
+    def cuts_up(cls, source: Path) -> bool:  # noqa: ARG003
         """Whether it would cut out of this one file what a catalogue lists. Never raises."""
         return False
 

@@ -181,7 +181,7 @@ class SpectraReader(Reader):
             if isinstance(found, str):
                 gathered.reject(path, found, f"row {row}")
             else:
-                _add(gathered, found, f"{path} row {row}")
+                _add(gathered, found, path, f"row {row}")
 
     def _ready(self, raw: RawSpectrum, path: str, told: BatchBuilder) -> _Ready:
         """What goes into the survey; raises `Unreadable`."""
@@ -313,13 +313,14 @@ class _Ready:
         self.columns, self.spectrum = columns, spectrum
 
 
-def _add(gathered: BatchBuilder, ready: _Ready, source: str) -> None:
+def _add(gathered: BatchBuilder, ready: _Ready, source: str, member: str = "") -> None:
     gathered.add(
         ready.object_id,
         ready.columns,
         spectrum=ready.spectrum,
         group_id=ready.group_id,
         source=source,
+        member=member,
     )
 
 

@@ -123,7 +123,8 @@ class TableReader(Reader):
                 object_id,
                 {name: values[at] for name, values in cells.items()},
                 group_id=None if groups is None else groups[at],
-                source=f"{self.source.name} {member}",
+                source=self.source.name,
+                member=member,
             )
         for name, n in n_missing.items():
             words = f"Cells of column {name!r} that stood for 'not measured' and are missing"
