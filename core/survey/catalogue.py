@@ -283,6 +283,8 @@ def _array(name: str, values: list[CatalogueValue]) -> tuple[pa.Array, bool]:
     if kinds == {int, float} and all(_is_exact(value) for value in values):
         kinds = {float}
         values = [None if value is None else float(value) for value in values]
+    if kinds == {str}:  # names of files need not be Unicode
+        values = [None if value is None else _text(value) for value in values]
     if len(kinds) <= 1:
         with contextlib.suppress(OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
             # A column without any value yet is of the null type and becomes what comes later.
@@ -299,7 +301,7 @@ def _text(value: object) -> str:
     """A value as text, the same whatever kinds its neighbours in a part file have."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
         value = int(value)
-    return str(value).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -237,7 +237,7 @@ def _base(workspace: Workspace, name: str, *, append: bool) -> Survey | None:
 def _as_before(options: ImportOptions, base: Survey) -> ImportOptions:
     """The options with those of the survey that is added to, where they were left out."""
     manifest, grid = base.manifest, base.grid
-    wanted: dict[str, Any] = {"origin": manifest.origin, "licence": manifest.licence}
+    wanted: dict[str, Any] = {"licence": manifest.licence}
     if manifest.bands:
         wanted["size_px"] = manifest.cutout_size_px if manifest.cutout_size_px >= 8 else None
         wanted["pixel_scale_arcsec"] = manifest.pixel_scale_arcsec
@@ -254,7 +254,7 @@ def _as_before(options: ImportOptions, base: Survey) -> ImportOptions:
 def _check_fits(layout: Layout, base: Survey) -> None:
     manifest = base.manifest
     pairs = (
-        ("bands", layout.bands, manifest.bands),
+        ("bands", ", ".join(layout.bands) or "none", ", ".join(manifest.bands) or "none"),
         ("a cutout size (px)", layout.cutout_size_px, manifest.cutout_size_px),
         ("pixels of the kind", layout.dtype, manifest.dtype if manifest.bands else layout.dtype),
         ("the wavelength grid", layout.grid, base.grid),

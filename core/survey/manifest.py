@@ -131,6 +131,17 @@ class Manifest:
         return cls(**{field.name: _entry(entries, field.name, where) for field in fields(cls)})
 
 
+def grid_entries(grid: SpectralGrid | None) -> dict[str, Any]:
+    """The entries of a manifest that say the wavelength grid."""
+    if grid is None:
+        return {}
+    return {
+        "wavelength_log10_start": grid.log10_start,
+        "wavelength_log10_step": grid.log10_step,
+        "wavelength_pixels": grid.n,
+    }
+
+
 _KINDS: dict[str, type] = {
     "format_version": int,
     "version": int,

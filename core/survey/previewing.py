@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from core.errors import BadInput
 from core.survey.batch import Batch
 from core.survey.layout import Layout
+from core.survey.merging import CatalogueJoin, SpectraJoin, position_names
 from core.survey.options import ImportOptions
 from core.survey.parallel import read_safely
 from core.survey.readers import Reader, make_reader
@@ -61,15 +65,51 @@ def preview(
             break
         if sum(batch.n_entries for batch in found) >= 20 * n:
             break
+    batch, notes = _first(found, n), list(reader.notes)
+    layout = reader.layout
+    if options.catalogue and not reader.takes_catalogue:
+        batch, note = _with_catalogue(batch, options)
+        notes.append(note)
+    if options.spectra:
+        spectra = SpectraJoin.open(options).reader
+        notes.append(f"Spectra to be joined by {options.join}: {spectra.n_entries:,}.")
+        layout = replace(layout, grid=layout.grid or spectra.layout.grid)
     return Preview(
-        reader.name,
-        reader.description,
-        reader.layout,
-        reader.settings,
-        list(reader.notes),
-        reader.n_entries,
-        _first(found, n),
+        *(reader.name, reader.description, layout, reader.settings, notes),
+        *(reader.n_entries, batch),
     )
+
+
+def _with_catalogue(batch: Batch, options: ImportOptions) -> tuple[Batch, str]:
+    """The first objects with the columns that the catalogue gives them, and how many it knows."""
+    joiner = CatalogueJoin.open(options).joiner
+    names = list(dict.fromkeys(name for row in batch.columns for name in row))
+    joiner.rename({*names, "object_id", "group_id"})
+    places: list[np.ndarray | None] = [None, None]
+    where = position_names(names)
+    if where is not None:
+        places = [
+            np.array([row.get(name) for row in batch.columns], dtype=np.float64) for name in where
+        ]
+    elif options.join == "sky":
+        raise BadInput(
+            "A catalogue is joined by sky position to objects with columns ra and dec in degrees,"
+            f" but these have {', '.join(names) or 'none'}; join it by id."
+        )
+    rows = joiner.match(np.array(batch.object_ids, dtype=object), *places)
+    table = joiner.take(rows)
+    more = [
+        dict(zip(table.column_names, cells, strict=True))
+        for cells in zip(
+            *(table.column(name).to_pylist() for name in table.column_names), strict=True
+        )
+    ]
+    columns = [{**own, **other} for own, other in zip(batch.columns, more, strict=True)]
+    note = (
+        f"Catalogue {options.catalogue}: {int((rows >= 0).sum())} of the first {len(rows)} objects"
+        f" have a row in it (by {options.join})."
+    )
+    return replace(batch, columns=columns or batch.columns), note
 
 
 def reader_for(source: Path, options: ImportOptions, workspace: Workspace | None) -> Reader:

@@ -86,3 +86,8 @@ def checked_spectrum(spectrum: Spectrum | None, n_pixels: int, of: str) -> Spect
             f" {len(spectrum.flux)}; the reader must be mended."
         )
     return spectrum
+
+
+def gathered(before: str, now: str) -> str:
+    """What an older version says of its objects, and what is said of new ones, each once."""
+    return "; ".join(dict.fromkeys(one for one in (*before.split("; "), now) if one))

@@ -21,7 +21,7 @@ from core.survey.journal import Journal, drop_tools
 from core.survey.late_spectra import LateSpectra
 from core.survey.layout import ColumnInfo
 from core.survey.limits import LimitsSample
-from core.survey.manifest import FORMAT_OF_PICTURES, SURVEY_FORMAT, Manifest
+from core.survey.manifest import FORMAT_OF_PICTURES, SURVEY_FORMAT, Manifest, grid_entries
 from core.survey.partial import (
     claim_partial,
     drop_empty,
@@ -38,6 +38,7 @@ from core.survey.settings import (
     checked_scale,
     checked_side,
     checked_spectrum,
+    gathered,
 )
 from core.survey.store import Survey
 from core.workspace import Workspace, storage_errors
@@ -326,13 +327,6 @@ class SurveyWriter:
         first = self._spectra.n_rows
         return LateSpectra(self._open_partial(), first, self.n_objects - first, self._grid.n)
 
-    def _take_late_spectra(self) -> None:
-        assert self._spectra is not None
-        late = self.late_spectra_into()
-        for spectrum in late:
-            self._spectra_hash.add(spectrum)
-            self._spectra.add(spectrum)
-
     def checkpoint(self, units_done: int) -> None:
         """Make what was taken in so far the point that a later process goes on from."""
         partial, journal = self._open_partial(), self.journal
@@ -369,7 +363,9 @@ class SurveyWriter:
             )
         with storage_errors(self._final):
             if self._spectra is not None and self._late_spectra:
-                self._take_late_spectra()
+                for spectrum in self.late_spectra_into():
+                    self._spectra_hash.add(spectrum)
+                    self._spectra.add(spectrum)
             for group in self._groups:
                 group.finish()
             columns, told = self._catalogue.finish(partial / "catalogue.parquet", self._info, join)
@@ -379,7 +375,7 @@ class SurveyWriter:
             limits = self._limits.limits(len(self._bands), self._dtype)
             modalities = ("images",) * bool(self._bands) + ("spectra",) * bool(self._grid)
             is_old = modalities == ("images",)
-            grid = self._grid
+            base = self._base.manifest if self._base else None
             manifest = Manifest(
                 format_version=FORMAT_OF_PICTURES if is_old else SURVEY_FORMAT,
                 name=self._name,
@@ -389,28 +385,34 @@ class SurveyWriter:
                 cutout_size_px=self._side,
                 pixel_scale_arcsec=self._pixel_scale_arcsec,
                 dtype=self._dtype,
-                origin=self._origin,
-                licence=self._licence,
+                origin=gathered(base.origin if base else "", self._origin),
+                licence=gathered(base.licence if base else "", self._licence),
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 n_objects=self.n_objects,
                 n_rejects=self.n_rejects,
                 content_hash=content_hash(
                     *(self._bands, self._dtype, self._side, columns, self._hash),
-                    *(grid, self._spectra_hash),
+                    *(self._grid, self._spectra_hash),
                 ),
                 band_low=limits.low,
                 band_high=limits.high,
                 band_sigma=limits.sigma,
-                notes=tuple(dict.fromkeys(self._notes)),
-                wavelength_log10_start=grid.log10_start if grid else None,
-                wavelength_log10_step=grid.log10_step if grid else None,
-                wavelength_pixels=grid.n if grid else None,
+                notes=self._all_notes(),
+                **grid_entries(self._grid),
             )
             (partial / "survey.toml").write_text(manifest.to_toml(), encoding="utf-8")
             finish_partial(partial, self._final)
         self._partial = None
         drop_tools(self._final)
         return Survey.open(self._workspace, self._name)
+
+    def _all_notes(self) -> tuple[str, ...]:
+        """The notes, after those of the older version."""
+        notes = tuple(dict.fromkeys(self._notes))
+        if self._base is None:
+            return notes
+        new = (f"Version {self._final.name}: {note}" for note in notes)
+        return (*self._base.manifest.notes, *new)
 
     def abort(self, *, keep: bool = False) -> None:
         """Remove what was written, or leave it for a later process; nothing after a commit."""
@@ -431,8 +433,9 @@ class SurveyWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # What cannot become a survey whatever else is said is not kept; all else may go on.
         is_ours = self.journal is not None and self.journal.kept != ""
-        self.abort(keep=is_ours and not isinstance(error, BadInput))
+        self.abort(keep=is_ours and self.n_objects > self.n_older)
 
     def _open_partial(self) -> Path:
         if self._partial is None:

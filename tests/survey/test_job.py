@@ -239,6 +239,9 @@ def test_added_objects_make_a_new_version(workspace):
     options = asked(n=50, first=40)
     second = import_survey(workspace, workspace.root, "mine", options, append=True, workers=0)
     assert (first.version, second.version) == (1, 2)
+    assert second.manifest.origin == "made up"
+    assert "Version 2: Nothing of this is real." in second.manifest.notes
+    assert set(first.manifest.notes) < set(second.manifest.notes)
     assert list(second.object_ids[: len(first)]) == list(first.object_ids)
     # Five of the ten objects that both have are counted among the older ones' rejects already.
     taken = [line for line in rejects_of(second) if "is taken by row" in line["reason"]]
@@ -267,7 +270,7 @@ def test_an_interrupted_addition_goes_on(workspace):
 
 def test_what_is_added_must_fit(workspace):
     imported(workspace, n=20)
-    with pytest.raises(BadInput, match=r"has bands \('g',\), but the new objects have \(\)"):
+    with pytest.raises(BadInput, match="has bands g, but the new objects have none"):
         import_survey(workspace, workspace.root, "mine", asked(grid=1), append=True)
     with pytest.raises(NotFound, match="to add to"):
         import_survey(workspace, workspace.root, "other", asked(), append=True)
@@ -330,6 +333,35 @@ def test_pictures_without_spectra_are_added_to_a_survey_that_has_some(workspace,
 
 def _kept(first: int) -> set[int]:
     return {first + n for n in range(80) if n % 11 != 10}
+
+
+def test_a_preview_shows_what_a_catalogue_will_bring(workspace, tmp_path):
+    catalogue = tmp_path / "known.csv"
+    catalogue.write_text("object_id,mag\nobj-00001,17.5\nobj-00003,18.5\nelsewhere,1\n")
+    options = replace(asked(), catalogue=str(catalogue))
+    found = preview(workspace.root, options, 5)
+    assert [row["mag"] for row in found.batch.columns] == [None, 17.5, None, 18.5, None]
+    assert "2 of the first 5 objects have a row" in found.notes[-1]
+    with pytest.raises(BadInput, match="check the path"):
+        preview(workspace.root, replace(asked(), catalogue=str(tmp_path / "nowhere.csv")))
+    survey = import_survey(workspace, workspace.root, "mine", options, workers=0)
+    assert survey.catalogue["mag"].notna().sum() == 2
+
+
+def test_joined_by_sky_without_a_position_nothing_that_was_read_is_lost(
+    workspace, tmp_path, monkeypatch
+):
+    catalogue = tmp_path / "known.csv"
+    catalogue.write_text("id,ra,dec\na,0.01,1.0\n")
+    monkeypatch.setattr("core.survey.merging.position_names", lambda names: None)
+    options = replace(asked(), catalogue=str(catalogue), join="sky")
+    with pytest.raises(BadInput, match="join it by id"):
+        import_survey(workspace, workspace.root, "mine", options, workers=0)
+    assert interrupted(workspace)[0].n_done == 100
+    monkeypatch.undo()
+    monkeypatch.setitem(READERS, "made-up", MadeUp)
+    survey = import_survey(workspace, workspace.root, "mine", options, workers=0)
+    assert import_record(survey)["resumed"] == 1
 
 
 def test_a_preview_shows_the_first_objects_and_writes_nothing(workspace):

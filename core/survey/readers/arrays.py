@@ -216,7 +216,8 @@ class ArrayReader(Reader):
             columns,
             image=shaped.image,
             group_id=group_id,
-            source=f"{self.source.name} {self._member(row)}",
+            source=self.source.name,
+            member=self._member(row),
         )
 
     def _looked_at(

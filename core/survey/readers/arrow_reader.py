@@ -231,7 +231,8 @@ class ArrowReader(Reader):
             {**seen, **columns},  # the table knows better than the header of an image
             image=image,
             group_id=group_id,
-            source=f"{shard.shown(self.source)} {self._member(piece, row)}",
+            source=shard.shown(self.source),
+            member=self._member(piece, row),
         )
 
     def _reject(self, gathered: BatchBuilder, piece: Piece, row: int, reason: str) -> None:
