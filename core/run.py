@@ -6,16 +6,18 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from core.config import LoopConfig, PretrainConfig
 from core.errors import BadInput, SkysiftError
-from core.run_data import add_data_jobs
+from core.run_data import add_data_jobs, joined_codes
 from core.vocabulary import DEFAULT, checked_classes
 from core.workspace import Workspace, open_workspace, owner_name, storage_errors
 
@@ -38,19 +40,21 @@ NEXT_STEP = "open it with `python app.py --workspace {workspace}`"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one job; 0 when it is done, 2 after a sentence on standard error."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(joined_codes(sys.argv[1:] if argv is None else argv))
     for name, value in THREAD_SETTINGS.items():
         os.environ.setdefault(name, value)
     run: Callable[[argparse.Namespace], str] = arguments.run
     try:
-        with storage_errors(Path(arguments.workspace)):
+        # The worker ends by a signal in its own way.
+        ends = contextlib.nullcontext() if run is _worker else _ended_by_sigterm()
+        with storage_errors(Path(arguments.workspace)), ends:
             sentence = run(arguments)
     except SkysiftError as error:
         print(f"skysift: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("skysift: stopped; what was finished before is kept.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"skysift: stopped; {arguments.stopped}.", file=sys.stderr)
+        return 143 if isinstance(stop, _Terminated) else 130
     except Exception as error:
         where = _log_traceback(Path(arguments.workspace))
         print(
@@ -65,6 +69,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # the reader (head, say) has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: a job ends by it as by Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let the first SIGTERM end the body in order, and a second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there may a program say what signals do
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _log_traceback(workspace: Path) -> Path:
@@ -121,11 +147,10 @@ def _demo(a: argparse.Namespace) -> str:
 
 
 def _embed(a: argparse.Namespace) -> str:
-    from core.run_jobs import find_weights, run_embed
-    from core.survey import Survey
+    from core.run_jobs import find_weights, open_survey, run_embed
 
     workspace = open_workspace(a.workspace, create=False)
-    weights = find_weights(Survey.open(workspace, a.survey), a.weights)
+    weights = find_weights(open_survey(workspace, a.survey), a.weights)
     run_embed(workspace, a.survey, a.encoder, weights)
     return (
         f"{a.survey} is embedded by {a.encoder}; next, {NEXT_STEP.format(workspace=a.workspace)}."
@@ -310,19 +335,25 @@ def _simulate(a: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m core.run", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m core.run", description="The jobs of Skysift; JOB --help says more of one."
+    )
     jobs = parser.add_subparsers(required=True, metavar="JOB")
 
     def job(
         name: str, run: Callable[[argparse.Namespace], str], text: str
     ) -> argparse.ArgumentParser:
         sub = jobs.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
-        sub.add_argument("--workspace", default=os.environ.get("SKYSIFT_WORKSPACE", "workspace"))
+        sub.set_defaults(run=run, stopped="what was finished before is kept")
+        sub.add_argument(
+            "--workspace",
+            default=os.environ.get("SKYSIFT_WORKSPACE", "workspace"),
+            help="folder of surveys and labels (default: %(default)s)",
+        )
         return sub
 
     sub = job("demo", _demo, "build an embedded survey (hubble, simulated); no download")
-    sub.add_argument("name")
+    sub.add_argument("name", help="hubble or simulated")
 
     add_data_jobs(job)
 

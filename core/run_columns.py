@@ -47,8 +47,8 @@ def add_crossmatch_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--name-column", default=None, help="of the tables: names of the objects")
     sub.add_argument("--type-column", default=None, help="of the tables: what they are")
-    sub.add_argument("--ra-column", default=None)
-    sub.add_argument("--dec-column", default=None)
+    sub.add_argument("--ra-column", default=None, help="of the tables: right ascension")
+    sub.add_argument("--dec-column", default=None, help="of the tables: declination")
     sub.add_argument("--simbad-url", default=None, help=f"default: {SIMBAD_SETTING}, or CDS")
     sub.add_argument("--vizier-url", default=None, help=f"default: {VIZIER_SETTING}, or CDS")
 
@@ -110,13 +110,12 @@ def run_crossmatch(
 
     Nothing is written unless every catalogue was looked through.
     """
-    from core.run_jobs import recorded_job
-    from core.survey import Survey
+    from core.run_jobs import open_survey, recorded_job
     from core.survey.added_columns import write_columns
     from core.survey.matching.crossmatch import cross_match
     from core.survey.matching.known import open_known
 
-    survey = Survey.open(workspace, name)
+    survey = open_survey(workspace, name)
     config = {"catalogues": list(catalogues), "radius_arcsec": radius_arcsec}
     with recorded_job(workspace, JobKind.CROSSMATCH, name, config, quiet=quiet) as (
         run_id,
@@ -154,12 +153,11 @@ def run_duplicates(
     quiet: bool = False,
 ) -> DuplicateReport:
     """Find the duplicates within a survey and keep the columns."""
-    from core.run_jobs import recorded_job
-    from core.survey import Survey
+    from core.run_jobs import open_survey, recorded_job
     from core.survey.added_columns import write_columns
     from core.survey.matching.duplicates import INFO, find_duplicates
 
-    survey = Survey.open(workspace, name)
+    survey = open_survey(workspace, name)
     config = {"radius_arcsec": radius_arcsec, "pictures": pictures}
     with recorded_job(workspace, JobKind.DUPLICATES, name, config, quiet=quiet) as (
         run_id,

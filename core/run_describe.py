@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from core.errors import Damaged
 from core.survey import Survey
+from core.survey.added_columns import added_columns, column_runs
 from core.survey.sky_coverage import SkyCoverage
 from core.survey.summary import Summary, summarise
 from core.survey.summary_columns import ColumnSummary
 from core.survey.summary_pixels import PERCENTILES, BandSummary
 from core.survey.summary_spectra import SpectraSummary
 
-__all__ = ["column_words", "describe", "number", "share", "sky_words", "spectra_words"]
+__all__ = [
+    "AddedColumn",
+    "added_later",
+    "column_words",
+    "counted",
+    "describe",
+    "number",
+    "printable",
+    "share",
+    "sky_words",
+    "spectra_words",
+]
 
 MAX_COLUMNS = 60
 MAX_LISTED = 10
@@ -49,6 +63,7 @@ def describe(survey: Survey) -> str:
         lines += ["", "Spectra", *(f"  {line}" for line in spectra_words(found.spectra))]
     if found.columns:
         lines += ["", f"Columns: {len(found.columns):,}", *_column_table(found.columns)]
+    lines += _added_table(survey)
     if found.suspicious:
         lines += ["", "Worth a look", *_counted(found.suspicious_counts)]
         shown = found.suspicious[:MAX_LISTED]
@@ -57,6 +72,40 @@ def describe(survey: Survey) -> str:
     if manifest.notes:
         lines += ["", "Notes", *(f"  {note}" for note in manifest.notes)]
     return "\n".join(line.rstrip() for line in lines)
+
+
+@dataclass(frozen=True)
+class AddedColumn:
+    """A column that came after the import: the kind of run that it is from, the day (UTC), and
+    how many objects have a value."""
+
+    name: str
+    kind: str
+    day: str
+    n_values: int
+
+
+def added_later(survey: Survey) -> list[AddedColumn]:
+    """The columns that came after the import, the newest first.
+
+    Raises
+    ------
+    Damaged
+        One cannot be read.
+    """
+    frame = added_columns(survey)
+    found: dict[str, AddedColumn] = {}
+    for run in column_runs(survey):
+        kind, day = str(run.record.get("kind", "")), str(run.record["finished"])[:10]
+        for name in run.record["columns"]:
+            if name not in found and name in frame:
+                found[name] = AddedColumn(name, kind, day, int(frame[name].notna().sum()))
+    return list(found.values())
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """Such as "1 object" and "1,200 objects"."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
 def sky_words(sky: SkyCoverage) -> list[str]:
@@ -137,7 +186,7 @@ def _angle(arcmin: float) -> str:
 
 
 def _groups(found: Summary) -> str:
-    return "" if found.n_groups == found.n_objects else f" in {found.n_groups:,} groups"
+    return "" if found.n_groups == found.n_objects else f" in {counted(found.n_groups, 'group')}"
 
 
 def _picture(survey: Survey) -> str:
@@ -178,6 +227,19 @@ def _column_table(columns: Sequence[ColumnSummary]) -> list[str]:
     return [*_table(rows), *_and_more(len(columns), MAX_COLUMNS)]
 
 
+def _added_table(survey: Survey) -> list[str]:
+    try:
+        added = added_later(survey)
+    except Damaged as error:
+        return ["", "Added columns", f"  {error}"]
+    if not added:
+        return []
+    rows = [("name", "by", "on", "objects with a value")]
+    rows += [(one.name, one.kind, one.day, f"{one.n_values:,}") for one in added[:MAX_COLUMNS]]
+    more = _and_more(len(added), MAX_COLUMNS)
+    return ["", f"Added columns: {len(added):,}", *_table(rows), *more]
+
+
 def _counted(counts: Sequence[tuple[str, int]]) -> list[str]:
     rows = [(f"{n:,}", reason) for reason, n in counts[:MAX_LISTED]]
     width = max(len(n) for n, _reason in rows)
@@ -195,7 +257,7 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 def _table(rows: Sequence[tuple[str, ...]], *, right: bool = False) -> list[str]:
     """Columns side by side; all but the first to the right where `right`."""
-    shown = [tuple(_printable(cell) for cell in row) for row in rows]
+    shown = [tuple(printable(cell) for cell in row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
     return [
         "  "
@@ -207,6 +269,6 @@ def _table(rows: Sequence[tuple[str, ...]], *, right: bool = False) -> list[str]
     ]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names from data must not steer the terminal."""
     return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)

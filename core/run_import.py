@@ -7,12 +7,18 @@ import math
 import sys
 
 from core.errors import BadInput
-from core.run_jobs import recorded_job
-from core.survey import ImportOptions, Survey, import_survey
+from core.run_describe import counted, printable
+from core.run_jobs import recorded_job, unfinished_words
+from core.survey import ImportOptions, Survey, import_survey, list_surveys
 from core.survey.interrupted import discard, interrupted
 from core.survey.previewing import Preview, preview
+from core.survey.previewing_words import settings_words
 from core.vocabulary import JobKind, checked_name
 from core.workspace import Workspace
+
+MAX_IDS = 6
+MAX_ID_LENGTH = 40
+MAX_REJECTS = 5
 
 
 def options_of(a: argparse.Namespace) -> ImportOptions:
@@ -73,17 +79,19 @@ def act_on_import(workspace: Workspace, a: argparse.Namespace) -> str:
     """`core.run import`: what became of it, in words."""
     checked_name(a.name, "survey")
     if a.preview:
-        return preview_words(preview(a.source, options_of(a), workspace=workspace))
+        words = preview_words(preview(a.source, options_of(a), workspace=workspace))
+        return "\n".join([words, *_name_words(workspace, a.name, append=a.append)])
     for one in interrupted(workspace):
         if one.name == a.name and not one.running and not a.restart:
             print(
-                f"skysift: an import of {a.name} stopped at {one.n_done:,} of {one.n_entries:,}"
-                " entries; it goes on there if source and options are the same.",
+                f"skysift: an import of {a.name} stopped at {one.n_done:,} of"
+                f" {counted(one.n_entries, 'entry', 'entries')}; it goes on there if source and"
+                " options are the same.",
                 file=sys.stderr,
             )
     survey = run_import(workspace, a)
     manifest = survey.manifest
-    told = [f"{survey.name}: {len(survey):,} objects, version {survey.version}."]
+    told = [f"{survey.name}: {counted(len(survey), 'object')}, version {survey.version}."]
     if manifest.n_rejects:
         told.append(
             f"{manifest.n_rejects:,} could not be taken in, see {survey.path / 'rejects.csv'}."
@@ -113,17 +121,47 @@ def preview_words(found: Preview) -> str:
     if layout.grid is not None:
         ends = layout.grid.wavelength[[0, -1]]
         what.append(f"spectra from {ends[0]:.0f} to {ends[1]:.0f} Angstrom")
+    first = found.batch.object_ids[:MAX_IDS]
     lines = [
-        f"Reader {found.reader} ({found.description}): {found.n_entries:,} entries.",
+        f"Reader {found.reader} ({found.description}):"
+        f" {counted(found.n_entries, 'entry', 'entries')}.",
         f"Each object has {' and '.join(what) or 'columns alone'}.",
-        *(f"{key}: {value}" for key, value in found.settings.items()),
+        *settings_words(found.settings),
         *found.notes,
-        f"The first objects: {', '.join(map(str, found.batch.object_ids)) or 'none'}.",
+        f"The first objects: {', '.join(map(_cut, first)) or 'none'}.",
     ]
     columns = dict.fromkeys(name for row in found.batch.columns for name in row)
     lines.append(f"Columns: {', '.join(columns) or 'none'}.")
-    lines += [f"Reject: {r.source} {r.member} {r.reason}" for r in found.batch.rejects[:5]]
-    return "\n".join(lines)
+    rejects = found.batch.rejects
+    lines += [
+        " ".join(("Reject:", *filter(None, (one.source, one.member, one.reason))))
+        for one in rejects[:MAX_REJECTS]
+    ]
+    if len(rejects) > MAX_REJECTS:
+        lines.append(f"and {counted(len(rejects) - MAX_REJECTS, 'more reject')}")
+    return "\n".join(map(printable, lines))
+
+
+def _cut(object_id: object) -> str:
+    text = str(object_id)
+    return text if len(text) <= MAX_ID_LENGTH else f"{text[: MAX_ID_LENGTH - 3]}..."
+
+
+def _name_words(workspace: Workspace, name: str, *, append: bool) -> list[str]:
+    """What stands in the way of an import of that name."""
+    there = list_surveys(workspace)
+    words = [unfinished_words(workspace, name)]
+    if name in there and not append:
+        words.append(
+            f"The name {name} is taken by a survey that is there; choose another name, or add to"
+            " it with --append."
+        )
+    if append and name not in there:
+        words.append(
+            f"There is no survey {name} to add to (there: {', '.join(there) or 'none yet'}); leave"
+            " --append out to make it."
+        )
+    return list(filter(None, words))
 
 
 def _wavelength(text: str) -> tuple[float | None, float | None, float | None]:

@@ -24,6 +24,7 @@ from core.survey import (
     finished_runs,
     list_surveys,
 )
+from core.survey.interrupted import interrupted
 from core.vocabulary import JobKind, checked_classes, checked_name
 from core.workspace import Workspace, owner_name
 from labels_db import LabelsDB, TaskSpec
@@ -102,7 +103,9 @@ def recorded_job(
         def progress(fraction: float, message: str) -> None:
             nonlocal last
             now = time.monotonic()
-            terminal(fraction, message)
+            # What an import made is said once, by its result, which comes right after.
+            made = fraction >= 1 and kind is JobKind.IMPORT
+            terminal(fraction, "done" if made else message)
             if now - last < HEARTBEAT_S and fraction < 1:
                 return
             last = now
@@ -133,6 +136,40 @@ def recorded_job(
             terminal.done()
 
 
+def open_survey(workspace: Workspace, name: str) -> Survey:
+    """The newest version of a survey.
+
+    Raises
+    ------
+    NotReady
+        Its import was stopped or is still at work; the message says what to do.
+    NotFound
+        There is none.
+    """
+    try:
+        return Survey.open(workspace, name)
+    except NotFound:
+        unfinished = unfinished_words(workspace, name)
+        if not unfinished:
+            raise
+        raise NotReady(unfinished) from None
+
+
+def unfinished_words(workspace: Workspace, name: str) -> str:
+    """How far the import of that name is that was stopped or is at work; empty for none."""
+    for one in interrupted(workspace):
+        if one.name == name:
+            entries = "entry" if one.n_entries == 1 else "entries"
+            far = f"at {one.n_done:,} of {one.n_entries:,} {entries}"
+            if one.running:
+                return f"The import of {name} is {far}; wait until it is done."
+            return (
+                f"The import of {name} stopped {far}; the same `import` command goes on,"
+                f" `discard {name}` forgets it."
+            )
+    return ""
+
+
 def ensure_task(workspace: Workspace, spec: TaskSpec) -> None:
     """Create the task unless one of that name is there."""
     with LabelsDB(workspace.labels) as db, contextlib.suppress(AlreadyExists):
@@ -150,7 +187,7 @@ def create_task(
     seed: int = 0,
 ) -> None:
     """Create a task of an existing survey."""
-    Survey.open(workspace, survey)
+    open_survey(workspace, survey)
     spec = TaskSpec(
         name=checked_name(name, "task"),
         survey=survey,
@@ -195,7 +232,7 @@ def run_embed(
 ) -> None:
     from core.representation import WITH_NETWORK, embed, encoder_name
 
-    survey = Survey.open(workspace, name)
+    survey = open_survey(workspace, name)
     resolved = encoder_name(encoder, survey)
     if weights is not None and resolved not in WITH_NETWORK:
         raise BadInput(
@@ -218,7 +255,7 @@ def run_map(
     from core.mapping import umap_map
     from core.representation import load_embedding
 
-    survey = Survey.open(workspace, name)
+    survey = open_survey(workspace, name)
     embedding = load_embedding(survey, encoder)
     config = {"projection": "umap", "encoder": embedding.encoder, "seed": seed}
     config["embedding_run"] = embedding.run_id
@@ -252,7 +289,7 @@ def run_pretrain(
     from core.representation.pretraining import steps_within
     from core.representation.vicreg import save_network
 
-    surveys = [Survey.open(workspace, name) for name in names]
+    surveys = [open_survey(workspace, name) for name in names]
     subject = surveys[0]
     asked = {"surveys": list(names), "minutes": minutes, **config.as_dict()}
     with recorded_job(workspace, JobKind.PRETRAIN, subject.name, asked, quiet=quiet) as (
@@ -329,7 +366,7 @@ def run_simulate(
     from core.discovery import Engine, read_truth, simulate
     from core.representation import encoder_name, load_embedding
 
-    survey = Survey.open(workspace, name)
+    survey = open_survey(workspace, name)
     answers = read_truth(truth, survey.object_ids)
     resolved = encoder_name(encoder, survey)
     try:
@@ -368,10 +405,12 @@ __all__ = [
     "create_task",
     "ensure_task",
     "find_weights",
+    "open_survey",
     "recorded_job",
     "run_demo",
     "run_embed",
     "run_map",
     "run_pretrain",
     "run_simulate",
+    "unfinished_words",
 ]

@@ -69,9 +69,10 @@ class Runs(Connection):
                 (kind, subject, RunState.RUNNING),
             ).fetchone()
             if running is not None:
+                article = "An" if kind[0] in "aeiou" else "A"
                 raise InUse(
-                    f"A {kind} job is running on {subject!r} already (run {running[0]}, process"
-                    f" {running[1]}); wait for it or cancel it first."
+                    f"{article} {kind} job is running on {subject!r} already (run {running[0]},"
+                    f" process {running[1]}); wait for it or cancel it first."
                 )
             conn.execute(
                 "INSERT INTO runs (run_id, kind, subject, state, pid, pid_started, host,"

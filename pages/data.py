@@ -8,6 +8,7 @@ from core.errors import SkysiftError
 from core.vocabulary import Role
 from pages._server.identity import require
 from pages._server.services import services
+from pages._shared.data_surveys import choose_survey
 from pages._shared.editing import tell_done
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -25,10 +26,12 @@ def draw() -> None:
     names = services().survey_names()
     is_owner = who().role is Role.OWNER
     if is_owner:
-        from pages._shared.data_jobs import draw_jobs
+        from pages._shared.data_jobs import draw_jobs, draw_made
 
         view = _view(names)
-        draw_jobs()
+        chosen = choose_survey(names) if names and view == SURVEYS else ""
+        draw_made(f"{view} {chosen}")
+        draw_jobs(f"{view} {chosen}")
         if view == IMPORT:
             _import()
             return
@@ -38,7 +41,7 @@ def draw() -> None:
         if not is_owner:
             st.write(f"{owner} has not added one yet; come back later.")
         return
-    _surveys(names, is_owner)
+    _surveys(names, choose_survey(names), is_owner)
 
 
 def _view(names: list[str]) -> str:
@@ -61,11 +64,10 @@ def _import() -> None:
     draw_import()
 
 
-def _surveys(names: list[str], is_owner: bool) -> None:
+def _surveys(names: list[str], chosen: str, is_owner: bool) -> None:
     from pages._shared.data_summary import draw_summary
-    from pages._shared.data_surveys import choose_survey, survey_list
+    from pages._shared.data_surveys import survey_list
 
-    chosen = choose_survey(names)
     survey_list(names, chosen)
     st.space("small")
     left, *buttons = st.columns([4, 2, 2], vertical_alignment="center")

@@ -40,7 +40,8 @@ class SpectralGrid:
         if not usable or not 2 <= self.n <= MAX_PIXELS:
             raise BadInput(
                 "A wavelength grid has a start, a step above 0 (both in log10 of Angstrom) and"
-                f" 2 to {MAX_PIXELS:,} pixels, but got {self}; change the limits or the step."
+                f" 2 to {MAX_PIXELS:,} pixels, but got the start {self.log10_start:g}, the step"
+                f" {self.log10_step:g} and {self.n:,} pixels; change the limits or the step."
             )
 
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.errors import BadInput
 from core.spectra.grid import MAX_PIXELS, SpectralGrid
 from core.spectra.resample import ALIGNED_PX
 
@@ -54,11 +55,14 @@ def fitting_grid(
     Elsewhere the step is 1e-4, or the finest among the spectra where all are coarser. `low`,
     `high` (Angstrom) and `step` (log10) override what is found.
     """
-    if low and high and step:
-        return _said(low, high, step)
+    if low and high:
+        _check_order(low, high, "")
+        if step:
+            return _said(low, high, step)
     spans = [(float(one[0]), float(one[-1])) for one in wavelengths]
     first, last = min(a for a, _ in spans), max(b for _, b in spans)
     low, high = low or first, high or last
+    _check_order(low, high, f" (the spectra looked at reach from {first:.0f} to {last:.0f})")
     found = [log10_step(one) for one in wavelengths]
     finest = min(each for each, _even in found)
     if step is None and all(even and abs(each / finest - 1) < 1e-5 for each, even in found):
@@ -70,6 +74,15 @@ def fitting_grid(
         step = finest if finest > DEFAULT_STEP else DEFAULT_STEP
         step = max(step, (math.log10(high) - math.log10(low)) / (MAX_PIXELS - 2))
     return SpectralGrid.between(low, high, step)
+
+
+def _check_order(low: float, high: float, more: str) -> None:
+    if not 0 < low < high < math.inf:
+        raise BadInput(
+            "A wavelength grid reaches from a lower to a higher wavelength, but from"
+            f" {low:g} to {high:g} Angstrom was asked for{more}; change the limits"
+            " (--wavelength MIN:MAX)."
+        )
 
 
 def _phased(phase: float, step: float, low: float, high: float) -> SpectralGrid:

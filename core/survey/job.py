@@ -323,7 +323,8 @@ def _nothing(writer: SurveyWriter, reader: Reader, source: str | os.PathLike[str
 
 def _summary(survey: Survey) -> str:
     manifest = survey.manifest
-    told = [f"Survey {survey.name!r} has {manifest.n_objects:,} objects."]
+    objects = "object" if manifest.n_objects == 1 else "objects"
+    told = [f"Survey {survey.name!r} has {manifest.n_objects:,} {objects}."]
     if manifest.n_rejects:
         told.append(
             f"Rejected: {manifest.n_rejects:,}; the reasons are in {survey.path / 'rejects.csv'}."

@@ -37,7 +37,7 @@ from core.survey.summary_spectra import SpectraSummary, sample_spectra
 
 __all__ = ["Summary", "Suspicion", "kept_summary", "summarise"]
 
-SUMMARY_FORMAT = 1
+SUMMARY_FORMAT = 2
 """Raised when kept summaries of before no longer say what is shown."""
 
 MAX_SUSPICIOUS = 100

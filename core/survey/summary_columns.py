@@ -27,6 +27,10 @@ MAX_CATEGORIES = 10_000
 """Different texts counted in a column: one with more is of names, not of classes."""
 
 MAX_REASONS = 200
+
+EMPTY = "(empty)"
+"""How a text of no marks is listed."""
+
 _LONGEST = 80
 
 _OWN = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d,.]*(?:e[+-]?\d+)?")
@@ -182,7 +186,7 @@ def _texts(chunks: Iterator[pa.Array], name: str, info: ColumnInfo) -> ColumnSum
         info.unit,
         info.description,
         n_missing,
-        top=tuple((_short(value), n) for value, n in top),
+        top=tuple((_short(value) if value.strip() else EMPTY, n) for value, n in top),
         n_distinct=None if counts is None else len(counts),
     )
 

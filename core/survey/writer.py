@@ -86,10 +86,8 @@ class SurveyWriter:
 
     Raises
     ------
-    AlreadyExists
-        The name is taken (found out before any work).
-    InUse
-        A living process is importing under that name.
+    AlreadyExists, InUse
+        The name is taken, or a living process is importing under it (before any work).
     StorageFull
         The disk is full; from `append` and `commit` too.
     BadInput
@@ -226,7 +224,7 @@ class SurveyWriter:
 
     @property
     def n_objects(self) -> int:
-        """Objects taken in so far, with those of the older version."""
+        """Objects taken in so far and in the older version."""
         return self._catalogue.n_rows
 
     @property
@@ -415,7 +413,7 @@ class SurveyWriter:
         return (*self._base.manifest.notes, *new)
 
     def abort(self, *, keep: bool = False) -> None:
-        """Remove what was written, or leave it for a later process; nothing after a commit."""
+        """Remove what was written, or leave it for later; nothing after a commit."""
         if self._partial is not None and keep:
             release_partial(self._partial)
         elif self._partial is not None:
@@ -433,7 +431,6 @@ class SurveyWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What cannot become a survey whatever else is said is not kept; all else may go on.
         is_ours = self.journal is not None and self.journal.kept != ""
         self.abort(keep=is_ours and self.n_objects > self.n_older)
 

@@ -15,13 +15,15 @@ from core.workspace import storage_errors
 from pages._server.services import services
 from pages._shared.data_roots import INCOMING, checked_source, checked_value
 
-__all__ = ["free_name", "job_arguments", "keep_positions", "options_from"]
+__all__ = ["free_name", "job_arguments", "keep_positions", "options_from", "pasted_words"]
 
 MAX_PASTED = 20_000_000
 """Characters: half a million positions; more are better kept in a file."""
 
 _SAYS_NOTHING = frozenset({"images", "cutouts", "stamps", "pictures", "data", "files", "spectra"})
 """Names of folders that say less than the name of the folder above."""
+
+_PLURAL = {" is ": " are ", " has ": " have ", " looks ": " look ", " holds ": " hold "}
 
 T = TypeVar("T")
 
@@ -143,6 +145,22 @@ def keep_positions(text: str, name: str) -> Path:
             partial.write_bytes(content)
             os.replace(partial, path)
     return path
+
+
+def pasted_words(sentence: str) -> str:
+    """A sentence about a file of pasted positions, which nobody knows by its name."""
+    folder = services().workspace.root / INCOMING
+
+    def say(found: re.Match[str]) -> str:
+        if not (folder / found["name"]).is_file():
+            return found[0]
+        article = "The" if found.start() == 0 else "the"
+        return f"{article} pasted positions{_PLURAL.get(found['verb'], '')}"
+
+    places = "|".join(re.escape(f"{one}/") for one in (folder.resolve(), folder))
+    file = rf"(?:{places})?(?P<name>[\w-]+-[0-9a-f]{{8}}\.txt)(?P<verb>{'|'.join(_PLURAL)})?"
+    words = re.sub(file, say, sentence)
+    return words if words == sentence else words.replace("; name another file.", "; correct them.")
 
 
 def _parsed(what: str, text: str, kind: Callable[[str], T]) -> T | None:

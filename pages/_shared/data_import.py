@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -12,7 +12,13 @@ from core.survey import READERS
 from core.survey.options import JOINS, MIXED, ImportOptions
 from core.vocabulary import checked_name
 from pages._server.services import services
-from pages._shared.data_form import free_name, job_arguments, keep_positions, options_from
+from pages._shared.data_form import (
+    free_name,
+    job_arguments,
+    keep_positions,
+    options_from,
+    pasted_words,
+)
 from pages._shared.data_jobs import is_importing, start_import
 from pages._shared.data_preview import draw_preview, run_preview
 from pages._shared.data_roots import Listing, checked_source, listing
@@ -29,6 +35,7 @@ _MIXED_WORDS = {
     "reject": "reject",
 }
 _JOIN_WORDS = {"id": "by id", "sky": "by sky position"}
+_HELP = {"bands": "In the order wished, such as g,r,i; colour pictures have R,G,B."}
 _FIELDS = (
     *("from", "path", "positions", "service", "name", "reader", "size_px", "bands"),
     *("pixel_scale", "mixed", "id_column", "group_column", "ra_column", "dec_column", "missing"),
@@ -71,14 +78,15 @@ def draw_import() -> None:
         required=True,
         default=None if "import from" in st.session_state else PATH,
     )
+    told: set[str] = set()
     if how == PASTED:
         _paste()
     else:
-        _browse()
+        _browse(told)
     _name(adds)
     _settings(how == PASTED)
     _keep()
-    _act(adds, pasted=how == PASTED)
+    _act(adds, told, pasted=how == PASTED)
 
 
 def _adds() -> str | None:
@@ -107,7 +115,14 @@ def _said(name: str) -> str:
     return str(st.session_state.get(f"import {name}") or "")
 
 
-def _browse() -> None:
+def _refuse(sentence: str, told: set[str]) -> None:
+    """Say why something cannot be, unless it stands on the page already."""
+    if sentence not in told:
+        told.add(sentence)
+        st.error(plain(sentence))
+
+
+def _browse(told: set[str]) -> None:
     text = st.text_input(
         "Path of a file or folder",
         key="import path",
@@ -118,13 +133,14 @@ def _browse() -> None:
     try:
         found = listing(text)
     except SkysiftError as error:
-        st.error(plain(str(error)))
+        _refuse(str(error), told)
         found, text = listing(""), ""
     _list(found, text)
 
 
 def _list(found: Listing, text: str) -> None:
-    with st.container(height=240 if len(found.entries) > 6 else "content", border=True, gap=None):
+    height: int | Literal["content"] = 240 if len(found.entries) > 6 else "content"
+    with st.container(height=height, border=True, gap=None, key="import listing"):
         st.caption(plain(found.folder or "Folders with data"))
         if found.above is not None:
             st.button(
@@ -132,6 +148,7 @@ def _list(found: Listing, text: str) -> None:
                 icon=":material/arrow_upward:",
                 type="tertiary",
                 key="import up",
+                width="stretch",
                 on_click=_go,
                 args=(found.above,),
             )
@@ -142,6 +159,7 @@ def _list(found: Listing, text: str) -> None:
                 icon=":material/folder:" if one.is_folder else ":material/draft:",
                 type="tertiary",
                 key=f"import entry {number} {one.path}",
+                width="stretch",
                 on_click=_go,
                 args=(one.path,),
                 disabled=one.path == text.strip(),
@@ -202,7 +220,7 @@ def _settings(pasted: bool) -> None:
         rows = (
             (
                 ("size_px", "Cutout size (pixels)", found.get("size_px") or ""),
-                ("bands", "Bands, from blue to red", ",".join(found.get("bands", [])) or "g,r,i"),
+                ("bands", "Bands", ",".join(found.get("bands", [])) or "g,r,i"),
                 ("pixel_scale", "Pixel scale (arcsec)", found.get("pixel_scale") or ""),
             ),
             (
@@ -250,7 +268,7 @@ def _settings(pasted: bool) -> None:
 
 
 def _text(name: str, label: str, placeholder: object = "") -> None:
-    st.text_input(label, key=f"import {name}", placeholder=str(placeholder))
+    st.text_input(label, key=f"import {name}", placeholder=str(placeholder), help=_HELP.get(name))
 
 
 def _own_options(reader: str) -> str | None:
@@ -271,38 +289,39 @@ def _asked(pasted: bool) -> tuple[Path, ImportOptions]:
     return checked_source(said["path"]), options_from(said)
 
 
-def _act(adds: str | None, *, pasted: bool) -> None:
+def _act(adds: str | None, told: set[str], *, pasted: bool) -> None:
     """The buttons, and what the preview found."""
     wanted = bool(_said("positions" if pasted else "path").strip())
     kept: dict[str, Any] = st.session_state.get(_FOUND, {})
     seen = bool(kept.get("answer") or kept.get("late"))
-    left, middle, _rest = st.columns([2, 2, 5])
-    with left:
-        st.button(
-            "Preview again" if seen else "Preview",
-            type="secondary" if seen else "primary",
-            disabled=not wanted,
-            key="import look",
-            width="stretch",
-            on_click=_want_look,
-        )
+    # Side by side as wide as their words; below each other where these do not fit.
+    acts = st.container(horizontal=True)
+    acts.button(
+        "Preview again" if seen else "Preview",
+        type="secondary" if seen else "primary",
+        disabled=not wanted,
+        key="import look",
+        width="content",
+        on_click=_want_look,
+    )
     # Not the button's own answer: that is lost when another run of the page cuts in.
     if wanted and st.session_state.get(_LOOKS):
         _look(pasted)
         st.rerun()
     if seen and wanted:
-        with middle:
-            label = f"Add to {adds}" if adds else "Import"
-            go = st.button(plain(label), type="primary", key="import start", width="stretch")
-        _check(adds, kept, pasted=pasted, go=go)
+        label = f"Add to {adds}" if adds else "Import"
+        go = acts.button(plain(label), type="primary", key="import start", width="content")
+        _check(adds, kept, told, pasted=pasted, go=go)
     if kept.get("error") and kept.get("asked") == _asked_words(pasted):
-        st.error(plain(kept["error"]))
+        _refuse(kept["error"], told)
     if kept.get("answer"):
         with st.container(border=True):
             draw_preview(kept["answer"])
 
 
-def _check(adds: str | None, kept: dict[str, Any], *, pasted: bool, go: bool) -> None:
+def _check(
+    adds: str | None, kept: dict[str, Any], told: set[str], *, pasted: bool, go: bool
+) -> None:
     """Start if asked to; say why that cannot be, or that the form is not what was previewed."""
     try:
         source, options = _asked(pasted)
@@ -310,7 +329,7 @@ def _check(adds: str | None, kept: dict[str, Any], *, pasted: bool, go: bool) ->
         if adds is None and name in services().survey_names():
             raise AlreadyExists(f"There is already a survey {name!r}; choose another name.")
     except SkysiftError as error:
-        st.error(plain(str(error)))
+        _refuse(str(error), told)
         return
     if is_importing(name):
         st.caption(plain(f"An import of {name} is running."))
@@ -332,12 +351,22 @@ def _look(pasted: bool) -> None:
     try:
         source, options = _asked(pasted)
         kept |= {"source": str(source), "options": options.as_dict()}
-        kept["answer"] = run_preview(source, options, lambda words: line.caption(words))
+        answer = run_preview(source, options, lambda words: line.caption(words))
+        kept["answer"] = _of_pasted(answer) if pasted else answer
     except SkysiftError as error:
-        kept |= {"error": str(error), "late": isinstance(error, NotReady)}
+        words = pasted_words(str(error)) if pasted else str(error)
+        kept |= {"error": words, "late": isinstance(error, NotReady)}
     line.empty()
     st.session_state[_FOUND] = kept
     st.session_state[_LOOKS] = False
+
+
+def _of_pasted(answer: dict[str, Any]) -> dict[str, Any]:
+    """A preview of pasted positions, without the file in which the server keeps them."""
+    return answer | {
+        "notes": [pasted_words(note) for note in answer["notes"]],
+        "rejects": [[pasted_words(cell) for cell in line] for line in answer["rejects"]],
+    }
 
 
 def _asked_words(pasted: bool) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -12,18 +14,19 @@ from core.vocabulary import JobKind, Role, RunState
 from labels_db import RunRow
 from pages._server.identity import require
 from pages._server.services import services
-from pages._shared.data_form import job_arguments
+from pages._shared.data_form import job_arguments, pasted_words
 from pages._shared.data_roots import checked_source
 from pages._shared.editing import as_owner, attempt
 from pages._shared.times import ago, duration, moment
 from pages._shared.who import who
 from pages._shared.words import plain
 
-__all__ = ["VIEW", "draw_jobs", "is_importing", "start_import", "task_for"]
+__all__ = ["VIEW", "draw_jobs", "draw_made", "is_importing", "start_import", "task_for"]
 
 VIEW = "data view"
 _WATCHED = "imports watched"
 _ENDED = "imports ended"
+_MADE = "task made"
 
 
 def start_import(name: str, arguments: list[str]) -> None:
@@ -42,14 +45,18 @@ def is_importing(name: str) -> bool:
     )
 
 
-def draw_jobs() -> None:
-    """Draw them, the running ones with their progress; for owners."""
+def draw_jobs(place: str) -> None:
+    """Draw them, the running ones with their progress; for owners.
+
+    `place` is the view and the survey that are looked at: good news is for the place where it came
+    and goes with it, bad news stays until it is put away.
+    """
     watched = st.session_state.setdefault(_WATCHED, set())
     running = {run.subject for run in _running()}
     if running or watched:
         _progress()
     for name in list(st.session_state.get(_ENDED, {})):
-        _result(name)
+        _result(name, place)
     for one in interrupted(services().workspace):
         if not one.running and not is_importing(one.name):
             _stopped(one)
@@ -107,7 +114,32 @@ def _cancel(run_id: str) -> None:
     services().db().request_cancel(run_id)
 
 
-def _result(name: str) -> None:
+def draw_made(place: str) -> None:
+    """Say that a task was made and lead to it, until another view or survey is looked at."""
+    made = st.session_state.get(_MADE)
+    if made is None:
+        return
+    if made[1] not in (None, place):
+        st.session_state.pop(_MADE)
+        return
+    st.session_state[_MADE] = (made[0], place)
+    name = made[0]
+    link = html.escape(f"{services().base_path}/?{urlencode({'task': name})}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.success(f"The task **{plain(name)}** is made.", width="stretch")
+        st.html(
+            f'<a class="act" href="{link}" target="_self">Start labelling</a>', width="content"
+        )
+
+
+def _made(name: str) -> None:
+    from pages._shared.tasks import want_task
+
+    st.session_state[_MADE] = (name, None)
+    want_task(name)
+
+
+def _result(name: str, place: str) -> None:
     """How the last import of a name ended, until it is put away."""
     mine = [
         run
@@ -117,6 +149,11 @@ def _result(name: str) -> None:
     run = mine[0] if mine else None
     error = services().children.job_error(JobKind.IMPORT, name)
     if run is not None and run.state is RunState.DONE and error is None:
+        ended = st.session_state[_ENDED]
+        if ended[name] not in (None, place):
+            ended.pop(name)
+            return
+        ended[name] = place
         st.success(f"**{plain(name)}**: {_counted(run)}.")
         acts = st.columns([2, 2, 1, 3])
         with acts[0]:
@@ -137,17 +174,17 @@ def _result(name: str) -> None:
         st.info(f"The import of {plain(name)} was stopped on request.")
     else:
         sentence = error or (run.error if run is not None else None)
-        st.error(plain(sentence or f"The import of {name} ended without a word."))
+        sentence = pasted_words(sentence or f"The import of {name} ended without a word.")
+        st.error(plain(sentence))
     _close(name)
 
 
 def task_for(survey: str) -> None:
     """Ask for a new task of the survey."""
     from pages._shared.new_task import new_task
-    from pages._shared.tasks import want_task
 
     st.session_state["new survey"] = survey
-    new_task(want_task)
+    new_task(_made)
 
 
 def _counted(run: RunRow) -> str:
@@ -178,7 +215,7 @@ def _stopped(one: Interrupted) -> None:
             f"{doing} **{plain(one.name)}** stopped at {one.n_done:,} of {one.n_entries:,}."
         )
         since = ago((datetime.now(UTC) - moment(one.when)).total_seconds())
-        st.caption(plain(f"{one.source}, {since}"))
+        st.caption(plain(f"{pasted_words(one.source)}, {since}"))
         first, second, third = st.columns(3)
         with first:
             if st.button("Go on", key=f"go on {one.name}", type="primary", width="stretch"):

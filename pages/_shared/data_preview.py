@@ -119,10 +119,7 @@ def draw_preview(found: dict[str, Any]) -> None:
     for line in layout_words(found):
         st.markdown(plain(line))
     if found["settings"]:
-        guessed = "; ".join(
-            f"{name.replace('_', ' ')}: {value}" for name, value in found["settings"].items()
-        )
-        st.caption(plain(f"Found out or chosen: {guessed}"))
+        st.caption(plain(f"Found out or chosen: {'; '.join(found['settings'])}"))
     for note in found["notes"]:
         st.caption(plain(note))
     for words, count in found["tally"].items():

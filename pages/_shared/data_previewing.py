@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SkysiftError
-from pages._shared.data_words import setting_words
 
 N_OBJECTS = 12
 PICTURE_PX = 192
@@ -37,7 +36,7 @@ def main() -> int:
     try:
         answer = preview_of(said["source"], said["options"], said["workspace"])
     except SkysiftError as error:
-        answer = {"error": str(error)}
+        answer = {"error": in_a_preview(str(error))}
     except MemoryError:
         answer = {"error": "Looking at these data takes more memory than a preview may have."}
     answer_to.write(json.dumps(answer))
@@ -45,10 +44,19 @@ def main() -> int:
     return 0
 
 
+def in_a_preview(sentence: str) -> str:
+    """What a job advises when a service is down, as a preview, which keeps nothing, has to."""
+    happened, _, advice = sentence.rpartition("; ")
+    if "run the same command again" not in advice:
+        return sentence
+    return f"{happened}; try the preview again later."
+
+
 def preview_of(source: str, options: dict[str, Any], workspace: str) -> dict[str, Any]:
     """The first objects of a source and what was guessed about it, as JSON can hold it."""
     from core.survey.options import ImportOptions
     from core.survey.previewing import preview
+    from core.survey.previewing_words import settings_words
     from core.workspace import open_workspace
 
     settings: dict[str, Any] = {
@@ -62,9 +70,7 @@ def preview_of(source: str, options: dict[str, Any], workspace: str) -> dict[str
         "description": found.description,
         "n_entries": int(found.n_entries),
         "notes": [str(note) for note in found.notes],
-        "settings": {
-            str(name): _text(setting_words(value)) for name, value in found.settings.items()
-        },
+        "settings": [_text(line) for line in settings_words(found.settings)],
         "bands": list(layout.bands),
         "size_px": layout.cutout_size_px,
         "dtype": layout.dtype,

@@ -15,16 +15,18 @@ import streamlit as st
 from core.run_describe import column_words, number, share, sky_words, spectra_words
 from core.survey import Survey
 from core.survey.job import import_record
+from core.survey.previewing_words import settings_pairs, value_words
 from core.survey.summary import Summary, kept_summary, summarise
 from core.survey.summary_pixels import PERCENTILES
 from core.vocabulary import Role
 from labels_db import Task
 from pages._server.recent import Recent
 from pages._server.services import services
+from pages._shared.data_added import draw_added
 from pages._shared.data_figures import histograms, sky_map
 from pages._shared.data_spectra import sparkline, thinned
 from pages._shared.data_surveys import size_on_disk
-from pages._shared.data_words import setting_words, size_words
+from pages._shared.data_words import size_words
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -73,6 +75,7 @@ def draw_summary(survey: Survey) -> None:
             st.markdown(plain(line[0].upper() + line[1:]))
     _suspicious(survey, found, task)
     _columns(found)
+    draw_added(survey)
     _rejects(survey, found)
     _provenance(survey)
 
@@ -303,15 +306,15 @@ def _provenance(survey: Survey) -> None:
             if is_owner
         ),
         *(
-            ("Found: " + key.replace("_", " "), value)
-            for key, value in _said(record.get("settings"))
+            ("Found: " + name, value or "yes")
+            for name, value in settings_pairs(dict(_said(record.get("settings"))))
         ),
         ("Times it went on after a stop", record.get("resumed") or None),
         ("Seconds", record.get("seconds_of_the_last_part")),
         ("Content hash", manifest.content_hash),
         ("Folder", survey.path if is_owner else None),
     ]
-    rows = [(name, setting_words(value)) for name, value in pairs if value is not None]
+    rows = [(name, value_words(value)) for name, value in pairs if value is not None]
     st.dataframe(
         pd.DataFrame(rows, columns=["", "Value"]),
         hide_index=True,

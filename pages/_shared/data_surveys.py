@@ -18,13 +18,15 @@ from pages._shared.data_words import size_words
 __all__ = ["choose_survey", "size_on_disk", "survey_list"]
 
 _CSS = """<style>
-.surveys { display: grid; gap: .5rem; max-height: 50vh; overflow-y: auto; }
+.surveys { display: grid; gap: .5rem; max-height: min(15rem, 34vh); overflow-y: auto; }
 .surveys a { display: grid; gap: .2rem 1.6rem; padding: .7rem 1rem; border-radius: 8px;
   grid-template-columns: minmax(0, 1.2fr) minmax(0, 1fr) minmax(0, 1.6fr); align-items: baseline;
   color: inherit !important; text-decoration: none !important;
   border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
 .surveys a:hover, .surveys a:focus-visible { border-color: #4a97df; outline: none; }
-.surveys a.here { background: color-mix(in srgb, currentColor 7%, transparent); }
+/* The chosen one stays in sight however far the list is scrolled. */
+.surveys a.here { position: sticky; top: 0; bottom: 0;
+  background: color-mix(in srgb, currentColor 9%, Canvas); }
 .surveys .name { font-weight: 600; overflow-wrap: anywhere; }
 .surveys .small { font-size: .8rem; opacity: .78; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }

@@ -25,6 +25,14 @@ _CSS = """<style>
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .thumbs .about { font-size: .75rem; opacity: .72; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; font-variant-numeric: tabular-nums; }
+a.act { display: inline-block; padding: .42rem .9rem; border-radius: 8px; white-space: nowrap;
+  color: #fff !important; background: #2469a8; text-decoration: none !important; }
+a.act:hover, a.act:focus-visible { background: #1d5689; }
+.st-key-import-listing button, .st-key-import-listing button > div,
+.st-key-import-listing button > div > span { justify-content: flex-start; width: 100%; }
+.st-key-import-listing button > div * { min-width: 0; }
+.st-key-import-listing button p { overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap; }
 </style>"""
 
 

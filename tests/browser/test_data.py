@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from core.survey import Survey
+from core.survey import Batch, Survey, SurveyWriter
 from core.workspace import open_workspace
 from tests.browser.conftest import (
     N_OBJECTS,
@@ -112,9 +114,14 @@ def test_a_folder_is_imported_and_its_first_object_labelled(page: Page, server: 
     dialog.get_by_label(re.compile("Classes, one a line")).fill("two\none")
     dialog.get_by_role("button", name="Make the task").click()
     dialog.wait_for(state="detached")
+    start = page.get_by_role("link", name="Start labelling")
+    start.wait_for()
+    there = start.get_attribute("href")
     page.get_by_role("button", name="Open its summary").click()
     page.get_by_role("heading", name="How it came about").wait_for(timeout=30_000)
-    page.get_by_role("link", name="Label", exact=True).click()
+    assert start.count() == 0
+    assert page.get_by_text("1 rejected.").count() == 0
+    page.goto(f"{server.origin}{there}")
     first = on_screen(page)
     page.keyboard.press("1")
     all_saved(page)
@@ -133,6 +140,54 @@ def test_a_summary_can_be_read_on_a_narrow_screen(page: Page, server: Server) ->
     assert page.evaluate(wide) <= 420
     page.locator(".thumbs img").first.scroll_into_view_if_needed()
     assert read(page) == []
+
+
+def test_long_names_are_cut_and_buttons_are_not(page: Page, server: Server) -> None:
+    folder = Path(server.options[-1]) / "long"
+    folder.mkdir()
+    Image.new("RGB", (16, 16), (90, 80, 40)).save(folder / f"{'a' * 90}.png")
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{server.origin}/data?view=import")
+    path = page.get_by_role("textbox", name="Path of a file or folder", exact=True)
+    path.fill(str(folder))
+    path.press("Enter")
+    entry = page.get_by_role("button", name="a" * 90)
+    entry.wait_for()
+    inside = page.locator(".st-key-import-listing").bounding_box()
+    words = entry.locator("p").bounding_box()
+    assert inside is not None
+    assert words is not None
+    assert words["height"] < 30  # one line
+    assert inside["x"] < words["x"] < inside["x"] + 60
+    assert words["x"] + words["width"] <= inside["x"] + inside["width"]
+    page.get_by_role("button", name="Preview").click()
+    again = page.get_by_role("button", name="Preview again")
+    again.wait_for(timeout=60_000)
+    assert again.locator("p").evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_the_chosen_survey_and_its_summary_are_in_sight_of_many(
+    page: Page, server: Server
+) -> None:
+    for number in range(12):
+        with SurveyWriter(
+            server.workspace,
+            f"more-{number:02d}",
+            bands=(),
+            cutout_size_px=0,
+            dtype="float32",
+            origin="made up",
+            licence="none",
+        ) as writer:
+            writer.append(Batch(["a"], None, [{"x": 1}]))
+            writer.commit()
+    page.goto(f"{server.origin}/data?survey=more-08&view=surveys")
+    heading = page.get_by_role("heading", name="more-08")
+    heading.wait_for(timeout=30_000)
+    for one in (heading, page.locator(".surveys a.here")):
+        box = one.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 600
 
 
 def test_axe_would_tell(page: Page, server: Server) -> None:

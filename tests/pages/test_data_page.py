@@ -6,20 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.errors import NotReady
+from core.errors import BadInput, NotReady
 from core.survey import Batch, ImportOptions, SurveyWriter, import_survey
+from core.survey.added_columns import write_columns
 from core.survey.batch import Reject
 from core.survey.interrupted import Interrupted
+from core.survey.layout import ColumnInfo
 from core.vocabulary import JobKind, Role
 from core.workspace import open_workspace
 from labels_db import TaskSpec
 from pages._server.identity import Identity, install_resolver
 from pages._server.services import Services, install
-from pages._shared import data_import, data_jobs, data_roots
+from pages._shared import data_import, data_jobs, data_roots, new_task
+from pages._shared.data_form import keep_positions
 from tests.pages.conftest import IDS
 
 ROLES = {"ann": Role.OWNER, "cat": Role.ANNOTATOR, "vic": Role.VIEWER}
@@ -28,7 +32,7 @@ PREVIEW = {
     "description": "a folder of pictures",
     "n_entries": 3,
     "notes": ["Files that are no images and were left out: 1 (.csv 1)."],
-    "settings": {"looked_at": "3"},
+    "settings": ["images: 8-bit pictures", "column of ids: name"],
     "bands": ["R", "G", "B"],
     "size_px": 8,
     "dtype": "uint8",
@@ -248,7 +252,7 @@ def test_the_way_of_an_import(services, sign_in, jobs, pictures, previews):
     press(script, "Preview")
     page = text_of(script)
     assert "A folder of pictures (reader folder): 3 entries" in page.replace("**", "")
-    assert "looked at: 3" in page
+    assert "Found out or chosen: images: 8-bit pictures; column of ids: name" in page
     assert "Files that are no images" in page
     assert "Pictures resampled: 1 of the first" in page
     assert "&lt;b&gt;a" in page
@@ -279,23 +283,21 @@ def test_the_list_leads_through_folders(services, sign_in, pictures):
 def test_what_was_typed_stays_while_the_surveys_are_looked_at(services, sign_in, pictures):
     script = draw(data_view="Import")
     one(script.text_input, "Path of a file or folder").set_value(str(pictures)).run()
-    one(script.text_input, "Bands, from blue to red").set_value("g,r").run()
+    one(script.text_input, "Bands").set_value("g,r").run()
     one(script.get("button_group"), "View").set_value("Surveys").run()
     assert "Examples" in text_of(script)
     one(script.get("button_group"), "View").set_value("Import").run()
     assert one(script.text_input, "Path of a file or folder").value == str(pictures)
-    assert one(script.text_input, "Bands, from blue to red").value == "g,r"
+    assert one(script.text_input, "Bands").value == "g,r"
 
 
 def test_refusals_are_sentences_and_no_import_can_follow(services, sign_in, pictures, previews):
-    from core.errors import BadInput
-
     script = draw(data_view="Import")
     box = one(script.text_input, "Path of a file or folder")
     box.set_value("/etc").run()
     assert "Data are read from" in text_of(script)
     press(script, "Preview")
-    assert "is elsewhere" in text_of(script)
+    assert text_of(script).count("is elsewhere") == 1
     assert "Folders with data" in text_of(script) or "my pictures" in [
         button.label for button in script.button
     ]
@@ -323,9 +325,19 @@ def test_pasted_positions_become_a_file_of_the_workspace(services, sign_in, jobs
     box = script.text_area[0]
     box.set_value("10.5 -3.25\r\n11 4\n").run()
     one(script.text_input, "Name of the survey").set_value("mine").run()
+    file = keep_positions("10.5 -3.25\r\n11 4\n", "mine")
+    previews.answers.append(BadInput(f"{file} is no table."))
     press(script, "Preview")
+    assert "The pasted positions are no table." in text_of(script)
+    told = {"notes": [f"From {file}."], "rejects": [[file.name, "2", "is far off"]]}
+    previews.answers.append(PREVIEW | told)
+    press(script, "Preview")
+    page = text_of(script) + script.dataframe[-1].value.to_string()
     press(script, "Import")
     ((_, name, (path, *rest)),) = jobs
+    assert "the pasted positions" in page
+    assert "incoming" not in page
+    assert Path(path).name not in page
     assert name == "mine"
     assert Path(path).read_bytes() == b"10.5 -3.25\n11 4\n"
     assert path.startswith(str(services.workspace.root / "incoming" / "mine-"))
@@ -397,6 +409,71 @@ def test_how_an_import_ended_is_said(services, sign_in, monkeypatch):
     assert "x: 1,200 objects, 3 rejected." in page
     assert "The disk is full." in page
     assert "Open its summary" in [button.label for button in script.button]
+    # Good news is for the view where it came; bad news stays until it is put away.
+    script.run()
+    assert "x: 1,200 objects" in text_of(script).replace("*", "")
+    one(script.get("button_group"), "View").set_value("Import").run()
+    assert "x: 1,200 objects" not in text_of(script).replace("*", "")
+    assert "The disk is full." in text_of(script)
+    one(script.get("button_group"), "View").set_value("Surveys").run()
+    assert "x: 1,200 objects" not in text_of(script).replace("*", "")
+
+
+def test_good_news_goes_with_the_survey_that_is_looked_at(services, sign_in, workspace):
+    with SurveyWriter(
+        workspace, "other", bands=(), cutout_size_px=0, dtype="float32", origin="", licence=""
+    ) as writer:
+        writer.append(Batch(["a"], None, [{"x": 1}], None, []))
+        writer.commit()
+    database = services.db()
+    database.start_run("import-tiny-1", JobKind.IMPORT, "tiny", {})
+    database.finish_run("import-tiny-1", {"objects": 9, "rejects": 0})
+    script = draw(imports_ended={"tiny": None})
+    assert "tiny: 9 objects, 0 rejected." in text_of(script).replace("*", "")
+    script.query_params["survey"] = "other"
+    script.run()
+    assert "tiny: 9 objects, 0 rejected." not in text_of(script).replace("*", "")
+
+
+def test_a_task_that_was_made_leads_to_its_label_page(services, sign_in, monkeypatch):
+    services.db().create_task(TaskSpec("lenses", "tiny", "A lens?", ("lens", "no"), "lens"))
+    # The dialog that asks for it, answered at once.
+    monkeypatch.setattr(new_task, "new_task", lambda chosen: chosen("lenses"))
+    script = press(draw(), "Make a task")
+    page = text_of(script)
+    assert "The task **lenses** is made." in page
+    assert 'href="/?task=lenses" target="_self">Start labelling</a>' in page
+    assert "Start labelling" in text_of(script.run())
+    one(script.get("button_group"), "View").set_value("Import").run()
+    assert "Start labelling" not in text_of(script)
+
+
+def test_columns_that_came_later_are_listed(services, sign_in, workspace):
+    survey = services.survey("tiny")
+    redshift = pa.array([0.5, None, *[0.1] * (len(IDS) - 2)], pa.float64())
+    write_columns(
+        survey,
+        "known-1",
+        "crossmatch",
+        {"z": redshift, "name": pa.array(["?"] * len(IDS))},
+        info={"z": ColumnInfo("", "redshift")},
+    )
+    assert "Columns added later" in [one.value for one in draw().subheader]
+    write_columns(
+        survey, "known-2", "duplicates", {"name": pa.array(["M 87"])}, object_ids=IDS[:1]
+    )
+    (frame,) = [one.value for one in draw().dataframe if "Added by" in one.value.columns]
+    rows = {row.pop("Column"): row for row in frame.to_dict("records")}
+    assert rows["z"]["Added by"] == "crossmatch"
+    assert (rows["z"]["Objects with a value"], rows["z"]["Description"]) == (
+        len(IDS) - 1,
+        "redshift",
+    )
+    assert (rows["name"]["Added by"], rows["name"]["Objects with a value"]) == ("duplicates", 1)
+    (survey.folder / "columns" / "known-1.json").write_text("{")
+    page = text_of(draw())
+    assert "known-1.json cannot be read" in page
+    assert "How it came about" in page
 
 
 def test_provenance_comes_from_the_record_of_the_import(services, sign_in, workspace, pictures):

@@ -17,15 +17,23 @@ from core.errors import BadInput, NotReady
 from core.run import _parser
 from core.run_import import options_of
 from core.survey import ImportOptions
+from core.survey.sky.pace import Health, Manners
 from core.survey.sky_coverage import sky_coverage
 from core.survey.summary_pixels import BandSummary
 from pages._shared import data_preview, data_roots
 from pages._shared.data_figures import histograms, mollweide, sky_map
-from pages._shared.data_form import free_name, job_arguments, keep_positions, options_from
+from pages._shared.data_form import (
+    free_name,
+    job_arguments,
+    keep_positions,
+    options_from,
+    pasted_words,
+)
 from pages._shared.data_preview import run_preview
+from pages._shared.data_previewing import in_a_preview
 from pages._shared.data_roots import LISTED, checked_source, checked_value, listing
 from pages._shared.data_spectra import sparkline, thinned
-from pages._shared.data_words import setting_words, size_words
+from pages._shared.data_words import size_words
 
 
 @pytest.fixture
@@ -244,6 +252,40 @@ def test_positions_keep_their_file(services):
         keep_positions(" \n", "x")
 
 
+def test_the_file_of_pasted_positions_is_called_by_what_is_in_it(services):
+    file = keep_positions("1 2", "mine")
+    folder = services.workspace.root / "incoming"
+    assert pasted_words(f"{file} has a header alone; name another file.") == (
+        "The pasted positions have a header alone; correct them."
+    )
+    assert pasted_words(f"Of {file.name}, line 2") == "Of the pasted positions, line 2"
+    for other in (f"{folder}/mine-01234567.txt is empty; name another file.", "a.txt"):
+        assert pasted_words(other) == other
+
+
+def test_a_service_that_is_down_advises_a_preview_to_be_made_again():
+    health = Health(Manners(retries=0))
+    health.bad("example.org", "cannot be reached", True)
+    with pytest.raises(NotReady) as down:
+        health.check()
+    words = in_a_preview(str(down.value))
+    assert words.startswith("The service does not answer as it should: example.org")
+    assert words.endswith("came to nothing; try the preview again later.")
+    assert in_a_preview("It is odd; change it.") == "It is odd; change it."
+
+
+def test_a_preview_of_what_a_catalogue_would_bring(services, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in "ab":
+        Image.new("RGB", (12, 12), (9, 80, 40)).save(tmp_path / "pictures" / f"{name}.png")
+    (tmp_path / "t.csv").write_text("id,mag\na,17.5\nc,18\n")
+    options = ImportOptions(catalogue=str(tmp_path / "t.csv"))
+    found = run_preview(tmp_path / "pictures", options, quiet)
+    assert [one["columns"].get("mag") for one in found["objects"]] == [17.5, None]
+    assert any("1 of the first 2 objects have a row" in note for note in found["notes"])
+    assert found["settings"][0] == "images: 8-bit pictures"
+
+
 def test_a_preview_of_real_pictures(services, tmp_path):
     for number in range(15):
         Image.new("RGB", (12, 12), (number * 9, 80, 40)).save(tmp_path / f"g{number:02d}.png")
@@ -352,4 +394,3 @@ def test_words():
     assert [size_words(n) for n in (0, 999, 1500, 25_000_000, 2 * 10**12)] == [
         *("0 B", "999 B", "1.5 kB", "25 MB", "2.0 TB"),
     ]
-    assert setting_words({"a": [1, 2.5], "b": None, "c": True}) == "a 1, 2.5, b none, c yes"

@@ -5,7 +5,9 @@ import os
 
 import pytest
 
+from core.errors import InUse
 from core.run import main
+from core.vocabulary import JobKind
 from core.workspace import open_workspace
 from labels_db import LabelsDB
 from tests.run.conftest import paint
@@ -194,3 +196,16 @@ def test_an_unforeseen_error_is_a_sentence_and_its_traceback_a_log(workspace, ca
     log = open_workspace(path).logs / "errors.log"
     assert "Traceback" in log.read_text()
     assert str(log) in err
+
+
+def test_a_job_that_runs_already_has_its_article(tmp_path):
+    workspace = open_workspace(tmp_path)
+    words = {}
+    with LabelsDB(workspace.labels) as db:
+        for kind in JobKind:
+            db.start_run(f"{kind}-1", kind, "s", {})
+            with pytest.raises(InUse) as refused:
+                db.start_run(f"{kind}-2", kind, "s", {})
+            words[kind] = str(refused.value).split(" is running")[0]
+    assert [kind for kind in JobKind if words[kind] == f"An {kind} job"] == ["import", "embed"]
+    assert sum(words[kind] == f"A {kind} job" for kind in JobKind) == len(JobKind) - 2

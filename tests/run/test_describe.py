@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from core.run import main
 from core.run_describe import describe, number, share
 from core.survey import Batch, SurveyWriter
+from core.survey.added_columns import write_columns
 from core.survey.batch import Reject
 from core.workspace import open_workspace
 
@@ -67,6 +70,45 @@ def test_the_command_prints_it_or_its_numbers(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["n_objects"] == 40
     assert main(["describe", "none", *where]) == 2
     assert "There is no survey 'none'" in capsys.readouterr().err
+
+
+def test_columns_that_came_later_are_told(tmp_path, capsys):
+    found = survey(tmp_path)
+    assert "Added columns" not in describe(found)
+    where = ["--workspace", str(tmp_path / "ws")]
+    write_columns(
+        *(found, "one", "crossmatch"),
+        {"known": pa.array([True, None, False]), "name": pa.array(["M 51", None, None])},
+        object_ids=["o0", "o1", "o2"],
+    )
+    write_columns(found, "two", "duplicates", {"known": pa.array([1])}, object_ids=["o3"])
+    day = datetime.now(UTC).date().isoformat()
+    text = describe(found)
+    lines = text.splitlines()
+    place = lines.index("Added columns: 2")
+    assert [line.split() for line in lines[place : place + 4]] == [
+        ["Added", "columns:", "2"],
+        ["name", "by", "on", "objects", "with", "a", "value"],
+        ["known", "duplicates", day, "1"],
+        ["name", "crossmatch", day, "1"],
+    ]
+    assert main(["describe", "mine", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["added_columns"][0] == {
+        "name": "known",
+        "kind": "duplicates",
+        "day": day,
+        "n_values": 1,
+    }
+
+
+def test_added_columns_that_cannot_be_read_leave_the_rest(tmp_path):
+    found = survey(tmp_path)
+    path = write_columns(found, "one", "crossmatch", {"a": pa.array([1])}, object_ids=["o0"])
+    path.write_bytes(b"x")
+    text = describe(found)
+    assert text.startswith("mine, version 1\n")
+    assert "Added columns\n" in text
+    assert f"{path} cannot be read" in text
 
 
 def test_columns_are_aligned(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import BadInput
 from core.spectra import SpectralGrid, combine, estimated_ivar, fitting_grid, resample, to_vacuum
 
 
@@ -234,3 +235,13 @@ def test_a_grid_is_found_again_by_its_ends(low, step):
     ends = float(first.wavelength[0]), float(first.wavelength[-1]), first.log10_step
     assert fitting_grid([np.arange(2000.0, 3000)], *ends) == first
     assert type(first.log10_start) is type(first.log10_step) is float  # as TOML wants them
+
+
+def test_limits_that_make_no_grid_are_told_in_words():
+    wavelength = np.arange(4000.0, 4100)
+    for low, high in ((5000, 4000), (20_000, None), (-5, 4000)):
+        for step in (None, 1e-4):
+            with pytest.raises(BadInput, match="from a lower to a higher wavelength, but from"):
+                fitting_grid([wavelength], low, high, step)
+    with pytest.raises(BadInput, match=r"but got the start 3\.5, the step 0\.1 and 1 pixels"):
+        SpectralGrid(3.5, 0.1, 1)

@@ -89,6 +89,17 @@ def test_columns_and_names_that_somebody_chose(tmp_path):
         open_known(str(path))
 
 
+def test_what_an_import_could_be_told_is_left_out(tmp_path):
+    path = tmp_path / "list.csv"
+    rows = [
+        f"{number % 29},{number},2,{-99 if number % 3 else 20 + number}" for number in range(30)
+    ]
+    path.write_text("\n".join(["objid,ra,dec,mag", *rows]) + "\n")
+    known = open_known(str(path))
+    matched(known)
+    assert not [note for note in known.notes if "--" in note]
+
+
 def test_a_table_without_names_is_named_by_its_positions(tmp_path):
     path = tmp_path / "bare.csv"
     path.write_text("ra,dec\n10.0,20.0\n")

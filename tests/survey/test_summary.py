@@ -151,6 +151,13 @@ def test_columns_of_every_kind(workspace):
     assert (found["hole"].n_missing, found["hole"].median) == (N, None)
 
 
+def test_an_empty_text_is_listed_by_a_word(workspace):
+    columns = [{"kind": "" if row % 4 else "star", "gap": " "} for row in range(N)]
+    found = {one.name: one for one in summarise(write(workspace, columns=columns)).columns}
+    assert found["kind"].top == (("(empty)", 3 * N // 4), ("star", N // 4))
+    assert found["gap"].top == (("(empty)", N),)
+
+
 def test_a_column_of_too_many_names_is_not_counted(workspace):
     n = MAX_CATEGORIES + 5
     images = np.broadcast_to(noise(1), (n, 2, 8, 8))

@@ -184,9 +184,12 @@ class KnownTable:
                 f"{self.path} was changed while it was being read; run the cross-match again."
             )
         # What is odd about a package's table is not the user's to mend.
-        # Nor does it matter here which values a survey would take for missing ones.
+        # Nor does it matter here what an import could be told of missing values and ids.
         own = () if self._version else self._source.notes
-        self.notes = [f"{self.label}: {note}" for note in own if "import with" not in note]
+        import_only = ("--missing=", "--id-column")
+        self.notes = [
+            f"{self.label}: {note}" for note in own if not any(one in note for one in import_only)
+        ]
         if self._n_unusable:
             self.notes.append(
                 f"{self._n_unusable:,} of the {n:,} rows of {self.label} have no usable position"

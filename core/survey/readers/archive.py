@@ -18,6 +18,7 @@ from core.survey.readers.archive_scan import Scan, kind_of_archive
 from core.survey.readers.archive_views import chosen_naming
 from core.survey.readers.encoded import Encoded
 from core.survey.readers.kept import going_on
+from core.survey.readers.picture import GREY_KEPT
 from core.survey.readers.registry import Reader, Unit, register_reader
 from core.survey.readers.source_file import (
     Stamp,
@@ -29,6 +30,7 @@ from core.survey.readers.source_file import (
 )
 from core.survey.readers.tar_index import Bytes, opened_tar, printable
 from core.survey.readers.unreadable import Unreadable
+from core.survey.readers.whole_file import holds_zeros
 from core.survey.readers.zip_index import ZipMember, member_bytes
 
 ENDINGS = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip")
@@ -155,9 +157,13 @@ class ArchiveReader(Reader):
             stamp = checked_file(source, "a tar or zip archive")
             kind = kind_of_archive(source)
             if not kind:
+                came = (
+                    "holds nothing but zeros, as a tar file without members does"
+                    if holds_zeros(source)
+                    else "is none, whatever its name says"
+                )
                 raise BadInput(
-                    f"{source} should be a tar or zip archive, but is none, whatever its name"
-                    " says; check the file."
+                    f"{source} should be a tar or zip archive, but {came}; check the file."
                 )
             self._take(scan, source.name, kind, stamp)
         what = f"{'folder' if self._is_folder else 'archive'} {source.name}"
@@ -322,10 +328,12 @@ class ArchiveReader(Reader):
             self.notes.append(
                 f"Members that are no images and were left out: {n_others:,} ({told})."
             )
+        if self._encoded.grey and len(self._encoded.choice.bands) > 1:
+            self.notes.append(GREY_KEPT)
         if self._naming.of_views:
             self.notes.append(
                 f"Members are taken for views of one object, by their names ({self._naming.how});"
-                " say group=none if they are not."
+                " if they are not: --set group=none, or group=none among the reader's settings."
             )
         elif self._naming.how == "path":
             self.notes.append("Names of members repeat, so that ids hold their folders too.")

@@ -86,8 +86,8 @@ def join_members(
         there = ", ".join(list(joined.counts)[:12]) or "no band"
         raise BadInput(
             f"By the pattern {pattern.text!r} the names of the members have {there}, and the bands"
-            f" wished are {', '.join(bands) or 'not said'}; change one of them, or set pattern to"
-            " none."
+            f" wished are {', '.join(bands) or 'not said'}; change one of them, or set pattern"
+            " to none (--set pattern=none)."
         )
     joined.choose(bands)
     n_whole, n_groups = joined.n_whole(len(bands))

@@ -71,7 +71,9 @@ class Scan:
                     continue
                 problem = problem or unsafe(member_path)
                 if not problem and where[1] > MOST_MEMBER_BYTES:
-                    problem = f"unpacks to more than {MOST_MEMBER_BYTES // 1024**2} MB"
+                    # A plain tar file holds its members as they are.
+                    how = "is larger than" if kind == "tar" else "unpacks to more than"
+                    problem = f"{how} {MOST_MEMBER_BYTES // 1024**2} MB"
                 self.entries.add([number, member_path, problem, *where])
                 if problem:
                     continue

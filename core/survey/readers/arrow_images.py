@@ -138,6 +138,9 @@ def cells_of(
         column = column.storage
     found = [_cell(value) for value in column.to_pylist()]
     if missing:
+        if pa.types.is_float32(column.type):  # -999.9 there is -999.9000244140625
+            with np.errstate(over="ignore"):
+                missing = (*missing, *np.asarray(missing, np.float32).tolist())
         found = [
             None if isinstance(one, (int, float)) and one in missing else one for one in found
         ]

@@ -33,6 +33,7 @@ class _Seen:
     n_bands: int
     names: tuple[str, ...]
     scale: float | None
+    grey: bool = False
 
 
 @dataclass
@@ -56,7 +57,9 @@ class Sample:
         measured = pixels.dtype != np.uint8
         names = image.bands if measured else _colours(len(pixels))
         side = min(pixels.shape[1:])
-        self.seen.append(_Seen(measured, side, len(pixels), names, image.pixel_scale_arcsec))
+        grey = not measured and len(pixels) > 1 and bool((pixels == pixels[:1]).all())
+        scale = image.pixel_scale_arcsec
+        self.seen.append(_Seen(measured, side, len(pixels), names, scale, grey))
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Encoded:
         float32 pixels; else 8-bit pictures.
     with_filter
         Whether a column names the filter, since it is not the same for all.
+    grey
+        Whether all pictures looked at have equal bands.
     """
 
     measured: bool
@@ -77,6 +82,7 @@ class Encoded:
     scale: float | None
     mixed: str
     with_filter: bool = False
+    grey: bool = False
 
     @classmethod
     def make(cls, sample: Sample, options: ImportOptions, what: str) -> Encoded:
@@ -105,6 +111,7 @@ class Encoded:
             options.pixel_scale_arcsec or scale,
             options.mixed,
             measured and not alike,
+            all(one.grey for one in seen),
         )
 
     def of_bands(self, bands: tuple[str, ...]) -> Encoded:
@@ -112,7 +119,7 @@ class Encoded:
         if not self.measured:
             raise BadInput(
                 "A pattern of names is for FITS images of one band each, but most of the images"
-                " are 8-bit pictures; set pattern to none."
+                " are 8-bit pictures; set pattern to none (--set pattern=none)."
             )
         choice = BandChoice(bands, tuple(range(len(bands))), len(bands), False)
         return replace(self, choice=choice, with_filter=False)

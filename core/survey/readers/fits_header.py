@@ -99,6 +99,10 @@ class FitsHeader(Mapping[str, CardValue]):
         value = self.get(name)
         return value.strip() if isinstance(value, str) else ""
 
+    def written(self, name: str) -> str:
+        """What stands on a card, without quotation marks, blanks and its comment."""
+        return self._cards.get(name, "").partition("/")[0].strip(" '")
+
     def over(self, other: FitsHeader) -> FitsHeader:
         """These cards, and those of another header that are missing here."""
         return FitsHeader({**other._cards, **self._cards})

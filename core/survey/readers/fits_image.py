@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -88,7 +89,9 @@ def read_fits(file: str | os.PathLike[str] | bytes, hdu: int | str | None = None
     planes, lost = zip(*(decode_hdu(content, one) for one in chosen), strict=True)
     if len({plane.shape[1:] for plane in planes}) > 1:
         shapes = ", ".join(f"{plane.shape[2]} x {plane.shape[1]}" for plane in planes[:4])
-        raise Unreadable(f"has images of several sizes ({shapes} pixels); name one by hdu")
+        raise Unreadable(
+            f"has images of several sizes ({shapes} pixels); name one (--set hdu=NAME)"
+        )
     image = planes[0] if len(planes) == 1 else np.concatenate(planes)
     return make_image(image, any(lost), chosen, hdus[0].header)
 
@@ -144,9 +147,7 @@ def scaled(raw: np.ndarray, header: FitsHeader) -> np.ndarray:
 
     float32 where that is exact, else float64.
     """
-    scale, zero = header.number("BSCALE", 1.0), header.number("BZERO", 0.0)
-    assert scale is not None
-    assert zero is not None
+    scale, zero = _scaling(header, "BSCALE", 1.0), _scaling(header, "BZERO", 0.0)
     blank = header.get("BLANK")
     # 16-bit numbers with the offset that makes them unsigned are whole and small.
     offsets = (0.0,) if raw.dtype.kind == "f" else (0.0, 32768.0, -128.0)
@@ -161,6 +162,18 @@ def scaled(raw: np.ndarray, header: FitsHeader) -> np.ndarray:
     if raw.dtype.kind != "f" and isinstance(blank, int):
         values[raw == blank] = np.nan
     return values
+
+
+def _scaling(header: FitsHeader, name: str, default: float) -> float:
+    """A card that scales pixels; raises `Unreadable` where it is none."""
+    value = header.number(name)
+    if value is None:
+        with contextlib.suppress(ValueError):
+            value = float(header.written(name))  # the standard has no word for it
+        value = default if value is None or math.isfinite(value) else value
+    if not math.isfinite(value):
+        raise Unreadable(f"has a damaged header ({name} is {value:g}, and a number is needed)")
+    return value
 
 
 def three_axes(values: np.ndarray, hdu: Hdu) -> tuple[np.ndarray, bool]:
@@ -189,6 +202,8 @@ def three_axes(values: np.ndarray, hdu: Hdu) -> tuple[np.ndarray, bool]:
 
 def decompressed(content: Content, hdu: Hdu, planes: slice | None = None) -> np.ndarray:
     """Its pixels, or those of some of its planes, through astropy."""
+    _scaling(hdu.header, "BSCALE", 1.0)
+    _scaling(hdu.header, "BZERO", 0.0)
     n_planes = len(range(*planes.indices(hdu.shape[0]))) if planes else hdu.shape[0]
     if n_planes * math.prod(hdu.shape[1:]) > MAX_VALUES:  # before room is made for them
         raise Unreadable(f"is too large (at most {MAX_VALUES // 2**20} million values)")

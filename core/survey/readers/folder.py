@@ -24,11 +24,15 @@ from core.survey.readers.image_entry import EntryShaper
 from core.survey.readers.joining import Group, Joined, NamePattern, common_bands, guess_pattern
 from core.survey.readers.listing import Listing, list_images
 from core.survey.readers.names import SortedNames
+from core.survey.readers.picture import GREY_KEPT
 from core.survey.readers.recognising import sure_of_file, sure_of_folder
 from core.survey.readers.registry import Reader, Unit, register_reader
 from core.survey.readers.sniffing import kind_of_file, stem
 from core.survey.readers.unreadable import Unreadable
 from core.survey.readers.whole_file import read_whole
+
+_ROOMY_PX = 512
+"""Side from which an image of the sky may be meant to be cut up."""
 
 _MIN_WHOLE = 0.5
 """A guessed pattern is dropped when fewer of its objects than this have all bands."""
@@ -204,6 +208,14 @@ class FolderReader(Reader):
             self._choice = BandChoice(bands, tuple(range(len(bands))), len(bands), False)
         else:
             self._choice = BandChoice.make(look.band_names, look.n_bands, options.bands)
+            if look.grey and len(self._choice.bands) > 1:
+                self.notes.append(GREY_KEPT)
+        on_sky = look.scale is not None and look.side >= _ROOMY_PX
+        if self._file and on_sky and options.catalogue is None:
+            self.notes.append(
+                "This is one object; --reader mosaic (with --catalogue, or without one to detect"
+                " sources) cuts it up."
+            )
         self._shaper = self._make_shaper(own, look.side, look.scale, bool(look.other_filters))
         self.settings |= told | _told(look, self._shaper.mixed)
 
@@ -242,7 +254,8 @@ class FolderReader(Reader):
         if not set(bands) <= set(joined.counts):
             raise BadInput(
                 f"The bands wished are {', '.join(bands)}, but the file names have"
-                f" {', '.join(known)}; name some of these, or set pattern to none."
+                f" {', '.join(known)}; name some of these, or set pattern to none"
+                " (--set pattern=none)."
             )
         n_entries = joined.choose(bands)
         if not pattern:

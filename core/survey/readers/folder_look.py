@@ -13,7 +13,7 @@ import numpy as np
 from core.errors import BadInput
 from core.survey.readers.bands import from_blue_to_red
 from core.survey.readers.decoding import decode
-from core.survey.readers.picture import is_measured_png, picture_size
+from core.survey.readers.picture import is_grey, is_measured_png, picture_size
 from core.survey.readers.shaping import SCALE_TOLERANCE
 from core.survey.readers.sniffing import kind_of
 from core.survey.readers.unreadable import Unreadable
@@ -47,6 +47,8 @@ class Look:
         Pixel scale in arcsec that most images have.
     scales_differ
         Whether some have another one.
+    grey
+        Whether all are 8-bit pictures of one channel.
     n_seen, n_readable
         Files looked at, and those of them that are images of this kind.
     """
@@ -60,6 +62,7 @@ class Look:
     scales_differ: bool
     n_seen: int
     n_readable: int
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class _Seen:
     n_bands: int
     names: tuple[str, ...]
     scale: float | None
+    grey: bool = False
 
 
 def look_at(
@@ -119,16 +123,19 @@ def look_at(
         differ,
         len(paths),
         len(seen),
+        all(one.grey for one in seen),
     )
 
 
 def _see(path: Path, hdu: int | str | None) -> _Seen:
     content = read_whole(path)
     if kind_of(content) == "picture" and not is_measured_png(content):
-        return _Seen(False, min(picture_size(content)), len(COLOURS), COLOURS, None)
+        side = min(picture_size(content))
+        return _Seen(False, side, len(COLOURS), COLOURS, None, is_grey(content))
     found = decode(content, hdu)
     if isinstance(found, np.ndarray):
-        return _Seen(False, min(found.shape[1:]), len(found), COLOURS, None)
+        grey = bool((found == found[:1]).all())
+        return _Seen(False, min(found.shape[1:]), len(found), COLOURS, None, grey)
     side = min(found.image.shape[1:])
     return _Seen(True, side, len(found.image), found.bands, found.pixel_scale_arcsec)
 

@@ -246,7 +246,9 @@ def _collection(own: dict[str, str], source: Path, names: list[str]) -> Collecti
     if name not in COLLECTIONS:
         raise BadInput(
             f"The frames reader wants to know whose frames: set collection to one of"
-            f" {', '.join(sorted(COLLECTIONS))}" + (f", not {name!r}." if name else ".")
+            f" {', '.join(sorted(COLLECTIONS))}"
+            + (f", not {name!r}" if name else "")
+            + " (--set collection=NAME)."
         )
     collection = COLLECTIONS[name](own.get("base_url"))
     if not collection.tells(names):

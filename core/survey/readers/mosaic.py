@@ -118,6 +118,11 @@ class MosaicReader(Reader):
         )
         self.settings = self._told_settings(found, by_band, own)
         self.notes = [*found.notes, *self._positions.notes, *self._scale_notes(by_band)]
+        if options.reader is None and source.is_dir() and not looks_like_mosaics(source):
+            self.notes.append(
+                "The images are cut up, since the catalogue has many more rows than there are"
+                " files; --reader folder keeps each as one object and joins the catalogue."
+            )
 
     @classmethod
     def recognises(cls, source: Path) -> int:
@@ -128,9 +133,9 @@ class MosaicReader(Reader):
             return 0
 
     @classmethod
-    def cuts_up(cls, source: Path) -> bool:
+    def cuts_up(cls, source: Path, options: ImportOptions) -> bool:
         try:
-            return may_be_cut_up(source)
+            return may_be_cut_up(source, options)
         except Exception:
             return False
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from core.errors import BadInput
 from core.survey.mosaics.extensions import Extension, image_extensions
 from core.survey.mosaics.tiles import Tile
+from core.survey.options import ImportOptions
+from core.survey.positions import open_positions
 from core.survey.readers.bands import band_of_header, from_blue_to_red, is_band
 from core.survey.readers.sniffing import kind_of_file, stem
 from core.survey.readers.source_file import files_below
@@ -23,7 +26,10 @@ LARGE_PX = 1024
 """Images of at least this side are mosaics rather than stamps, where nothing else is said."""
 
 ROOMY_PX = 256
-"""Side from which a lone image that comes with a catalogue is a mosaic."""
+"""Side from which an image that comes with a catalogue is a mosaic."""
+
+_ROWS_A_FILE = 3
+"""A catalogue with more rows than this for each file lists what is on the images."""
 
 MAX_TILES = 200_000
 _MAX_BANDS = 64
@@ -81,15 +87,23 @@ class Mosaics:
     notes: list[str] = field(default_factory=list)
 
 
-def may_be_cut_up(source: Path) -> bool:
-    """Whether a file holds a celestial FITS image that has room for cutouts."""
-    return not source.is_dir() and bool(_is_large(source, ROOMY_PX))
+def may_be_cut_up(source: Path, options: ImportOptions) -> bool:
+    """Whether a source holds celestial FITS images that have room for cutouts; of a folder the
+    catalogue must list many more positions than there are files."""
+    if not source.is_dir():
+        return bool(_is_large(source, ROOMY_PX))
+    if not looks_like_mosaics(source, ROOMY_PX):
+        return False
+    catalogue = open_positions(Path(str(options.catalogue)).expanduser(), options)
+    most_files = (catalogue.n_entries - 1) // _ROWS_A_FILE
+    n_files = sum(1 for _file in islice(files_below(source, []), most_files + 1))
+    return 0 < n_files <= most_files
 
 
-def looks_like_mosaics(source: Path) -> bool:
+def looks_like_mosaics(source: Path, at_least: int = LARGE_PX) -> bool:
     """Whether every image that is seen at first is a large celestial FITS image."""
     if not source.is_dir():
-        return bool(_is_large(source))
+        return bool(_is_large(source, at_least))
     n_large = 0
     for path in _some_files(source):
         kind = kind_of_file(path)
@@ -97,7 +111,7 @@ def looks_like_mosaics(source: Path) -> bool:
             return False
         if kind != "fits" or _BESIDE.search(stem(path.name)):
             continue
-        verdict = _is_large(path)
+        verdict = _is_large(path, at_least)
         if verdict is False:
             return False
         n_large += bool(verdict)

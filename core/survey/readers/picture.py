@@ -19,6 +19,8 @@ MIN_SIDE_PX = 8
 MAX_PIXELS = 64_000_000
 """Decoded size at most: a small file can unpack to more than the memory."""
 
+GREY_KEPT = "Grey pictures are kept as three equal bands."
+
 _FORMATS = ("JPEG", "PNG", "TIFF")
 _ORIENTATION = 0x0112
 
@@ -106,7 +108,9 @@ def _opened(file: PictureFile) -> Iterator[Image.Image]:
             "is not a JPEG, PNG or TIFF picture, whatever its name says"
         ) from None
     except Image.DecompressionBombError:
-        raise UnreadablePicture(_too_large("more")) from None
+        raise UnreadablePicture(
+            f"is too large (more than {MAX_PIXELS // 1_000_000} million pixels)"
+        ) from None
     except Exception as error:
         # Decoders meet hostile bytes and raise anything; the file is named with the reason.
         if isinstance(error, OSError) and error.errno is not None and error.strerror:
@@ -117,17 +121,21 @@ def _opened(file: PictureFile) -> Iterator[Image.Image]:
         raise UnreadablePicture(f"cannot be decoded ({reason[:160]})") from None
 
 
+def is_grey(file: PictureFile) -> bool:
+    """Whether a picture has one channel by its header; errors as `picture_size`."""
+    with _opened(file) as picture:
+        return picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith(("I", "F"))
+
+
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise UnreadablePicture(_too_large(f"{width} x {height}"))
+        raise UnreadablePicture(
+            f"is too large ({width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} million)"
+        )
     if min(width, height) < MIN_SIDE_PX:
         raise UnreadablePicture(
             f"is too small ({width} x {height} pixels; at least {MIN_SIDE_PX} a side)"
         )
-
-
-def _too_large(came: str) -> str:
-    return f"is too large ({came} pixels; at most {MAX_PIXELS // 1_000_000} million)"
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ from core.errors import BadInput
 from core.survey.batch import Batch
 from core.survey.layout import Layout
 from core.survey.options import ImportOptions
+from core.survey.readers.whole_file import holds_zeros
 from core.survey.unit import Unit
 
 
@@ -75,8 +76,8 @@ class Reader(abc.ABC):
         """
 
     @classmethod
-    def cuts_up(cls, source: Path) -> bool:  # noqa: ARG003
-        """Whether it would cut out of this one file what a catalogue lists. Never raises."""
+    def cuts_up(cls, source: Path, options: ImportOptions) -> bool:  # noqa: ARG003
+        """Whether it would cut out of the source what the catalogue lists. Never raises."""
         return False
 
     @abc.abstractmethod
@@ -127,6 +128,11 @@ def recognised(source: Path) -> str:
     if sure[best] <= 0:
         if source.is_file() and source.stat().st_size == 0:
             raise BadInput(f"{source} is empty (zero bytes); check the file.")
+        if holds_zeros(source):
+            raise BadInput(
+                f"{source} holds nothing but zeros, as a tar file without members does; check the"
+                " file."
+            )
         raise BadInput(
             f"Nothing here knows how to read {source} (readers: {', '.join(sorted(READERS))});"
             " check the path, or name a reader."
@@ -186,8 +192,8 @@ def make_reader(
         path = _lone_file(path)
     name = options.reader or recognised(path)
     if options.reader is None and options.catalogue is not None:
-        # One object would be all that came of it, and a catalogue lists many.
-        cutting = (other for other, reader in READERS.items() if reader.cuts_up(path))
+        # Far fewer objects would come of it than the catalogue lists.
+        cutting = (other for other, reader in READERS.items() if reader.cuts_up(path, options))
         name = next(cutting, name)
     if name not in READERS:
         raise BadInput(

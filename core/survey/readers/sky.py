@@ -58,7 +58,7 @@ class SkyReader(Reader):
         if "service" not in own:
             raise BadInput(
                 "The sky reader wants to know which archive to ask: set service to one of"
-                f" {', '.join(sorted(SERVICES))}."
+                f" {', '.join(sorted(SERVICES))} (--set service=NAME)."
             )
         for_service = {
             name: value

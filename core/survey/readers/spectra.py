@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from core.errors import BadInput
 from core.spectra import SpectralGrid, fitting_grid
@@ -37,6 +40,10 @@ SPECTRUM = "spectrum"
 _SAMPLE = 48
 _TRIED = 200
 _LOOKED_AT = 20
+_NAME_UNIT = (
+    "To name it where files do not say it: --set flux_unit=UNIT, or flux_unit=UNIT among the"
+    " reader's settings."
+)
 _CUT = "Spectra that reach beyond the wavelength grid, whose ends were left out"
 
 _COLUMNS = {
@@ -81,6 +88,9 @@ class SpectraReader(Reader):
         if said not in (None, "air", "vacuum"):
             raise BadInput(f"wavelengths must be air or vacuum, but is {said!r}; choose one.")
         self._unit_said = own.get("flux_unit", "")
+        with np.errstate(over="ignore"):  # -999.9 in single precision is -999.9000244140625
+            single = np.asarray(options.missing, np.float32).tolist()
+        self._missing = frozenset((*options.missing, *single))
         self._is_file = _checked(source)
         self._found: Listing | None = self._listed()
         self.n_entries = self._found.n_entries
@@ -165,6 +175,8 @@ class SpectraReader(Reader):
         reason = ""
         try:
             with open_many(self._place(path)) as file:
+                for words in file.problems if 0 in rows else ():  # once a file
+                    told.tally(words)
                 for row, raw in file.spectra(rows):
                     try:
                         done[row] = raw if isinstance(raw, str) else self._ready(raw, path, told)
@@ -202,7 +214,7 @@ class SpectraReader(Reader):
             told.tally(words)
         columns: dict[str, CatalogueValue] = {}
         for name, value in raw.columns.items():
-            is_missing = isinstance(value, (int, float)) and value in self.options.missing
+            is_missing = isinstance(value, (int, float)) and value in self._missing
             columns[name] = None if is_missing else value
         options = self.options
         object_id, group_id = raw.object_id, raw.group_id
@@ -233,8 +245,11 @@ class SpectraReader(Reader):
         units = [raw.flux_unit for raw in sample]
         known = [converts(unit) for unit in units]
         convert = any(known)
-        unit = FLUX_UNIT if convert else next((one for one in units if one), "")
-        self._rules = Rules(convert, self._rules.air)
+        kept = Counter(unit for unit, converted in zip(units, known, strict=True) if not converted)
+        most = max(filter(None, kept), key=lambda one: kept[one], default="")
+        unit = FLUX_UNIT if convert else most
+        self._rules = Rules(convert, self._rules.air, "" if convert else unit)
+        differs = len(kept) + convert > 1
         options = self.options
         waves = [part.wavelength for raw in sample for part in raw.parts]
         grid = fitting_grid(
@@ -242,17 +257,26 @@ class SpectraReader(Reader):
         )
         self.settings = {
             "grid": _told(grid),
-            "flux_unit": unit or "not known",
+            "flux_unit": "differs" if differs else unit or "not known",
             "files": dict(found.kinds),
             "sampled": len(sample),
         }
         about = dict(_COLUMNS)
-        about[SPECTRUM] = ColumnInfo(unit, "flux density of the spectra")
-        self.notes.append(
-            f"The flux of the spectra is in {unit}."
-            if unit
-            else "The unit of the fluxes is not known; the setting flux_unit names it."
-        )
+        about[SPECTRUM] = ColumnInfo("" if differs else unit, "flux density of the spectra")
+        if differs:
+            n_known = len(units) - sum(kept.values())
+            counts = [f"{FLUX_UNIT} {n_known:,}"] if convert else []
+            counts += [f"{one or 'unknown'} {n:,}" for one, n in kept.most_common(6)]
+            self.notes.append(
+                "The flux of the spectra is not in one unit (of those looked at:"
+                f" {', '.join(counts)}). {_NAME_UNIT}"
+            )
+        else:
+            self.notes.append(
+                f"The flux of the spectra is in {unit}."
+                if unit
+                else f"The unit of the fluxes is not known. {_NAME_UNIT}"
+            )
         self.layout = Layout(
             grid=grid,
             origin=options.origin or f"spectra {self.source.name}",
@@ -266,8 +290,8 @@ class SpectraReader(Reader):
             name = getattr(options, what)
             if name is not None and name not in there:
                 raise BadInput(
-                    f"{what} must be one of {', '.join(sorted(there)) or 'none'}, but is {name!r};"
-                    " choose one of these."
+                    f"The {what.replace('_', ' ')} (--{what.replace('_', '-')}) must be one of"
+                    f" {', '.join(sorted(there)) or 'none'}, but is {name!r}; choose one of these."
                 )
 
     def _sampled(self, found: Listing) -> tuple[list[RawSpectrum], str]:

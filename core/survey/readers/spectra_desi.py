@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.survey.readers.spectra_raw import FLUX_UNIT, MAX_PIXELS, Part, RawSpec
 from core.survey.readers.unreadable import Unreadable
 
 _FLUX = re.compile(r"([A-Z0-9]+)_FLUX\Z")
+REDSHIFTS_UNREADABLE = "Redshift files that could not be read"
 _ROWS_AT_ONCE = 64
 _MAX_REDSHIFT_ROWS = 2_000_000
 _COLUMNS = {
@@ -82,10 +84,14 @@ class DesiFile:
     def __len__(self) -> int:
         return self._map.n_rows
 
+    @property
+    def problems(self) -> Sequence[str]:
+        return () if self._by_target is not None else (REDSHIFTS_UNREADABLE,)
+
     def spectra(self, rows: Sequence[int]) -> Iterator[tuple[int, RawSpectrum | str]]:
         waves = [self._wavelength(camera) for camera in self._cameras]
         merge = _Merge(waves)
-        redshifts = self._redshifts()
+        redshifts = self._by_target or {}
         for begin in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[begin : begin + _ROWS_AT_ONCE]
             first, last = min(some), max(some) + 1
@@ -188,8 +194,12 @@ class DesiFile:
             raise Unreadable(f"cannot be decompressed ({words})") from None
         return values != 0 if hdu.name.endswith("_MASK") else values
 
-    def _redshifts(self) -> dict[int, dict[str, CatalogueValue]]:
-        """Redshifts by TARGETID, where there is a file of them; one that is broken has none."""
+    @cached_property
+    def _by_target(self) -> dict[int, dict[str, CatalogueValue]] | None:
+        return self._redshifts()
+
+    def _redshifts(self) -> dict[int, dict[str, CatalogueValue]] | None:
+        """Redshifts by TARGETID, where there is a file of them; None where that is broken."""
         beside = redshift_file(self._path)
         if beside is None:
             return {}
@@ -200,7 +210,7 @@ class DesiFile:
                         continue
                     table = FitsTable(content, hdu)
                     if table.n_rows > _MAX_REDSHIFT_ROWS:
-                        return {}
+                        return None
                     columns = {
                         column: cells(table.column(name))
                         for name, column in _REDSHIFT_COLUMNS.items()
@@ -212,8 +222,8 @@ class DesiFile:
                         for row, target in enumerate(ids)
                     }
         except (Unreadable, KeyError, ValueError):
-            return {}
-        return {}
+            return None
+        return None
 
 
 def redshift_file(path: Path) -> Path | None:

@@ -104,7 +104,8 @@ class Listing:
         begin = 0
         for block in self.blocks:
             inside = [place for place in wanted if begin <= place < begin + block.n_entries]
-            found += [block.entry(place - begin) for place in inside]
+            more = (block.entry(place - begin) for place in inside)
+            found += [entry for entry in more if entry not in found]
             begin += block.n_entries
         return found
 

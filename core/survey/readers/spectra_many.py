@@ -16,7 +16,13 @@ from core.survey.readers.whole_file import read_head, read_whole, unpacked, why_
 
 
 class ManySpectra(Protocol):
-    """An open file of many spectra."""
+    """An open file of many spectra.
+
+    `problems` are words to be counted, of what belongs to the file and could not be used.
+    """
+
+    @property
+    def problems(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -90,6 +90,10 @@ class SpectraArchive:
         self._columns = [name for name in names if self._is_column(name)]
         self._ids = self._found_ids()
 
+    @property
+    def problems(self) -> Sequence[str]:
+        return ()
+
     def __len__(self) -> int:
         return sum(self._n_rows)
 

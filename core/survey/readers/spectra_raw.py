@@ -25,7 +25,8 @@ MAX_PIXELS = 1_000_000
 _MIN_PIXELS = 2
 
 NOISE_ESTIMATED = "Spectra without errors, whose noise was estimated from their scatter (DER_SNR)"
-UNIT_UNKNOWN = "Spectra whose flux unit is not known, kept as they came"
+UNIT_UNKNOWN = "Spectra whose flux unit is unknown, kept as they came"
+UNIT_OTHER = "Spectra in another flux unit than most, kept as they came"
 UNIT_ASSUMED = "Spectra without a flux unit, whose small numbers were taken for erg/s/cm2/Angstrom"
 FROM_AIR = "Spectra whose wavelengths were brought from air to vacuum"
 
@@ -73,10 +74,13 @@ class Rules:
         Whether fluxes are brought to `FLUX_UNIT`; else they stay as they come.
     air
         What the person said of the wavelengths; `None` leaves it to the files.
+    unit
+        The unit of most fluxes where they stay as they come; empty where no file says one.
     """
 
     convert: bool = True
     air: bool | None = None
+    unit: str = ""
 
 
 def tidy(raw: RawSpectrum, rules: Rules, tell: Callable[[str], None]) -> RawSpectrum:
@@ -91,8 +95,10 @@ def tidy(raw: RawSpectrum, rules: Rules, tell: Callable[[str], None]) -> RawSpec
     air = raw.air if rules.air is None else rules.air
     if air:
         tell(FROM_AIR)
-    if rules.convert and not raw.flux_unit:
+    if (rules.convert or rules.unit) and not raw.flux_unit:
         tell(UNIT_UNKNOWN)
+    elif not rules.convert and raw.flux_unit != rules.unit:
+        tell(UNIT_OTHER)
     if any(part.ivar is None for part in raw.parts):
         tell(NOISE_ESTIMATED)
     parts = [_tidied(part, raw, rules, bool(air), tell) for part in raw.parts]

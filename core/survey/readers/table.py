@@ -31,8 +31,8 @@ class TableReader(Reader):
     """One object a row.
 
     The object_id comes from the column that `ImportOptions.id_column` names, else from the first
-    with a usual name whose values are all different, else it is the file's name with the row
-    number. Columns keep their names. Positions that are not plain degrees under a usual name
+    with a usual name that names nearly every row, else it is the file's name with the row number.
+    Columns keep their names. Positions that are not plain degrees under a usual name
     become two columns `ra` and `dec`; a position that cannot be used is missing.
     """
 
@@ -174,7 +174,8 @@ class TableReader(Reader):
         if hidden:
             self.notes.append(
                 f"Left out, since the answer must not lie in the survey: {listed(hidden)} (to"
-                f" keep it, set keep={hidden[0]})."
+                f" keep it: --set keep={hidden[0]}, or keep={hidden[0]} among the reader's"
+                " settings)."
             )
         gone = {self._id.name, *hidden}
         if self._group == "group_id":

@@ -105,6 +105,12 @@ def read_head(path: str | os.PathLike[str], most: int) -> bytes:
         return b""
 
 
+def holds_zeros(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins with zeros, packed or not, as a tar file without members does."""
+    head = unpacked_head(read_head(path, 64 * 1024))
+    return len(head) >= 512 and not head.strip(b"\0")
+
+
 def _read_all(handle: int, size: int) -> bytes:
     content = os.read(handle, size + 1)
     if len(content) >= size:

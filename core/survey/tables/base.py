@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +40,25 @@ CHANGED = "changed while it was being read"
 _MAX_NAME = 128
 _OPEN_FILES = 8
 _SAMPLE_SLICES, _SAMPLE_ROWS = 8, 2048
+
+
+class IdValues(NamedTuple):
+    """How far the values of a column can name the rows: how many rows were looked at, how many of
+    them have no value, and how many one that another row had before."""
+
+    n_rows: int
+    n_missing: int
+    n_repeats: int
+
+    @property
+    def share(self) -> float:
+        """Part of the rows that the column names, 0 to 1."""
+        return (self.n_rows - self.n_missing - self.n_repeats) / max(1, self.n_rows)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it names every row."""
+        return self.n_rows > 0 and not (self.n_missing or self.n_repeats)
 
 
 class UnreadableRows(Exception):
@@ -73,7 +92,7 @@ class TableSource(abc.ABC):
     truth
         Columns that look like the answer to what is searched for (array files only).
     unique
-        Whether all values of a column are there and different, where that is known already.
+        How far the values of a column are there and different, where that is known already.
     missing
         Values that stand for "not measured" in number columns.
     """
@@ -90,7 +109,7 @@ class TableSource(abc.ABC):
         self.notes: list[str] = []
         self.settings: dict[str, Any] = {}
         self.truth: tuple[str, ...] = ()
-        self.unique: dict[str, bool] = {}
+        self.unique: dict[str, IdValues] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
 
     def rows(self, start: int, stop: int, names: Iterable[str] | None = None) -> pa.Table:

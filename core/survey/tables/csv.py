@@ -18,7 +18,7 @@ from core.survey.tables.base import TableSource, UnreadableRows, forget, listed
 from core.survey.tables.cells import MISSING_TEXT, ColumnGuess, stripped, values_of
 from core.survey.tables.ecsv import read_ecsv_header
 from core.survey.tables.header import Dialect, guess_dialect
-from core.survey.tables.ids import all_different, id_candidates, text_hashes
+from core.survey.tables.ids import counted, id_candidates, text_hashes
 from core.survey.tables.lines import Line, checked_file, kept_open, open_plain, read_lines
 
 _BLOCK = 512
@@ -70,7 +70,7 @@ class CsvTable(TableSource):
 
     def _index(self, names: list[str]) -> list[ColumnGuess]:
         guesses = [ColumnGuess() for _ in names]
-        self._ids: dict[int, list[np.ndarray] | None] = {
+        self._ids: dict[int, list[np.ndarray]] = {
             names.index(name): [] for name in id_candidates(names)[:_MAX_ID_COLUMNS]
         }
         offsets, numbers = [], []
@@ -95,7 +95,7 @@ class CsvTable(TableSource):
                     piece = []
         self._guess(guesses, piece)
         for number, hashes in self._ids.items():
-            self.unique[names[number]] = hashes is not None and all_different(hashes)
+            self.unique[names[number]] = counted(hashes, self.n_rows - sum(map(len, hashes)))
         del self._ids
         self._offsets = np.array(offsets, np.int64)
         self._numbers = np.array(numbers, np.int64)
@@ -125,11 +125,8 @@ class CsvTable(TableSource):
             if hashes is None:
                 continue
             # Going through the file once more for this would take as long again.
-            texts = plain.to_pylist()
-            if any(text in MISSING_TEXT for text in texts):
-                self._ids[number] = None
-            else:
-                hashes.append(text_hashes(texts))
+            texts = [text for text in plain.to_pylist() if text not in MISSING_TEXT]
+            hashes.append(text_hashes(texts))
 
     def _tell_types(self, names: list[str], guesses: list[ColumnGuess]) -> None:
         ecsv = self._ecsv

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from core.errors import BadInput
 from core.survey.options import ImportOptions
-from core.survey.tables.base import TableSource, UnreadableRows, listed
+from core.survey.tables.base import IdValues, TableSource, UnreadableRows, listed
 
 ID_NAMES = (
     *(
@@ -31,6 +31,15 @@ ID_NAMES = (
     *("sourcename", "targetname", "oid", "filename", "file", "asset", "image"),
 )
 """Names of id columns, in small letters without blanks, underscores and hyphens."""
+
+_SURE = ("objectid", "objid", "id", "sourceid", "specobjid", "targetid")
+"""Names that promise an id: of these one that names every row comes before one that does not."""
+
+_LITERAL = ("objectid", "objid")
+"""Names that say nothing else."""
+
+_MIN_SHARE, _MIN_LITERAL_SHARE = 0.9, 0.5
+"""Part of the rows that a column must name; a literal name must name more than this."""
 
 
 @dataclass
@@ -66,9 +75,10 @@ def id_texts(column: pa.ChunkedArray) -> list[str | None]:
 
 
 def find_id(source: TableSource, options: ImportOptions) -> IdColumn:
-    """The column that `options` names, or the first by `ID_NAMES` whose values are all different.
+    """The column that `options` names, or the first by `ID_NAMES` that names nearly every row.
 
-    Raises `BadInput` if a named column is not there.
+    One of the sure names that names every row wins. Raises `BadInput` if a named column is not
+    there.
     """
     if options.id_column is not None:
         if options.id_column not in source.columns:
@@ -77,29 +87,63 @@ def find_id(source: TableSource, options: ImportOptions) -> IdColumn:
                 f" (there: {listed(list(source.columns))}); choose one of these."
             )
         return IdColumn(options.id_column)
-    notes: list[str] = []
-    for name in id_candidates(list(source.columns)):
-        if pa.types.is_boolean(source.types[name]) or name in source.truth:
+    names = [
+        name
+        for name in id_candidates(list(source.columns))
+        if not pa.types.is_boolean(source.types[name]) and name not in source.truth
+    ]
+    passed_over: list[str] = []
+    nearly: str | None = None
+    for name in names:
+        if nearly is not None and bare_name(name) not in _SURE:
             continue
-        if is_unique(source, name):
-            return IdColumn(name, notes)
-        notes.append(
-            f"Column {name!r} was not taken for the object ids: its values are not all different"
-            " (name it as the id column, and rows whose id is missing or repeats are rejected)."
+        values = id_values(source, name)
+        if values.is_whole:
+            return IdColumn(name, passed_over)
+        literal = bare_name(name) in _LITERAL and values.share > _MIN_LITERAL_SHARE
+        if nearly is None and (literal or values.share >= _MIN_SHARE):
+            nearly, told = name, list(passed_over)
+        passed_over.append(
+            f"Column {name!r} was not taken for the object ids: {_lacking(values)}"
+            " (--id-column names it all the same; rows whose id is missing or repeats are then"
+            " rejected)."
         )
-    return IdColumn(None, notes)
+    if nearly is None:
+        return IdColumn(None, passed_over)
+    told.append(
+        f"Column {nearly!r} holds the object ids: {_lacking(id_values(source, nearly))}, and such"
+        " rows are rejected (--id-column names another column)."
+    )
+    return IdColumn(nearly, told)
+
+
+def _lacking(values: IdValues) -> str:
+    """ "of 1,000 rows 3 have none, and 2 one that came before"."""
+    if not values.n_rows:
+        return "it cannot be read"
+    parts = []
+    if values.n_missing:
+        parts.append(f"{values.n_missing:,} have none")
+    if values.n_repeats:
+        parts.append(f"{values.n_repeats:,} repeat one that came before")
+    return f"of {values.n_rows:,} rows {' and '.join(parts)}"
+
+
+def bare_name(name: str) -> str:
+    """A column's name as `ID_NAMES` spells it."""
+    return re.sub(r"[\s_\-.]", "", name).lower()
 
 
 def id_candidates(names: list[str]) -> list[str]:
     """Columns whose names say that they are ids, the surest first."""
-    bare = {re.sub(r"[\s_\-.]", "", name).lower(): name for name in reversed(names)}
+    bare = {bare_name(name): name for name in reversed(names)}
     return [bare[name] for name in ID_NAMES if name in bare]
 
 
-def is_unique(source: TableSource, name: str) -> bool:
-    """Whether all values of a column are there and different; 8 bytes a row in memory."""
+def id_values(source: TableSource, name: str) -> IdValues:
+    """How far a column names the rows; 8 bytes a row in memory."""
     if name not in source.unique:
-        source.unique[name] = _is_unique(source, name)
+        source.unique[name] = _id_values(source, name)
     return source.unique[name]
 
 
@@ -108,32 +152,30 @@ def text_hashes(texts: Sequence[str]) -> np.ndarray:
     return np.asarray(pd.util.hash_array(np.array(texts, dtype=object), categorize=False))
 
 
-def all_different(hashes: Sequence[np.ndarray]) -> bool:
-    """Whether no hash occurs twice."""
+def counted(hashes: Sequence[np.ndarray], n_missing: int) -> IdValues:
+    """From the hashes of the values that are there."""
     if not hashes:
-        return False
+        return IdValues(n_missing, n_missing, 0)
     values = np.concatenate(hashes)
     values.sort()
-    return not (values[1:] == values[:-1]).any()
+    return IdValues(len(values) + n_missing, n_missing, int((values[1:] == values[:-1]).sum()))
 
 
-def _is_unique(source: TableSource, name: str) -> bool:
+def _id_values(source: TableSource, name: str) -> IdValues:
     parts = []
+    n_missing = 0
     try:
         for _start, table in source.slabs([name]):
             column = table.column(name)
-            if column.null_count:
-                return False
+            n_rows = len(column)
             if pa.types.is_integer(column.type):
-                parts.append(np.asarray(column))
-                continue
-            texts = id_texts(column)
-            if None in texts:
-                return False
-            parts.append(text_hashes([text for text in texts if text]))
+                parts.append(np.asarray(column.drop_null()))
+            else:
+                parts.append(text_hashes([text for text in id_texts(column) if text]))
+            n_missing += n_rows - len(parts[-1])
     except UnreadableRows:
-        return False
-    return all_different(parts)
+        pass  # what could be read says how the rest is; its rows are rejects
+    return counted(parts, n_missing)
 
 
 def _number_text(value: float) -> str:

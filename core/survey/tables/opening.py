@@ -121,9 +121,10 @@ def _suggest(source: TableSource) -> None:
     source.settings["missing_suggested"] = codes
     where = sorted({name for names in found.values() for name in names})
     shown = ", ".join(where[:4]) + (" ..." if len(where) > 4 else "")
+    what = "name it as a missing code" if len(codes) == 1 else "name them as missing codes"
     source.notes.append(
         f"{' and '.join(str(code) for code in codes)} in {shown} may stand for 'not measured';"
-        f" if so, import with missing={','.join(str(code) for code in codes)}."
+        f" if so, {what} (--missing={','.join(str(code) for code in codes)})."
     )
 
 

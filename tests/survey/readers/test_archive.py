@@ -153,6 +153,11 @@ def test_bombs(tmp_path, monkeypatch):
         assert found.ids == ["a"]
         assert list(found.rejects.values()) == ["unpacks to more than 2 MB"]
 
+    # A plain tar file holds its members as they are.
+    found = read(make(tmp_path / "set.tar", members))
+    assert found.ids == ["a"]
+    assert list(found.rejects.values()) == ["is larger than 2 MB"]
+
     # A header that tells less than what comes out.
     content = bytearray((tmp_path / "set.zip").read_bytes())
     size = struct.pack("<L", 4 * 1024**2)
@@ -455,6 +460,26 @@ def test_what_is_no_archive_of_images(tmp_path):
         make_reader(tmp_path / "bad.zip", ImportOptions())
     with pytest.raises(BadInput, match="is none, whatever its name"):
         ArchiveReader(tmp_path / "plain.gz", ImportOptions())
+
+
+@pytest.mark.parametrize("name", ["none.tar", "none.tar.gz", "none.tar.bz2"])
+def test_an_archive_without_members(tmp_path, name):
+    path = make(tmp_path / name, {})
+    for reader in (None, "archive"):
+        with pytest.raises(BadInput, match="nothing but zeros, as a tar file without members"):
+            make_reader(path, ImportOptions(reader=reader))
+
+
+@pytest.mark.parametrize("name", ["grey.tar", "grey.zip"])
+def test_grey_pictures_are_told(tmp_path, name):
+    grey = [io.BytesIO() for _ in range(2)]
+    for number, file in enumerate(grey):
+        Image.new("L", (16, 16), 40 + number).save(file, "PNG")
+    members = {f"{number}.png": file.getvalue() for number, file in enumerate(grey)}
+    said = "Grey pictures are kept as three equal bands."
+    assert said in make_reader(make(tmp_path / name, members), ImportOptions()).notes
+    members["colour.png"] = picture(0)
+    assert said not in make_reader(make(tmp_path / f"b{name}", members), ImportOptions()).notes
 
 
 def test_names_that_are_no_text(tmp_path):

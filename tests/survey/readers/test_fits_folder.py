@@ -371,6 +371,28 @@ def test_grey_pictures_of_bands(tmp_path):
     assert found.rejects == {("2_g.png", ""): "is a colour picture, where one band was expected"}
 
 
+def test_grey_pictures_are_told(tmp_path):
+    said = "Grey pictures are kept as three equal bands."
+    for n in range(3):
+        Image.new("L", (9, 9), n).save(tmp_path / f"{n}.png")
+    assert said in reader(tmp_path).notes
+    found = read_all(reader(tmp_path))
+    assert [image[:, 0, 0].tolist() for image in images(found)] == [[n] * 3 for n in range(3)]
+    assert said not in make_reader(tmp_path, ImportOptions(bands=("G",))).notes
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(tmp_path / "3.png")
+    assert said not in reader(tmp_path).notes
+
+
+def test_a_lone_field_is_told_of_the_mosaic_reader(tmp_path):
+    for side, is_told in ((512, True), (500, False)):
+        write(tmp_path / f"{side}.fits", side, **sky_cards(side))
+        notes = make_reader(tmp_path / f"{side}.fits", ImportOptions()).notes
+        assert any("--reader mosaic" in note for note in notes) is is_told
+    write(tmp_path / "bare.fits", 512)
+    assert not make_reader(tmp_path / "bare.fits", ImportOptions()).notes
+    assert not make_reader(tmp_path, ImportOptions()).notes
+
+
 def test_previews_beside_stamps_are_left_out_of_a_pattern(tmp_path):
     write_bands(tmp_path, "{id}_{band}.fits")
     for n in range(9):

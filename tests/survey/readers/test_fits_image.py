@@ -198,6 +198,8 @@ DAMAGED = {
     "negative axis": (set_card(stamp(), "NAXIS1", "-5"), "NAXIS1 is -5"),
     "axis in words": (set_card(stamp(), "NAXIS2", "'many'"), "NAXIS2 is 'many'"),
     "many axes": (set_card(stamp(), "NAXIS", "999"), "NAXIS is 999"),
+    "scale that is none": (set_card(stamp(BSCALE=2.0), "BSCALE", "NaN"), "BSCALE is nan"),
+    "zero that is none": (set_card(stamp(BZERO=2.0), "BZERO", "-Infinity"), "BZERO is -inf"),
     "wrong BITPIX": (set_card(stamp(), "BITPIX", "-31"), "BITPIX is -31"),
     "no data": (as_bytes(fits.PrimaryHDU()), "has no data"),
     "spectrum": (as_bytes(image_hdu(np.ones(500, dtype="f4"))), "it has 500 values"),
@@ -206,7 +208,7 @@ DAMAGED = {
     "five axes": (as_bytes(image_hdu(np.ones((2, 2, 2, 9, 9), dtype="f4"))), "of 5 axes"),
     "other sizes": (
         as_bytes(image_hdu(np.ones((9, 9))), fits.ImageHDU(np.ones((10, 9)))),
-        "images of several sizes (9 x 9, 9 x 10 pixels)",
+        "images of several sizes (9 x 9, 9 x 10 pixels); name one (--set hdu=NAME)",
     ),
     "gzip cut": (gzip.compress(stamp())[:-30], "is cut short"),
     "bzip2 cut": (bz2.compress(stamp())[:-30], "is cut short"),

@@ -111,7 +111,7 @@ def test_nothing_is_swallowed(workspace, pictures, tmp_path):
         "zero.png": "zero bytes",
         "tiny.png": "too small (1 x 1",
         "thin.png": "too small (100 x 7",
-        "bomb.png": "too large",
+        "bomb.png": "is too large (more than 64 million pixels)",
         "large.png": "too large (8001 x 8000",
         "hollow.png": "cannot be",
         "text.jpg": "not a JPEG, PNG, TIFF or FITS",

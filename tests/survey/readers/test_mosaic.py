@@ -263,3 +263,23 @@ def test_a_lone_image_with_a_catalogue_is_cut_up(tmp_path):
     assert make_reader(path, with_one).name == "mosaic"
     stamp = save(tmp_path / "stamp.fits", noise((64, 64)), tangent((64, 64)))
     assert make_reader(stamp, with_one).name == "folder"
+
+
+def test_a_folder_with_a_long_catalogue_is_cut_up(folder, tmp_path):
+    shape = (260, 260)
+    for number in range(2):
+        save(folder / f"{number}.fits", noise(shape), tangent(shape, dec=2 + number))
+    rows = [f"{number},150,{2 + number % 2},1" for number in range(7)]
+
+    def reader(lines, header="id,ra,dec,mag"):
+        return make_reader(folder, ImportOptions(catalogue=catalogue(tmp_path, lines, header)))
+
+    cut = reader(rows)
+    assert cut.name == "mosaic"
+    assert any("--reader folder keeps each as one object" in note for note in cut.notes)
+    assert len(read_all(cut).ids) == 7
+    assert reader(rows[:6]).name == "folder"
+    assert reader(rows, "id,a,b,c").name == "folder"
+    assert make_reader(folder, ImportOptions()).name == "folder"
+    save(folder / "stamp.fits", noise((64, 64)), tangent((64, 64)))
+    assert reader(rows * 9).name == "folder"

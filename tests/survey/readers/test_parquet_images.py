@@ -181,6 +181,12 @@ def test_columns_with_meanings(tmp_path):
     assert found.columns[0]["group_id_"] == "x"
     assert [row["ra"] for row in found.columns] == [1.0, None, 3.0, 4.0]
     assert found.tally["Values of ra taken for not measured"] == 1
+    single = table.append_column("mag", pa.array([-999.9, 20.5, 21, 22], pa.float32()))
+    pq.write_table(single, tmp_path / "single.parquet")
+    magnitudes = [
+        row["mag"] for row in read(tmp_path / "single.parquet", missing=(-999.9,)).columns
+    ]
+    assert magnitudes == [None, 20.5, 21, 22]
     with pytest.raises(BadInput, match="'nowhere' is none of them"):
         read(tmp_path / "set.parquet", id_column="nowhere")
     with pytest.raises(BadInput, match="`image` is a column that can hold images"):

@@ -15,6 +15,7 @@ from astropy.table import Table
 from core.errors import BadInput
 from core.survey.options import ImportOptions
 from core.survey.readers import READERS, make_reader
+from core.survey.readers.spectra_raw import FLUX_UNIT
 from tests.survey.readers.spectra_files import BRIGHTSKY, desi_file, read, sdss_file
 
 
@@ -83,6 +84,7 @@ def test_desi_cameras_are_co_added(tmp_path):
         tmp_path / "redrock-sv3-dark-1.fits"
     )
     found, reader = read(tmp_path)
+    assert not found.tally
     assert found.ids == [str(39627866878511337 + row) for row in range(3)]
     assert [one["z"] for one in found.columns] == [0.1, 0.2, 0.3]
     assert [one["class"] for one in found.columns] == ["STAR", "GALAXY", "QSO"]
@@ -146,10 +148,15 @@ def test_archives(tmp_path):
         assert np.array_equal(found.spectra[row].ivar, ivar[row])
     assert reader.settings["flux_unit"] == "not known"
 
+    single = np.full(5, -999.9, "f4")
+    np.savez(tmp_path / "single.npz", wavelength=wavelength, flux=flux, z=single)
+    found, _reader = read(tmp_path / "single.npz", missing=(-999.9,))
+    assert [one["z"] for one in found.columns] == [None] * 5
+
     found, _reader = read(path, id_column="z")
     assert found.ids == ["0.1", "-999", "0.3", "0.5"]
     assert found.rejects == {("set.npz", "row 3"): "has nothing in its id column z"}
-    with pytest.raises(BadInput, match="id_column must be one of Name, z"):
+    with pytest.raises(BadInput, match=r"id column \(--id-column\) must be one of Name, z"):
         make_reader(path, ImportOptions(id_column="nme"))
 
     other = tmp_path / "two.npz"
@@ -212,12 +219,62 @@ def test_tables_axes_text_and_what_specutils_reads(tmp_path):
     assert not found.rejects
     assert found.ids == ["bare", "named", "small", "units"]
     assert other.layout.grid == reader.layout.grid
+    assert reader.settings["flux_unit"] == reader.layout.columns["spectrum"].unit == FLUX_UNIT
+    assert other.settings["flux_unit"] == "differs"
+    assert other.layout.columns["spectrum"].unit == ""
+    assert any(
+        f"not in one unit (of those looked at: {FLUX_UNIT} 2, unknown 2)" in note
+        and "--set flux_unit=UNIT" in note
+        for note in other.notes
+    )
     assert found.tally == {
-        "Spectra whose flux unit is not known, kept as they came": 2,
+        "Spectra whose flux unit is unknown, kept as they came": 2,
         "Spectra without a flux unit, whose small numbers were taken for erg/s/cm2/Angstrom": 1,
     }
     for spectrum in found.spectra:
         np.testing.assert_allclose(spectrum.flux, expected, rtol=1e-5)
+
+
+def test_fluxes_in_units_that_do_not_convert(tmp_path):
+    wavelength = np.arange(4000.0, 4100, 1.0)
+    for number, unit in enumerate(("ct", "ct", "K", "")):
+        axis = fits.PrimaryHDU(wavelength)
+        axis.header.update(CRVAL1=4000.0, CDELT1=1.0, CTYPE1="WAVE", CUNIT1="Angstrom")
+        if unit:
+            axis.header["BUNIT"] = unit
+        axis.writeto(tmp_path / f"{number}.fits")
+    found, reader = read(tmp_path)
+    assert reader.settings["flux_unit"] == "differs"
+    assert reader.layout.columns["spectrum"].unit == ""
+    assert any("(of those looked at: ct 2, K 1, unknown 1)" in note for note in reader.notes)
+    assert found.tally["Spectra whose flux unit is unknown, kept as they came"] == 1
+    assert found.tally["Spectra in another flux unit than most, kept as they came"] == 1
+    for number in (2, 3):
+        (tmp_path / f"{number}.fits").unlink()
+    found, reader = read(tmp_path)
+    assert reader.settings["flux_unit"] == reader.layout.columns["spectrum"].unit == "ct"
+    assert not any("unit" in words for words in found.tally)
+
+
+def test_redshift_files_that_are_broken_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.survey.layout.Layout.unit_entries", 2)
+    for number in range(2):
+        desi_file(tmp_path / f"coadd-{number}.fits")
+        (tmp_path / f"redrock-{number}.fits").write_bytes(b"no redshifts")
+    found, _reader = read(tmp_path)
+    assert len(found.ids) == 6
+    assert found.tally == {"Redshift files that could not be read": 2}
+
+
+def test_limits_of_the_grid_in_the_wrong_order(tmp_path):
+    sdss_file(tmp_path / "spec-1-1-1.fits")
+    for low, high in ((5000, 4000), (20_000, None), (None, 3000)):
+        options = ImportOptions(wavelength_min=low, wavelength_max=high)
+        with pytest.raises(BadInput, match="from a lower to a higher wavelength") as told:
+            make_reader(tmp_path, options)
+        assert "SpectralGrid" not in str(told.value)
+    with pytest.raises(BadInput, match=r"from 5000 to 4000 Angstrom was asked for; change"):
+        make_reader(tmp_path, ImportOptions(wavelength_min=5000, wavelength_max=4000))
 
 
 def test_air_wavelengths_become_vacuum(tmp_path):

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from core.errors import BadInput
+from core.survey.batch import Reject
 from core.survey.options import ImportOptions
+from core.survey.positions import Position, open_positions
 from core.survey.readers import READERS, make_reader
 from core.survey.tables import base as tables_base
 from tests.survey.readers.damage import cut_short, damaged
@@ -79,7 +81,7 @@ def test_the_id_is_unique_or_made(tmp_path):
     found = read_all(reader)
     assert found.ids == ["my table-000001", "my table-000002"]
     assert found.columns[0] == {"id": 1, "v": 5}
-    assert any("not all different" in note for note in reader.notes)
+    assert any("of 2 rows 1 repeat one that came before" in note for note in reader.notes)
     assert any("my table-000001" in note for note in reader.notes)
     assert read_all(table_reader(path, ImportOptions(id_column="id"))).ids == ["1", "1"]
     found = read_all(
@@ -87,6 +89,77 @@ def test_the_id_is_unique_or_made(tmp_path):
     )
     assert found.ids == ["x"]
     assert found.rejects == {("mine.csv", "row 2"): "has no id (column 'a')"}
+
+
+def ids_and_notes(tmp_path, name: str, columns: dict) -> tuple[list[str], str]:
+    """Ids of the table reader, and its notes joined, from a file that astropy writes."""
+    path = tmp_path / name
+    more = {"format": "votable"} if name.endswith(".xml") else {}
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table(columns), path)
+    else:
+        Table(columns).write(path, overwrite=True, **more)
+    reader = table_reader(path)
+    return read_all(reader).ids, " ".join(reader.notes)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.fits", "t.xml", "t.parquet"])
+def test_a_few_bad_ids_do_not_cost_all(tmp_path, name):
+    ids = [f"n{number}" for number in range(40)]
+    ids[7], ids[20], ids[30] = ids[6], ids[6], ""
+    found, notes = ids_and_notes(tmp_path, name, {"id": ids, "v": list(range(40))})
+    assert found == [one for one in ids if one]
+    assert (
+        "'id' holds the object ids: of 40 rows 1 have none and 2 repeat one that came before, and"
+        " such rows are rejected (--id-column names another column)" in notes
+    )
+    # Too many, unless the column is called object_id.
+    ids[:6] = [""] * 6
+    found, notes = ids_and_notes(tmp_path, name, {"name": ids, "v": list(range(40))})
+    assert found[0] == "t-000001"
+    assert "'name' was not taken for the object ids: of 40 rows 7 have none and 2 repeat" in notes
+    found, notes = ids_and_notes(tmp_path, name, {"Object_ID": ids, "v": list(range(40))})
+    assert found == [one for one in ids if one]
+    ids = [f"n{number // 2}" for number in range(40)]
+    found, notes = ids_and_notes(tmp_path, name, {"objid": ids, "v": list(range(40))})
+    assert found[0] == "t-000001"
+
+
+def test_which_of_several_id_columns_is_taken(tmp_path):
+    nearly = [*range(39), 0]
+    whole, field = list(range(100, 140)), [1] * 40
+    for columns, taken in (
+        ({"id": nearly, "name": whole}, "0"),
+        ({"targetid": whole, "id": nearly}, "100"),
+        ({"name": whole, "objid": field}, "100"),
+        ({"name": nearly, "designation": whole}, "100"),
+        ({"name": nearly, "object": whole}, "0"),
+    ):
+        found, _notes = ids_and_notes(tmp_path, "t.csv", columns)
+        assert (found[0], len(found)) == (taken, 40), columns
+
+
+def test_positions_keep_their_ids(tmp_path):
+    rows = [f"s{number},{150 + number},2" for number in range(20)]
+    rows[3] = ",153,2"
+    path = written(tmp_path, "\n".join(["id,ra,dec", *rows]))
+    opened = open_positions(path, PLAIN)
+    found = list(opened.rows(0, opened.n_entries))
+    assert [one.object_id for one in found if isinstance(one, Position)][:4] == [
+        *("s0", "s1", "s2", "s4")
+    ]
+    assert isinstance(found[3], Reject)
+    assert any("of 20 rows 1 have none" in note for note in opened.notes)
+
+
+def test_settings_are_named_for_command_and_page(tmp_path):
+    lines = [f"{n},{-99 if n % 3 == 0 else 20 + n / 100}" for n in range(90)]
+    notes = table_reader(written(tmp_path, "\n".join(["id,mag", *lines]))).notes
+    assert any("name it as a missing code (--missing=-99)." in note for note in notes)
+    np.savez(tmp_path / "wine.npz", X=np.ones((30, 2)), y=np.arange(30) % 2)
+    notes = make_reader(tmp_path / "wine.npz", PLAIN).notes
+    said = "(to keep it: --set keep=y, or keep=y among the reader's settings)"
+    assert any(said in note for note in notes)
 
 
 def test_reserved_names(tmp_path):
