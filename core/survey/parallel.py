@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from multiprocessing.connection import wait
+from types import ModuleType
 from typing import Any
 
 from core.errors import BadInput, NotReady, SkysiftError
@@ -107,7 +108,7 @@ def in_order(
     """
     if scheduler is not None and not reader.polite:
         yield from _over_dask(reader, units, scheduler)
-    elif workers == 0 or reader.polite:
+    elif workers == 0 or reader.polite or type(reader).__module__ == "__main__":
         for unit in units:
             yield unit, read_safely(reader, unit)
     else:
@@ -123,15 +124,11 @@ def _over_processes(
     pool = _pool(workers)
     try:
         while True:
-            while pool is not None and len(waiting) < AHEAD * workers:
+            while len(waiting) < AHEAD * workers:
                 unit = next(remaining, None)
                 if unit is None:
                     break
                 waiting.append((unit, _submit(pool, packed, unit)))
-            if pool is None:
-                # No process can be started from here (a notebook or a console, say).
-                for unit in remaining:
-                    yield unit, read_safely(reader, unit)
             if not waiting:
                 return
             unit, future = waiting.popleft()
@@ -140,7 +137,6 @@ def _over_processes(
             except BrokenProcessPool:
                 # A decoder took its process along. Which unit did it shows by reading those in
                 # hand one after the other, each in a process of its own.
-                assert pool is not None
                 pool.shutdown(wait=False, cancel_futures=True)
                 suspects = [unit, *(other for other, _future in waiting)]
                 waiting.clear()
@@ -150,29 +146,37 @@ def _over_processes(
             else:
                 yield unit, found
     finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _submit(pool: ProcessPoolExecutor, packed: bytes, unit: Unit) -> Future[list[Batch]]:
-    try:
-        return pool.submit(read_unit, packed, unit)
-    except BrokenProcessPool as error:  # found out between two results
-        failed: Future[list[Batch]] = Future()
-        failed.set_exception(error)
-        return failed
+    with _nameless_main():  # processes are started as work comes
+        try:
+            return pool.submit(read_unit, packed, unit)
+        except BrokenProcessPool as error:  # found out between two results
+            failed: Future[list[Batch]] = Future()
+            failed.set_exception(error)
+            return failed
 
 
-def _pool(workers: int) -> ProcessPoolExecutor | None:
-    """Processes that read; None where none can be started."""
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that read."""
     # Forked processes would take over locks that threads of this one hold.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["core.survey.parallel"])
-    main = sys.modules["__main__"]
-    file = getattr(main, "__file__", None)
-    if getattr(main, "__spec__", None) is None and file is not None and not os.path.exists(file):
-        return None
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """Keep new processes from running the main program once more, as they otherwise do: it may be
+    a script without a guard, a notebook or a page."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end_with_parent() -> None:
@@ -192,10 +196,8 @@ def _end_with_parent() -> None:
 
 
 def _read_alone(packed: bytes, unit: Unit) -> list[Batch]:
-    pool = _pool(1)
-    assert pool is not None
-    with pool, suppress(BrokenProcessPool):
-        return pool.submit(read_unit, packed, unit).result()
+    with _pool(1) as pool, suppress(BrokenProcessPool):
+        return _submit(pool, packed, unit).result()
     if isinstance(unit.what, list) and len(unit.what) == unit.n_entries > 1:
         return [
             batch for one in unit.what for batch in _read_alone(packed, Unit(unit.index, 1, [one]))

@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ def test_processes_and_this_one_give_the_same(workspace):
     there = imported(workspace, "there", workers=2)
     assert here.manifest.content_hash == there.manifest.content_hash
     assert rejects_of(here) == rejects_of(there)
+
+
+def test_the_main_program_is_not_run_once_more(workspace, tmp_path, monkeypatch):
+    script = tmp_path / "unguarded.py"
+    script.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit\n")
+    main = ModuleType("__main__")
+    main.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert len(imported(workspace, workers=2)) == 91
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_dask_cluster_gives_the_same(workspace):
