@@ -25,7 +25,9 @@ from core.survey.writer import SurveyWriter
 from core.vocabulary import checked_name
 from core.workspace import Workspace
 
-CHECKPOINT_SECONDS = 10.0
+CHECKPOINT_SECONDS = 1.0
+CHECKPOINT_SHARE = 0.05
+"""Time between two checkpoints at least, and the share of the time that they may take."""
 FEW_ENTRIES = 300
 """Fewer are read in this process: starting others takes about as long."""
 
@@ -196,7 +198,7 @@ class _Job:
         )
         skipped, began, last = done, time.monotonic(), time.monotonic()
         units = read_plan(writer.partial, journal.units_done)
-        number = journal.units_done
+        number, pause = journal.units_done, CHECKPOINT_SECONDS
         for unit, batches in in_order(
             self.reader, units, workers=self.workers, scheduler=self.scheduler
         ):
@@ -204,9 +206,12 @@ class _Job:
                 writer.append(batch)
             number, done = unit.index + 1, done + unit.n_entries
             now = time.monotonic()
-            if now - last > CHECKPOINT_SECONDS:
+            if now - last > pause:
                 writer.checkpoint(number)
                 last = time.monotonic()
+                pause = max(
+                    CHECKPOINT_SECONDS, CHECKPOINT_SECONDS and (last - now) / CHECKPOINT_SHARE
+                )
             rate = (done - skipped) / max(now - began, 1e-3)
             self.progress(
                 min(0.99, done / max(1, journal.n_entries)),
