@@ -9,7 +9,15 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from core.vocabulary import Role
 from labels_db import LabelsDB
-from tests.browser.conftest import CLASSES, Server, all_saved, on_screen, open_task, press
+from tests.browser.conftest import (
+    CLASSES,
+    Server,
+    all_saved,
+    eventually,
+    on_screen,
+    open_task,
+    press,
+)
 
 LINE = ".sessionline span"
 MINUTE_MS = 60_000
@@ -288,7 +296,7 @@ def test_switched_off_it_stays_off_until_switched_on(
     expect(page.locator(".rest")).to_contain_text("minutes without a break")
     page.keyboard.press("Escape")
     with LabelsDB(server.workspace.labels) as db:
-        assert db.preferences("owner")["rest"] == 15
+        eventually(lambda: db.preferences("owner")["rest"] == 15)
 
 
 def test_keys_rest_while_the_settings_are_open(page: Page, server: Server, task: str) -> None:
