@@ -27,7 +27,7 @@ def test_finished_run_tells_how_it_was_made(write_survey):
     assert record.kind is JobKind.EMBED
     assert record.record["seed"] == 7
     assert record.record["survey"]["content_hash"] == survey.manifest.content_hash
-    assert record.record["versions"]["skysift"] == "0.3.0"
+    assert record.record["versions"]["skysift"] == "0.4.0"
     assert record.record["versions"]["numpy"]
     assert record.record["started"] < record.record["finished"]
     assert record.record["result"] == {"n_objects": 20}
