@@ -13,8 +13,8 @@ PORT ?= 8501
 app: $(VENV)/run.stamp
 	$(PY) app.py --workspace $(WORKSPACE) --port $(PORT) --demo hubble
 
-# Two at once, by file; a test whose browser crashed is run once more, no other.
-PYTEST := $(PY) -m pytest -n 2 --dist loadfile --reruns 1 --only-rerun TargetClosedError
+# Two at once, by file; a browser test that fails is run once more, no other.
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 
 test: lint
 	$(PYTEST)
