@@ -159,7 +159,7 @@ def is_tar(block: bytes) -> bool:
         return False
     try:
         tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except Exception:
+    except Exception:  # a damaged header is still one of tar's if it says so
         return block[257:262] == b"ustar"
     return True
 

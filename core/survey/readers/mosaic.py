@@ -136,7 +136,7 @@ class MosaicReader(Reader):
     def cuts_up(cls, source: Path, options: ImportOptions) -> bool:
         try:
             return may_be_cut_up(source, options)
-        except Exception:
+        except Exception:  # as above: the reader that is taken then says what is wrong
             return False
 
     def units(self) -> Iterator[Unit]:

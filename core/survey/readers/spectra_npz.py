@@ -246,7 +246,7 @@ def looks_like_spectra(path: Path) -> bool:
             return False
         with zipfile.ZipFile(path) as archive:
             names = [name.lower().removesuffix(".npy") for name in archive.namelist()[:1000]]
-    except Exception:
+    except Exception:  # a guess must not fail: another reader then says what is wrong
         return False
     return find(names, (*LOG_WAVELENGTHS, *WAVELENGTHS)) is not None
 

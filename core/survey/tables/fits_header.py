@@ -139,7 +139,7 @@ def _read_header(file: Any) -> tuple[Any, int]:
                 if card.keyword == "COMMENT":
                     remarks.append(str(card.value))
             except Exception:
-                continue
+                continue  # astropy parses a card when it is asked for; the others still count
     return Cards(values, comments, remarks), len(blocks) * _BLOCK
 
 

@@ -46,7 +46,7 @@ class NpzTable(ArrayTable):
                 with self._open(name) as file:
                     shape, fortran, dtype = read_npy_header(file)
                     there = size - file.tell()
-            except Exception:
+            except Exception:  # zip files and NumPy raise several kinds; it is told below
                 damaged.append(name)
                 continue
             if dtype.hasobject:
