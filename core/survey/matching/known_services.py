@@ -8,6 +8,7 @@ http://cdsxmatch.u-strasbg.fr/xmatch/doc/.
 
 from __future__ import annotations
 
+import abc
 import functools
 import hashlib
 import io
@@ -36,7 +37,7 @@ _ROW, _RA, _DEC = "skysift_row", "skysift_ra", "skysift_dec"
 _VIZIER_TABLE = re.compile(r"[A-Za-z0-9_+./-]{1,120}")
 
 
-class _Service:
+class _Service(abc.ABC):
     """Asking in pieces, waiting, asking again."""
 
     label = ""
@@ -90,13 +91,15 @@ class _Service:
         self._digest.update(json.dumps(told).encode())
         yield found
 
+    @abc.abstractmethod
     def _question(
         self, positions: Positions, places: np.ndarray, radius_arcsec: float
     ) -> Question:
-        raise NotImplementedError
+        """What to ask the service for these positions."""
 
+    @abc.abstractmethod
     def _found(self, table: Any, positions: Positions, radius_arcsec: float) -> Found:
-        raise NotImplementedError
+        """What its answer says of them."""
 
     def _columns(self, table: Any, names: list[str]) -> list[np.ma.MaskedArray]:
         lowered = {str(one.name).lower(): one.name for one in table.fields}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ DETECTION_OPTIONS: Mapping[str, str] = {
 }
 
 
-class CutPositions:
+class CutPositions(abc.ABC):
     """Positions to cut at, read by slices; can be pickled.
 
     Attributes
@@ -54,8 +55,9 @@ class CutPositions:
     detection: DetectionSettings | None = None
     band: str = ""
 
+    @abc.abstractmethod
     def rows(self, start: int, stop: int) -> Iterator[Position | Reject]:
-        raise NotImplementedError
+        """The positions start <= number < stop."""
 
 
 class CataloguePositions(CutPositions):
