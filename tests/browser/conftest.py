@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from core.representation import DEFAULT_ENCODER
 from core.survey import RunFolder, Survey, import_folder
@@ -225,6 +226,29 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     fresh = chromium.new_context(viewport={"width": 1280, "height": 850})
     yield fresh
     fresh.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test says what stood on its page and what else the machine was doing."""
+    report = yield
+    page = item.funcargs.get("page") if isinstance(item, pytest.Function) else None
+    if report.when == "call" and report.failed and isinstance(page, Page):
+        try:
+            words = page.locator("body").inner_text(timeout=5_000)
+        except PlaywrightError as error:
+            words = f"(no answer: {error})"
+        report.sections.append((f"page {page.url}", words[:4000]))
+        busy = subprocess.run(
+            ["ps", "-eo", "pid,ppid,ni,pcpu,etimes,args", "--sort=-pcpu"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.splitlines()
+        report.sections.append(("processes", "\n".join(line[:180] for line in busy[:12])))
+    return report
 
 
 @pytest.fixture

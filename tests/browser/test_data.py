@@ -92,7 +92,7 @@ def test_a_folder_is_imported_and_its_first_object_labelled(page: Page, server: 
     page.get_by_role("button", name="Preview").click()
     entries = page.get_by_text(re.compile(rf"reader folder\): {N_OBJECTS + 1} entries"))
     refused = page.get_by_role("alert")
-    entries.or_(refused).first.wait_for(timeout=60_000)
+    entries.or_(refused).first.wait_for(timeout=90_000)
     assert refused.all_inner_texts() == []
     firsts = page.locator(".firsts img")
     assert firsts.count() >= 10
