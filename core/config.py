@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.errors import BadInput
@@ -58,30 +59,31 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Self-supervised pretraining of the residual network by VICReg.
+    """Pretraining of a network without labels.
 
     Attributes
     ----------
+    method
+        Name of a registered method.
     steps
         Optimiser steps; a time budget is turned into steps first and the steps are saved.
     batch_size
-        Objects a step, each seen in two augmented views.
+        Objects a step.
     learning_rate
         Peak of the one-cycle cosine schedule (AdamW).
-    invariance_weight, variance_weight, covariance_weight
-        The three VICReg weights (Bardes, Ponce & LeCun 2022, arXiv 2105.04906).
     augmentation_strength
         0 = rotations and flips only, 1 = as shipped.
+    settings
+        Of the method: architecture and weights of its loss; missing ones have its defaults.
     """
 
+    method: str = "vicreg"
     steps: int = 1000
     batch_size: int = 192
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
-    invariance_weight: float = 25.0
-    variance_weight: float = 25.0
-    covariance_weight: float = 1.0
     augmentation_strength: float = 1.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:

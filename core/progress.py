@@ -10,3 +10,12 @@ Progress = Callable[[float, str], None]
 
 def silent(_fraction: float, _message: str) -> None:
     """A progress that nobody watches."""
+
+
+def part_of(progress: Progress, low: float, high: float) -> Progress:
+    """The progress of a part of a job, which goes from `low` to `high` of the whole."""
+
+    def told(fraction: float, message: str) -> None:
+        progress(low + (high - low) * fraction, message)
+
+    return told

@@ -93,6 +93,17 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def key_values(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """{key: value} of KEY=VALUE words, else `BadInput`."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise BadInput(f"{option} is KEY=VALUE, but is {pair!r}; correct it.")
+        found[key.strip()] = value.strip()
+    return found
+
+
 def _log_traceback(workspace: Path) -> Path:
     """Append the traceback in hand to a log of the workspace, or of the temporary folder."""
     text = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + traceback.format_exc()
@@ -147,11 +158,12 @@ def _demo(a: argparse.Namespace) -> str:
 
 
 def _embed(a: argparse.Namespace) -> str:
-    from core.run_jobs import find_weights, open_survey, run_embed
+    from core.run_jobs import run_embed
 
-    workspace = open_workspace(a.workspace, create=False)
-    weights = find_weights(open_survey(workspace, a.survey), a.weights)
-    run_embed(workspace, a.survey, a.encoder, weights)
+    options = key_values(a.set, "--set")
+    if a.weights:
+        options["weights"] = a.weights
+    run_embed(open_workspace(a.workspace, create=False), a.survey, a.encoder, options)
     return (
         f"{a.survey} is embedded by {a.encoder}; next, {NEXT_STEP.format(workspace=a.workspace)}."
     )
@@ -168,6 +180,7 @@ def _pretrain(a: argparse.Namespace) -> str:
     from core.run_jobs import run_pretrain
 
     config = PretrainConfig(
+        method=a.method,
         steps=a.steps,
         batch_size=a.batch_size,
         augmentation_strength=a.augmentation_strength,
@@ -357,8 +370,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add_data_jobs(job)
 
-    sub = job("pretrain", _pretrain, "train the VICReg network on one or several surveys")
+    sub = job("pretrain", _pretrain, "train a network without labels on one or several surveys")
     sub.add_argument("surveys", nargs="+", metavar="SURVEY")
+    sub.add_argument("--method", default=PretrainConfig.method)
     sub.add_argument("--steps", type=int, default=PretrainConfig.steps)
     sub.add_argument("--minutes", type=float, default=None, help="instead of --steps")
     sub.add_argument("--batch-size", type=int, default=PretrainConfig.batch_size)
@@ -369,7 +383,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = job("embed", _embed, "turn every picture of a survey into its embedding")
     sub.add_argument("survey")
     sub.add_argument("--encoder", default=DEFAULT)
-    sub.add_argument("--weights", default=None, help="a pretraining run's id, or a folder")
+    sub.add_argument(
+        "--weights", default=None, help="a pretraining run's id, a folder, or shipped"
+    )
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the encoder"
+    )
 
     sub = job("map", _map, "project an embedding to two dimensions by UMAP")
     sub.add_argument("survey")

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,22 +226,17 @@ def run_embed(
     workspace: Workspace,
     name: str,
     encoder: str,
-    weights: Path | None = None,
+    options: Mapping[str, Any] | None = None,
     *,
     quiet: bool = False,
 ) -> None:
-    from core.representation import WITH_NETWORK, embed, encoder_name
+    from core.representation import embed, encoder_name
 
     survey = open_survey(workspace, name)
     resolved = encoder_name(encoder, survey)
-    if weights is not None and resolved not in WITH_NETWORK:
-        raise BadInput(
-            f"--weights goes with the encoders {' and '.join(WITH_NETWORK)}, but the encoder is"
-            f" {resolved}; leave one of the two out."
-        )
-    config = {"encoder": resolved, "weights": str(weights) if weights else None}
+    config = {"encoder": resolved, "options": dict(options or {})}
     with recorded_job(workspace, JobKind.EMBED, name, config, quiet=quiet) as (rid, tell, result):
-        embedding = embed(survey, resolved, weights=weights, run_id=rid, progress=tell)
+        embedding = embed(survey, resolved, options=options, run_id=rid, progress=tell)
         result.update(
             objects=len(survey),
             dimensions=int(embedding.values.shape[1]),
@@ -285,9 +280,11 @@ def run_pretrain(
 ) -> Path:
     """Pretrain on the pictures of one or several surveys; the folder with the weights."""
     from core.representation import pretrain
-    from core.representation.pictures import PictureSource
-    from core.representation.pretraining import steps_within
-    from core.representation.vicreg import save_network
+    from core.representation.inputs.pictures import PictureSource
+    from core.representation.methods import method_named, save_method
+    from core.representation.training.loop import steps_within
+
+    method_named(config.method)
 
     surveys = [open_survey(workspace, name) for name in names]
     subject = surveys[0]
@@ -302,22 +299,23 @@ def run_pretrain(
             progress(0.0, "timing a few steps to turn the minutes into steps")
             config = steps_within(source, len(source), config, minutes * 60)
         # A crash leaves this folder behind, and the same command then goes on from it.
-        checkpoint = subject.folder / "checkpoints" / f"vicreg-{_fingerprint(surveys, config)}"
+        name = f"{config.method}-{_fingerprint(surveys, config)}"
+        checkpoint = subject.folder / "checkpoints" / name
         trained = pretrain(source, len(source), config, checkpoint=checkpoint, progress=progress)
         origin = {
-            "method": "VICReg",
+            "method": config.method,
             "surveys": {s.name: s.manifest.content_hash for s in surveys},
             "config": config.as_dict(),
             "loss": trained.history[-1],
         }
         with RunFolder(subject, JobKind.PRETRAIN, origin, run_id=run_id) as run:
-            save_network(trained.network, run.path, origin)
+            save_method(trained.method, run.path, origin)
             lines = "".join(json.dumps(record) + "\n" for record in trained.history)
             (run.path / "metrics.jsonl").write_text(lines)
         _remove_checkpoint(checkpoint)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            save_network(trained.network, out, origin)
+            save_method(trained.method, out, origin)
         result.update(trained.history[-1])
     return out or next(r.path for r in finished_runs(subject) if r.run_id == run_id)
 
@@ -333,21 +331,6 @@ def _remove_checkpoint(folder: Path) -> None:
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def find_weights(survey: Survey, weights: str | None) -> Path | None:
-    """A folder of weights from a pretraining run's id or a path."""
-    if weights is None:
-        return None
-    for record in finished_runs(survey, JobKind.PRETRAIN):
-        if record.run_id == weights:
-            return record.path
-    if Path(weights).is_dir():
-        return Path(weights)
-    raise NotFound(
-        f"--weights is a pretraining run of {survey.name} or a folder with vicreg.safetensors,"
-        f" but {weights!r} is neither; see the Runs page for the run ids."
-    )
 
 
 def run_simulate(
@@ -404,7 +387,6 @@ __all__ = [
     "DEMO_TASKS",
     "create_task",
     "ensure_task",
-    "find_weights",
     "open_survey",
     "recorded_job",
     "run_demo",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from core.errors import Damaged, NotReady
 from core.progress import Progress, silent
 from core.representation.encoder import (
-    ENCODERS,
     encoder_name,
+    make_encoder,
     nothing_seen,
     read_batch,
     reads,
@@ -25,9 +26,6 @@ from core.survey import RunFolder, Survey, finished_runs
 from core.vocabulary import DEFAULT, JobKind
 
 BATCH = 256
-
-WITH_NETWORK = ("vicreg", "fusion")
-"""Encoders that take the weights of a pretrained network."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def embed(
     survey: Survey,
     encoder: str = DEFAULT,
     *,
-    weights: Path | None = None,
+    options: Mapping[str, Any] | None = None,
     run_id: str | None = None,
     progress: Progress = silent,
 ) -> Embedding:
@@ -62,12 +60,12 @@ def embed(
 
     Parameters
     ----------
-    weights
-        Folder of a pretrained network, for `WITH_NETWORK`; the shipped one if None.
+    options
+        The encoder's own (`own_options` of its class), such as the weights of a network.
     """
     name = encoder_name(encoder, survey)
-    model = ENCODERS[name](weights) if name in WITH_NETWORK else ENCODERS[name]()
-    config = {"encoder": name, "weights": str(weights) if weights else None}
+    model = make_encoder(name, survey, options)
+    config = {"encoder": name, "options": {key: str(one) for key, one in (options or {}).items()}}
     with RunFolder(survey, JobKind.EMBED, config, run_id=run_id) as run:
         model.fit(survey, progress)
         what = reads(model)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,14 +21,30 @@ DEFAULT_ENCODER = "fusion"
 IMAGES, SPECTRA, COLUMNS = "images", "spectra", "columns"
 """What an encoder can read of a survey; the words of the manifest's modalities."""
 
+ROWS = "rows"
+"""Neither: the encoder is told which objects (`SurveyRows`) and looks itself."""
+
 DEFAULTS_WITHOUT_IMAGES = {SPECTRA: "spectrum_pca", COLUMNS: "columns"}
+
+
+@dataclass(frozen=True)
+class SurveyRows:
+    """Some objects of a survey: (B,) rows."""
+
+    survey: Survey
+    rows: NDArray[np.int64]
 
 
 class Encoder(Protocol):
     """Turns pictures into an embedding. One file an encoder, registered by `register_encoder`.
 
-    A class attribute `reads` says what it sees instead of pictures, if it does: `SPECTRA` or
-    `COLUMNS`. `encode` is then given what `read_batch` reads.
+    A class attribute `reads` says what it sees instead of pictures, if it does: `SPECTRA`,
+    `COLUMNS` or `ROWS`. `encode` is then given what `read_batch` reads. A row of NaN says that
+    the encoder has nothing to say of an object; it is masked in the embedding.
+
+    A class attribute `own_options` names the options that it may be made with, each with its
+    meaning; `make(survey, options)` makes it, or, where there is none, `cls(**options)`. Values
+    may come as text from a command line.
     """
 
     name: str
@@ -63,6 +80,29 @@ def register_encoder(name: str) -> Callable[[E], E]:
     return register
 
 
+def make_encoder(name: str, survey: Survey, options: Mapping[str, Any] | None = None) -> Any:
+    """An encoder of that name for a survey, not fitted yet.
+
+    Raises
+    ------
+    BadInput
+        The name or one of the options is not known, or an option's value is not allowed.
+    NotReady
+        It needs weights or files that are not there.
+    """
+    cls = ENCODERS[encoder_name(name, survey)]
+    known: Mapping[str, str] = getattr(cls, "own_options", {})
+    given = dict(options or {})
+    for key in given:
+        if key not in known:
+            allowed = f"knows {', '.join(sorted(known))}" if known else "has no options"
+            raise BadInput(
+                f"The encoder {cls.name} {allowed}, but {key!r} was given; leave it out."
+            )
+    make = getattr(cls, "make", None)
+    return make(survey, given) if make is not None else cls(**given)
+
+
 def reads(encoder: Any) -> str:
     """What an encoder (or its class) reads of a survey."""
     found: str = getattr(encoder, "reads", IMAGES)
@@ -71,7 +111,7 @@ def reads(encoder: Any) -> str:
 
 def seen_rows(survey: Survey, what: str = IMAGES) -> NDArray[np.bool_]:
     """(N,) bool, True for an object that has what is to be read."""
-    if what == COLUMNS:
+    if what in (COLUMNS, ROWS):
         return np.ones(len(survey), bool)
     found: NDArray[np.bool_] = survey.has_spectrum if what == SPECTRA else survey.has_image
     return found
@@ -79,14 +119,26 @@ def seen_rows(survey: Survey, what: str = IMAGES) -> NDArray[np.bool_]:
 
 def read_batch(survey: Survey, rows: NDArray[np.int64], what: str = IMAGES) -> Any:
     """What `encode` is given for some rows: images (B, band, y, x) in native pixels; flux, ivar
-    and mask (B, n) of spectra; or rows of the catalogue."""
+    and mask (B, n) of spectra; rows of the catalogue; or the rows themselves."""
+    if what == ROWS:
+        return SurveyRows(survey, rows)
     if what == COLUMNS:
         return survey.catalogue.iloc[rows]
     return survey.spectra(rows) if what == SPECTRA else survey.images(rows)
 
 
-_NAMED = {IMAGES: "picture", SPECTRA: "spectrum", COLUMNS: "row in its catalogue"}
-_IMPORT = {IMAGES: "import pictures", SPECTRA: "import spectra", COLUMNS: "import a table"}
+_NAMED = {
+    IMAGES: "picture",
+    SPECTRA: "spectrum",
+    COLUMNS: "row in its catalogue",
+    ROWS: "value",
+}
+_IMPORT = {
+    IMAGES: "import pictures",
+    SPECTRA: "import spectra",
+    COLUMNS: "import a table",
+    ROWS: "look what the encoder says",
+}
 
 
 def nothing_seen(survey: Survey, what: str, why: str) -> NotReady:

@@ -31,6 +31,21 @@ class Whitening:
     matrix: NDArray[np.float32]
 
     @classmethod
+    def nothing(cls) -> Whitening:
+        """Not fitted yet."""
+        return cls(np.zeros(0, np.float32), np.zeros((0, 0), np.float32))
+
+    @classmethod
+    def standardising(cls, values: NDArray[np.float32]) -> Whitening:
+        """Columns of (N, P) brought to mean 0 and deviation 1, not turned; one that does not vary
+        becomes zeros."""
+        x: NDArray[np.float64] = values.astype(np.float64)
+        mean, deviation = x.mean(0), x.std(0)
+        varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-3)
+        scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+        return cls(mean.astype(np.float32), np.diag(scale).astype(np.float32))
+
+    @classmethod
     def fit(cls, values: NDArray[np.float32], components: int) -> Whitening:
         """Fit on (N, P) values; at most `components` directions, largest variance first."""
         x: NDArray[np.float64] = values.astype(np.float64)

@@ -2,7 +2,7 @@
 
 import torch
 
-from core.representation.augment import ViewRecipe, random_view
+from core.representation.augmentation.augment import ViewRecipe, random_view
 
 STILL = ViewRecipe(shift=0, zoom=1, brightness=0, colour=0, noise=0)
 

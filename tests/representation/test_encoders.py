@@ -18,9 +18,9 @@ from core.representation import (
 )
 from core.representation.device import autocast
 from core.representation.encoder import register_encoder
-from core.representation.looks import two_looks
-from core.representation.structure import DIMENSIONS, structure
-from core.representation.vicreg import load_network
+from core.representation.encoders.network import load_network
+from core.representation.encoders.structure import DIMENSIONS, structure
+from core.representation.inputs.looks import two_looks
 from core.representation.whitening import Whitening
 from core.survey import Batch, RunFolder, Survey, SurveyWriter, finished_runs
 from core.vocabulary import JobKind
@@ -183,7 +183,9 @@ def test_bf16_moves_the_embedding_by_little(survey, monkeypatch):
     pictures = survey.images(np.array([0, 1, 2, 3, 4, 6, 7, 8]))
     codes = {}
     for use in (False, True):
-        monkeypatch.setattr("core.representation.vicreg.autocast", lambda use=use: autocast(use))
+        monkeypatch.setattr(
+            "core.representation.encoders.network.autocast", lambda use=use: autocast(use)
+        )
         codes[use] = encoder._codes(pictures)
     drift = np.abs(codes[True] - codes[False]).mean()
     assert 0 < drift < 0.03 * codes[False].std(0).mean()

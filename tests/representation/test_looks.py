@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from core.representation.looks import (
+from core.representation.inputs.looks import (
     ASYMMETRY_GAIN,
     BANDS,
     CHANNELS,

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from core.config import PretrainConfig
 from core.errors import BadInput, Cancelled
 from core.representation import pretraining as module
-from core.representation.network import SlimResNet
-from core.representation.pretraining import pretrain, steps_within
+from core.representation.networks.slim import SlimResNet
+from core.representation.training.loop import pretrain, steps_within
 
 CONFIG = PretrainConfig(steps=6, batch_size=8, seed=4)
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from core.errors import BadInput
-from core.representation.scaling import PixelScaling, resized, to_bands
+from core.representation.inputs.scaling import PixelScaling, resized, to_bands
 
 
 def test_pictures_are_divided_by_255():

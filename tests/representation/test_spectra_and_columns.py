@@ -8,9 +8,9 @@ import pytest
 
 from core.errors import NotReady
 from core.representation import ENCODERS, default_encoder, embed, encoder_name, load_embedding
-from core.representation.columns import ColumnsEncoder
 from core.representation.components import Components
-from core.representation.spectrum_pca import lines_and_shape
+from core.representation.encoders.columns import ColumnsEncoder
+from core.representation.encoders.spectrum_pca import lines_and_shape
 from core.spectra import SpectralGrid
 from core.survey import Batch, Survey, SurveyWriter, finished_runs
 from core.survey.batch import Spectrum

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.errors import BadInput
-from core.representation.vicreg_loss import vicreg_loss
+from core.representation.methods.vicreg_loss import vicreg_loss
 
 
 def plain(a, b):

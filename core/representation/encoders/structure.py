@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from core.progress import Progress
 from core.representation.encoder import register_encoder
-from core.representation.looks import CHANNELS, LOOKS, two_looks
-from core.representation.scaling import PixelScaling
+from core.representation.inputs.looks import CHANNELS, LOOKS, two_looks
+from core.representation.inputs.scaling import PixelScaling
 from core.survey import Survey
 
 SCALES_PX = (1, 3, 7)
@@ -32,7 +32,7 @@ class StructureEncoder:
     """(B, band, y, x) -> (B, 126): extremes and strength of bands, asymmetry and sharpness.
 
     The maximum, the minimum and the root mean square of every channel of both looks
-    (`core.representation.looks`), after smoothing over 1, 3 and 7 px.
+    (`core.representation.inputs.looks`), after smoothing over 1, 3 and 7 px.
     """
 
     name: str

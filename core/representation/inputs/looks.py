@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.representation.scaling import INPUT_PX, resized, to_bands
+from core.representation.inputs.scaling import INPUT_PX, resized, to_bands
 
 BANDS = 3
 CHANNELS = 2 * BANDS + 1
@@ -29,27 +29,39 @@ ASYMMETRY_GAIN = 2.0
 """Bring the residuals, a few per cent of the bands, to the bands' own range."""
 
 
-def two_looks(scaled: Tensor) -> Tensor:
-    """(B, any bands, y, x) scaled pixels -> (B, LOOKS, CHANNELS, INPUT_PX, INPUT_PX)."""
-    fine = resized(to_bands(scaled, BANDS), 2 * INPUT_PX)
+def two_looks(scaled: Tensor, bands: int = BANDS, size_px: int = INPUT_PX) -> Tensor:
+    """(B, any bands, y, x) scaled pixels -> (B, LOOKS, 2 bands + 1, size_px, size_px)."""
+    fine = resized(to_bands(scaled, bands), 2 * size_px)
     whole = functional.avg_pool2d(fine, 2)
     # The centre is blurred with what lies round it, the whole picture with its reflection.
-    fine_sigma = UNSHARP_SIGMA * 2 * INPUT_PX
-    edge, margin = INPUT_PX // 2, _radius(fine_sigma)
-    surround = slice(edge - margin, edge + INPUT_PX + margin)
-    centre = fine[:, :, edge : edge + INPUT_PX, edge : edge + INPUT_PX]
+    fine_sigma = UNSHARP_SIGMA * 2 * size_px
+    edge, margin = size_px // 2, _radius(fine_sigma)
+    surround = slice(edge - margin, edge + size_px + margin)
+    centre = fine[:, :, edge : edge + size_px, edge : edge + size_px]
     padding = [_radius(fine_sigma / 2)] * 4
-    out = scaled.new_empty(len(fine), LOOKS, CHANNELS, INPUT_PX, INPUT_PX)
+    out = scaled.new_empty(len(fine), LOOKS, 2 * bands + 1, size_px, size_px)
     for look, (x, around, sigma_px) in enumerate(
         (
             (whole, functional.pad(_light(whole), padding, mode="reflect"), fine_sigma / 2),
             (centre, _light(fine[:, :, surround, surround]), fine_sigma),
         )
     ):
-        out[:, look, :BANDS] = x
-        out[:, look, BANDS : 2 * BANDS] = ASYMMETRY_GAIN * (x - torch.rot90(x, 2, (2, 3)))
-        out[:, look, 2 * BANDS :] = SHARP_GAIN * (_light(x) - _blurred(around, sigma_px))
+        out[:, look, :bands] = x
+        out[:, look, bands : 2 * bands] = ASYMMETRY_GAIN * (x - torch.rot90(x, 2, (2, 3)))
+        out[:, look, 2 * bands :] = SHARP_GAIN * (_light(x) - _blurred(around, sigma_px))
     return out
+
+
+def as_channels(x: Tensor) -> Tensor:
+    """(B, band, y, x) of one look -> (B, 2 band + 1, y, x), as `two_looks` adds them.
+
+    Blurred with its reflection round it, as nothing is known beyond.
+    """
+    sigma_px = UNSHARP_SIGMA * x.shape[-1]
+    light = _light(x)
+    around = functional.pad(light, [_radius(sigma_px)] * 4, mode="reflect")
+    sharp = SHARP_GAIN * (light - _blurred(around, sigma_px))
+    return torch.cat([x, ASYMMETRY_GAIN * (x - torch.rot90(x, 2, (2, 3))), sharp], dim=1)
 
 
 def _light(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.progress import Progress
 from core.representation.encoder import register_encoder, sampled_rows
-from core.representation.scaling import PixelScaling, resized
+from core.representation.inputs.scaling import PixelScaling, resized
 from core.representation.weightfiles import write_arrays
 from core.survey import Survey
 

@@ -1,4 +1,4 @@
-"""VICReg pretraining of the residual network, resumable after a crash."""
+"""Pretraining of a network without labels, resumable after a crash."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from torch import Tensor
 from core.config import PretrainConfig
 from core.errors import BadInput
 from core.progress import Progress, silent
-from core.representation.augment import ViewRecipe, random_view
+from core.representation.augmentation.augment import ViewRecipe, random_view
 from core.representation.device import autocast, best_device
-from core.representation.looks import CHANNELS
-from core.representation.network import Projector, SlimResNet
-from core.representation.vicreg_loss import vicreg_loss
+from core.representation.inputs.looks import as_channels
+from core.representation.methods.method import Method, method_named
 from core.representation.weightfiles import write_tensors
 
 CHECKPOINT_EVERY = 100
 WARM_UP = 0.05
 
 Fetch = Callable[[Tensor], Tensor]
-"""(B,) indices -> (B, channel, INPUT_PX, INPUT_PX) pictures as the network sees them."""
+"""(B,) indices -> (B, bands, FINE_PX, FINE_PX) scaled pictures."""
 
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """The trained network and one record of the loss terms every few steps."""
+    """The trained method and one record of the loss and its parts every few steps."""
 
-    network: SlimResNet
+    method: Method
     history: list[dict[str, float]]
 
 
@@ -44,16 +43,18 @@ def pretrain(
     count: int,
     config: PretrainConfig,
     *,
+    bands: int = 3,
     checkpoint: Path | None = None,
     progress: Progress = silent,
-    channels: int = CHANNELS,
 ) -> PretrainResult:
-    """Train a fresh network on `count` pictures by VICReg.
+    """Train a fresh network on `count` pictures by the method that the config names.
 
     Parameters
     ----------
     fetch
         Gives the scaled pictures of an index tensor.
+    bands
+        Of these pictures.
     checkpoint
         Folder in which the state is kept every hundred steps; if it holds one of the same config,
         training goes on from there and ends with the weights of an unbroken run.
@@ -68,48 +69,36 @@ def pretrain(
         )
     torch.manual_seed(config.seed)
     device = best_device()
-    network = SlimResNet(channels)
-    projector = Projector(network.dimensions)
-    both = torch.nn.ModuleDict({"network": network, "projector": projector})
-    both.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cls = method_named(config.method)
+    method = cls(cls.input_spec(bands), config.settings)
+    method.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(
-        both.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [one for one in method.parameters() if one.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
     )
     generator = torch.Generator().manual_seed(config.seed)
     recipe = ViewRecipe().times(config.augmentation_strength)
     history: list[dict[str, float]] = []
     start = 0
     if checkpoint is not None:
-        start = _restore(checkpoint, config, both, optimiser, generator, history)
-    both.train()
+        start = _restore(checkpoint, config, method, optimiser, generator, history)
+    method.train()
     began = time.monotonic()
     for step in range(start, config.steps):
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * _schedule(step / config.steps)
         rows = torch.randint(count, (batch,), generator=generator)
-        pictures = fetch(rows).to(device)
-        views = [random_view(pictures, recipe, generator) for _ in range(2)]
+        views = _views(method, fetch(rows).to(device), recipe, generator)
         with autocast():
-            stacked = torch.cat(views).contiguous(memory_format=torch.channels_last)
-            projected = projector(network(stacked)).float()
-        terms = vicreg_loss(
-            projected[:batch],
-            projected[batch:],
-            config.invariance_weight,
-            config.variance_weight,
-            config.covariance_weight,
-        )
+            loss = method.loss(views)
         optimiser.zero_grad(set_to_none=True)
-        terms.total.backward()
+        loss.total.backward()
         optimiser.step()
+        method.after_step((step + 1) / config.steps)
         if step % 20 == 0 or step == config.steps - 1:
-            record = {
-                "step": float(step),
-                "loss": terms.total.item(),
-                "invariance": terms.invariance.item(),
-                "variance": terms.variance.item(),
-                "covariance": terms.covariance.item(),
-            }
+            record = {"step": float(step), "loss": loss.total.item()}
+            record.update({name: loss.parts[name].item() for name in method.parts})
             history.append(record)
             left = (time.monotonic() - began) / (step - start + 1) * (config.steps - step - 1)
             progress(
@@ -117,9 +106,24 @@ def pretrain(
                 f"step {step + 1} of {config.steps}, loss {record['loss']:.2f}, {left:.0f} s left",
             )
         if checkpoint is not None and (step + 1) % CHECKPOINT_EVERY == 0:
-            _save(checkpoint, step + 1, config, both, optimiser, generator, history)
-    network.eval()
-    return PretrainResult(network.to("cpu"), history)
+            _save(checkpoint, step + 1, config, method, optimiser, generator, history)
+    method.eval()
+    return PretrainResult(method.to("cpu"), history)
+
+
+def _views(
+    method: Method, pictures: Tensor, recipe: ViewRecipe, generator: torch.Generator
+) -> list[Tensor]:
+    """What the method's loss takes: views of the pictures, as the network sees them."""
+    spec = method.spec
+    looks = torch.randint(spec.images, (len(pictures),), generator=generator)
+    drawn = recipe if method.augments else recipe.times(0)
+    found = []
+    for _ in range(method.views):
+        view = random_view(pictures, drawn, generator, looks=looks, size_px=spec.size_px)
+        seen = as_channels(view) if spec.kind == "looks" else view
+        found.append(seen.contiguous(memory_format=torch.channels_last))
+    return found
 
 
 def _schedule(fraction: float) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.representation.looks import CHANNELS
+from core.representation.inputs.looks import CHANNELS
 
 
 class ResidualBlock(nn.Module):

@@ -1,0 +1,1 @@
+"""What may be changed in a picture without making it another object."""

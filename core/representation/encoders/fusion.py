@@ -1,0 +1,180 @@
+"""Several encoders side by side: what the app uses unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadInput
+from core.progress import Progress, part_of
+from core.representation.encoder import (
+    ENCODERS,
+    ROWS,
+    SurveyRows,
+    make_encoder,
+    read_batch,
+    reads,
+    register_encoder,
+    sampled_rows,
+    seen_rows,
+)
+from core.representation.whitening import Whitening
+from core.survey import Survey
+
+DEFAULT_PARTS = "structure:1,vicreg:1:16"
+"""The network's leading 16 components are about what its effective rank holds: more of them, at
+unit variance each, outvote the structure numbers."""
+
+FIT_ROWS = 5000
+
+
+@dataclass
+class Part:
+    """One encoder of a fusion.
+
+    Attributes
+    ----------
+    name, weight
+        The encoder, and the factor its numbers get after they were brought to unit variance.
+    components
+        Leading whitened components that are kept of it; 0 keeps its numbers, each at unit
+        variance.
+    """
+
+    name: str
+    weight: float = 1.0
+    components: int = 0
+    model: Any = None
+    whitening: Whitening = field(default_factory=Whitening.nothing)
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "weight": self.weight, "components": self.components}
+
+
+def parts_from(words: str) -> tuple[Part, ...]:
+    """Parts from `name:weight:components,...`; weight and components may be left out.
+
+    Raises
+    ------
+    BadInput
+        It does not read so, or names an encoder that is not there or one twice.
+    """
+    found = []
+    for one in words.split(","):
+        name, *numbers = one.strip().split(":")
+        try:
+            weight = float(numbers[0]) if numbers else 1.0
+            components = int(numbers[1]) if len(numbers) > 1 else 0
+            if len(numbers) > 2 or not 0 < weight < 1000 or components < 0:
+                raise ValueError
+        except ValueError:
+            raise BadInput(
+                "The parts of a fusion are written NAME:WEIGHT:COMPONENTS, separated by commas,"
+                f" such as {DEFAULT_PARTS}, but one is {one.strip()!r}; correct it."
+            ) from None
+        if name not in ENCODERS or name == "fusion":
+            allowed = ", ".join(sorted(set(ENCODERS) - {"fusion"}))
+            raise BadInput(f"A fusion is made of {allowed}, but {name!r} was named; change it.")
+        found.append(Part(name, weight, components))
+    if len({part.name for part in found}) < len(found):
+        raise BadInput(f"Each part of a fusion is named once, but came {words!r}; leave one out.")
+    return tuple(found)
+
+
+@register_encoder("fusion")
+class FusionEncoder:
+    """Encoders side by side, each brought to unit variance and weighted.
+
+    What a part has nothing to say of (an object without a spectrum, say) gets the part's mean; an
+    object of which no part has anything to say is masked. Fitted on at most 5,000 objects.
+    """
+
+    name: str
+    own_options: ClassVar[dict[str, str]] = {
+        "parts": f"NAME:WEIGHT:COMPONENTS, separated by commas (default {DEFAULT_PARTS}); 0"
+        " components keep all numbers of a part",
+        "weights": "of the network, as for the encoder vicreg",
+    }
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = tuple(parts)
+        kinds = {reads(part.model) for part in self.parts}
+        self.reads = kinds.pop() if len(kinds) == 1 else ROWS
+
+    @classmethod
+    def make(cls, survey: Survey, options: Mapping[str, Any]) -> FusionEncoder:
+        parts = parts_from(str(options.get("parts", DEFAULT_PARTS)))
+        shared = {key: value for key, value in options.items() if key != "parts"}
+        for part in parts:
+            known = getattr(ENCODERS[part.name], "own_options", {})
+            given = {key: value for key, value in shared.items() if key in known}
+            part.model = make_encoder(part.name, survey, given)
+        return cls(parts)
+
+    def fit(self, survey: Survey, progress: Progress) -> None:
+        """Fit every part, and its whitening on at most 5,000 objects."""
+        for number, part in enumerate(self.parts):
+            share = part_of(progress, number / len(self.parts), (number + 1) / len(self.parts))
+            part.model.fit(survey, share)
+            rows = sampled_rows(survey, FIT_ROWS, what=reads(part.model))
+            found = [
+                part.model.encode(read_batch(survey, rows[start : start + 256], reads(part.model)))
+                for start in range(0, len(rows), 256)
+            ]
+            values = np.concatenate(found)
+            values = values[np.isfinite(values).all(axis=1)]
+            if part.components:
+                part.whitening = Whitening.fit(values, part.components)
+            else:
+                part.whitening = Whitening.standardising(values)
+
+    def encode(self, batch: Any) -> NDArray[np.float32]:
+        columns, known = [], []
+        for part in self.parts:
+            values, finite = self._of(part, batch)
+            columns.append(np.where(finite[:, None], values, 0) * part.weight)
+            known.append(finite)
+        out = np.concatenate(columns, axis=1).astype(np.float32)
+        out[~np.any(known, axis=0)] = np.nan
+        return out
+
+    def _of(self, part: Part, batch: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """(B, D) of a part and (B,) whether it has anything to say."""
+        what = reads(part.model)
+        if not isinstance(batch, SurveyRows) or self.reads == what:
+            values = part.whitening(part.model.encode(batch))
+            return values, np.asarray(np.isfinite(values).all(axis=1))
+        seen = seen_rows(batch.survey, what)[batch.rows]
+        values = np.full((len(seen), part.whitening.matrix.shape[1]), np.nan, np.float32)
+        if seen.any():
+            given = read_batch(batch.survey, batch.rows[seen], what)
+            values[seen] = part.whitening(part.model.encode(given))
+        return values, np.asarray(np.isfinite(values).all(axis=1))
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        parts = []
+        for part in self.parts:
+            within = folder / f"part-{part.name}"
+            within.mkdir()
+            part.whitening.save(within / "fusion-whitening.safetensors")
+            parts.append({**part.describe(), "settings": part.model.save(within)})
+        return {"parts": parts}
+
+    @classmethod
+    def load(cls, folder: Path, settings: dict[str, Any]) -> FusionEncoder:
+        parts = []
+        for one in settings["parts"]:
+            within = folder / f"part-{one['name']}"
+            part = Part(one["name"], one["weight"], one["components"])
+            part.model = ENCODERS[part.name].load(within, one["settings"])
+            part.whitening = Whitening.load(within / "fusion-whitening.safetensors")
+            parts.append(part)
+        return cls(parts)
+
+
+__all__ = ["DEFAULT_PARTS", "FusionEncoder", "Part", "parts_from"]

@@ -1,0 +1,1 @@
+"""From native pixels to what a network sees."""

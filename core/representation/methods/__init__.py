@@ -1,0 +1,7 @@
+"""Ways to train a network without labels: one file each."""
+
+from core.representation.methods import vicreg  # noqa: F401 (registration)
+from core.representation.methods.method import METHODS, Loss, Method, method_named
+from core.representation.methods.store import load_method, save_method
+
+__all__ = ["METHODS", "Loss", "Method", "load_method", "method_named", "save_method"]

@@ -1,0 +1,1 @@
+"""Pretraining: the loop, its rules and its state on disk."""
