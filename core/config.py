@@ -68,11 +68,17 @@ class PretrainConfig:
     steps
         Optimiser steps; a time budget is turned into steps first and the steps are saved.
     batch_size
-        Objects a step.
+        Objects a step, over all processes.
     learning_rate
         Peak of the one-cycle cosine schedule (AdamW).
+    augmentation
+        Name of a preset of `core.representation.augmentation`.
     augmentation_strength
-        0 = rotations and flips only, 1 = as shipped.
+        0 = rotations and flips only, 1 = as the preset has it.
+    augmentation_off
+        Names of single augmentations that are left out.
+    early_stop
+        Whether training ends when the quality on held-out objects has long not risen.
     settings
         Of the method: architecture and weights of its loss; missing ones have its defaults.
     """
@@ -82,7 +88,10 @@ class PretrainConfig:
     batch_size: int = 192
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
+    augmentation: str = "standard"
     augmentation_strength: float = 1.0
+    augmentation_off: tuple[str, ...] = ()
+    early_stop: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
@@ -91,6 +100,7 @@ class PretrainConfig:
         _require(self.batch_size >= 4, "batch_size", "at least 4", self.batch_size)
         _require(self.seed >= 0, "seed", "zero or more", self.seed)
         _require(0 < self.learning_rate < 1, "learning_rate", "in (0, 1)", self.learning_rate)
+        _require(0 <= self.weight_decay < 1, "weight_decay", "in [0, 1)", self.weight_decay)
         _require(
             0 <= self.augmentation_strength <= 2,
             "augmentation_strength",
@@ -100,6 +110,12 @@ class PretrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> PretrainConfig:
+        """What `as_dict` gave, also after a way through JSON."""
+        off = tuple(settings.get("augmentation_off", ()))
+        return cls(**{**settings, "augmentation_off": off})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,11 @@ from pathlib import Path
 
 from core.config import LoopConfig, PretrainConfig
 from core.errors import BadInput, SkysiftError
+from core.run_compress import add_compress_job
 from core.run_data import add_data_jobs, joined_codes
+from core.run_embed import add_embed_job
+from core.run_pretrain import add_pretrain_job
+from core.run_quality import add_quality_job
 from core.vocabulary import DEFAULT, checked_classes
 from core.workspace import Workspace, open_workspace, owner_name, storage_errors
 
@@ -93,17 +97,6 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def key_values(pairs: Sequence[str], option: str) -> dict[str, str]:
-    """{key: value} of KEY=VALUE words, else `BadInput`."""
-    found = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise BadInput(f"{option} is KEY=VALUE, but is {pair!r}; correct it.")
-        found[key.strip()] = value.strip()
-    return found
-
-
 def _log_traceback(workspace: Path) -> Path:
     """Append the traceback in hand to a log of the workspace, or of the temporary folder."""
     text = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + traceback.format_exc()
@@ -118,7 +111,8 @@ def _log_traceback(workspace: Path) -> Path:
 
 def prepare_demo(workspace: Workspace, name: str) -> None:
     """The embedded survey with its task and embedding, made where they are missing."""
-    from core.run_jobs import DEMO_TASKS, ensure_task, run_demo, run_embed
+    from core.run_embed import run_embed
+    from core.run_jobs import DEMO_TASKS, ensure_task, run_demo
     from core.survey import list_surveys
 
     if name not in list_surveys(workspace):
@@ -130,18 +124,25 @@ def prepare_demo(workspace: Workspace, name: str) -> None:
 
 def embed_survey(workspace: Workspace, name: str, encoder: str = DEFAULT) -> None:
     """Embed a survey as a recorded run."""
-    from core.run_jobs import run_embed
+    from core.run_embed import run_embed
 
     run_embed(workspace, name, encoder)
 
 
 def pretrain_network(
-    workspace: Workspace, names: Sequence[str], config: PretrainConfig, out: str | None = None
+    workspace: Workspace,
+    names: Sequence[str],
+    config: PretrainConfig,
+    out: str | None = None,
+    minutes: float | None = None,
 ) -> Path:
-    """Pretrain as a recorded run; the folder with the weights."""
-    from core.run_jobs import run_pretrain
+    """Pretrain as a recorded run; the folder with the weights. With `minutes`, steps, batch and
+    learning rate are chosen by rule."""
+    from core.run_pretrain import run_pretrain
 
-    return run_pretrain(workspace, names, config, None, Path(out) if out else None)
+    to = Path(out) if out else None
+    by_rule = () if minutes is None else ("batch_size", "learning_rate")
+    return run_pretrain(workspace, names, config, minutes, to, by_rule=by_rule).folder
 
 
 def _demo(a: argparse.Namespace) -> str:
@@ -157,47 +158,11 @@ def _demo(a: argparse.Namespace) -> str:
     )
 
 
-def _embed(a: argparse.Namespace) -> str:
-    from core.run_jobs import run_embed
-
-    options = key_values(a.set, "--set")
-    if a.weights:
-        options["weights"] = a.weights
-    run_embed(open_workspace(a.workspace, create=False), a.survey, a.encoder, options)
-    return (
-        f"{a.survey} is embedded by {a.encoder}; next, {NEXT_STEP.format(workspace=a.workspace)}."
-    )
-
-
 def _map(a: argparse.Namespace) -> str:
     from core.run_jobs import run_map
 
     run_map(open_workspace(a.workspace, create=False), a.survey, a.encoder, a.seed)
     return f"{a.survey} has a UMAP map; the Map page shows it."
-
-
-def _pretrain(a: argparse.Namespace) -> str:
-    from core.run_jobs import run_pretrain
-
-    config = PretrainConfig(
-        method=a.method,
-        steps=a.steps,
-        batch_size=a.batch_size,
-        augmentation_strength=a.augmentation_strength,
-        seed=a.seed,
-    )
-    if a.minutes is not None and not a.minutes > 0:
-        raise BadInput(f"--minutes must be above 0, but is {a.minutes}; give a longer time.")
-    workspace = open_workspace(a.workspace, create=False)
-    out = Path(a.out) if a.out else None
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)  # refused now rather than after hours
-    folder = run_pretrain(workspace, a.surveys, config, a.minutes, out)
-    where = a.out or folder.name
-    return (
-        f"The network is in {folder}; next, `python -m core.run embed {a.surveys[0]}"
-        f" --weights {where} --workspace {a.workspace}`."
-    )
 
 
 def _task(a: argparse.Namespace) -> str:
@@ -370,25 +335,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add_data_jobs(job)
 
-    sub = job("pretrain", _pretrain, "train a network without labels on one or several surveys")
-    sub.add_argument("surveys", nargs="+", metavar="SURVEY")
-    sub.add_argument("--method", default=PretrainConfig.method)
-    sub.add_argument("--steps", type=int, default=PretrainConfig.steps)
-    sub.add_argument("--minutes", type=float, default=None, help="instead of --steps")
-    sub.add_argument("--batch-size", type=int, default=PretrainConfig.batch_size)
-    sub.add_argument("--augmentation-strength", type=float, default=1.0)
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--out", default=None, help="also write the weights into this folder")
+    add_pretrain_job(job)
 
-    sub = job("embed", _embed, "turn every picture of a survey into its embedding")
-    sub.add_argument("survey")
-    sub.add_argument("--encoder", default=DEFAULT)
-    sub.add_argument(
-        "--weights", default=None, help="a pretraining run's id, a folder, or shipped"
-    )
-    sub.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the encoder"
-    )
+    add_embed_job(job)
+    add_quality_job(job)
+
+    add_compress_job(job)
 
     sub = job("map", _map, "project an embedding to two dimensions by UMAP")
     sub.add_argument("survey")

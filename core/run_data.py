@@ -19,6 +19,7 @@ from core.run_columns import (
     crossmatch_command,
     duplicates_command,
 )
+from core.run_measure import add_measure_arguments, measure_command
 from core.vocabulary import JobKind, checked_name
 from core.workspace import open_workspace
 
@@ -43,7 +44,7 @@ def joined_codes(argv: Sequence[str]) -> list[str]:
 
 
 def add_data_jobs(job: Job) -> None:
-    """import, discard, describe, crossmatch, duplicates, query."""
+    """import, discard, describe, measure, crossmatch, duplicates, query."""
     sub = job("import", _import, "import data of any kind as a survey; goes on where it stopped")
     _import_arguments(sub)
     sub = job("discard", _discard, "forget an import that was stopped")
@@ -51,6 +52,8 @@ def add_data_jobs(job: Job) -> None:
     sub = job("describe", _describe, "what is in a survey")
     sub.add_argument("survey", help="its name")
     sub.add_argument("--json", action="store_true", help="all of it, as JSON")
+    sub = job("measure", measure_command, "measure morphology and artefacts, as added columns")
+    add_measure_arguments(sub)
     sub = job("crossmatch", crossmatch_command, "mark what catalogues know already")
     add_crossmatch_arguments(sub)
     sub = job("duplicates", duplicates_command, "find what is in a survey twice")

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.config import LoopConfig, PretrainConfig
+from core.config import LoopConfig
 from core.errors import AlreadyExists, BadInput, Cancelled, NotFound, NotReady, SkysiftError
 from core.progress import Progress
 from core.survey import (
     RunFolder,
     Survey,
     build_demo,
-    finished_runs,
     list_surveys,
 )
 from core.survey.interrupted import interrupted
@@ -222,28 +220,6 @@ def run_demo(workspace: Workspace, name: str, *, quiet: bool = False) -> Survey:
     return survey
 
 
-def run_embed(
-    workspace: Workspace,
-    name: str,
-    encoder: str,
-    options: Mapping[str, Any] | None = None,
-    *,
-    quiet: bool = False,
-) -> None:
-    from core.representation import embed, encoder_name
-
-    survey = open_survey(workspace, name)
-    resolved = encoder_name(encoder, survey)
-    config = {"encoder": resolved, "options": dict(options or {})}
-    with recorded_job(workspace, JobKind.EMBED, name, config, quiet=quiet) as (rid, tell, result):
-        embedding = embed(survey, resolved, options=options, run_id=rid, progress=tell)
-        result.update(
-            objects=len(survey),
-            dimensions=int(embedding.values.shape[1]),
-            without_embedding=int((~embedding.mask).sum()),
-        )
-
-
 def run_map(
     workspace: Workspace, name: str, encoder: str, seed: int, *, quiet: bool = False
 ) -> None:
@@ -269,70 +245,6 @@ def run_map(
         np.save(run.path / "map.npy", positions)
 
 
-def run_pretrain(
-    workspace: Workspace,
-    names: Sequence[str],
-    config: PretrainConfig,
-    minutes: float | None,
-    out: Path | None,
-    *,
-    quiet: bool = False,
-) -> Path:
-    """Pretrain on the pictures of one or several surveys; the folder with the weights."""
-    from core.representation import pretrain
-    from core.representation.inputs.pictures import PictureSource
-    from core.representation.methods import method_named, save_method
-    from core.representation.training.loop import steps_within
-
-    method_named(config.method)
-
-    surveys = [open_survey(workspace, name) for name in names]
-    subject = surveys[0]
-    asked = {"surveys": list(names), "minutes": minutes, **config.as_dict()}
-    with recorded_job(workspace, JobKind.PRETRAIN, subject.name, asked, quiet=quiet) as (
-        run_id,
-        progress,
-        result,
-    ):
-        source = PictureSource(surveys, progress=progress)
-        if minutes is not None:
-            progress(0.0, "timing a few steps to turn the minutes into steps")
-            config = steps_within(source, len(source), config, minutes * 60)
-        # A crash leaves this folder behind, and the same command then goes on from it.
-        name = f"{config.method}-{_fingerprint(surveys, config)}"
-        checkpoint = subject.folder / "checkpoints" / name
-        trained = pretrain(source, len(source), config, checkpoint=checkpoint, progress=progress)
-        origin = {
-            "method": config.method,
-            "surveys": {s.name: s.manifest.content_hash for s in surveys},
-            "config": config.as_dict(),
-            "loss": trained.history[-1],
-        }
-        with RunFolder(subject, JobKind.PRETRAIN, origin, run_id=run_id) as run:
-            save_method(trained.method, run.path, origin)
-            lines = "".join(json.dumps(record) + "\n" for record in trained.history)
-            (run.path / "metrics.jsonl").write_text(lines)
-        _remove_checkpoint(checkpoint)
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            save_method(trained.method, out, origin)
-        result.update(trained.history[-1])
-    return out or next(r.path for r in finished_runs(subject) if r.run_id == run_id)
-
-
-def _fingerprint(surveys: Sequence[Survey], config: PretrainConfig) -> str:
-    import hashlib
-
-    parts = [s.manifest.content_hash for s in surveys] + [json.dumps(config.as_dict())]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-
-
-def _remove_checkpoint(folder: Path) -> None:
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
 def run_simulate(
     workspace: Workspace,
     name: str,
@@ -348,18 +260,19 @@ def run_simulate(
     """The loop with an oracle for the annotator; the finds after every batch."""
     from core.discovery import Engine, read_truth, simulate
     from core.representation import encoder_name, load_embedding
+    from core.run_embed import run_embed
 
     survey = open_survey(workspace, name)
     answers = read_truth(truth, survey.object_ids)
     resolved = encoder_name(encoder, survey)
     try:
-        embedding = load_embedding(survey, resolved)
+        embedding = load_embedding(survey, encoder)
     except NotReady:
         run_embed(workspace, name, resolved, quiet=quiet)
-        embedding = load_embedding(survey, resolved)
+        embedding = load_embedding(survey, encoder)
     classes = tuple(dict.fromkeys([target, *sorted(set(answers.values()))]))
     engine = Engine(np.asarray(embedding.values), embedding.mask, classes, target, config)
-    asked = {"target": target, "encoder": resolved, "budget": budget, "batch": batch}
+    asked = {"target": target, "encoder": embedding.encoder, "budget": budget, "batch": batch}
     asked.update(config.as_dict(), embedding_run=embedding.run_id)
     with recorded_job(workspace, JobKind.SIMULATE, name, asked, quiet=quiet) as (_, tell, result):
         done = simulate(engine, answers, budget, batch, progress=tell)
@@ -390,9 +303,7 @@ __all__ = [
     "open_survey",
     "recorded_job",
     "run_demo",
-    "run_embed",
     "run_map",
-    "run_pretrain",
     "run_simulate",
     "unfinished_words",
 ]

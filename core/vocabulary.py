@@ -63,6 +63,7 @@ class JobKind(StrEnum):
     PRETRAIN = "pretrain"
     EMBED = "embed"
     QUALITY = "quality"
+    COMPRESS = "compress"
     MAP = "map"
     WORKER = "worker"
     SIMULATE = "simulate"

@@ -53,7 +53,7 @@ def draw() -> None:
         colour = st.selectbox("Colour by", choices)
     with right:
         st.caption(_about(view, scores, sampled, len(rows), len(survey)))
-    if view.map_run is None:
+    if view.map_run is None or not preparation.mapped:
         _umap_state(survey)
     figure = _figure(task, survey, view, scores, rows, colour)
     event = st.plotly_chart(
@@ -90,7 +90,7 @@ def _umap_state(survey: Survey) -> None:
     if preparation.mapped:
         st.rerun()
     if preparation.error:
-        st.warning(f"There is no UMAP: {preparation.error}")
+        st.warning(f"There is no UMAP of the embedding in use: {preparation.error}")
         if may_start() and st.button("Make the UMAP"):
             services().restart_job(JobKind.MAP, survey)
             st.rerun(scope="fragment")

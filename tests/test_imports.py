@@ -45,12 +45,20 @@ RUN = {
     "core.run_people",
     "core.run_data",
     "core.run_columns",
+    "core.run_quality",
+    "core.run_compress",
     "core.run_describe",
     "core.run_import",
+    "core.run_measure",
+    "core.run_pretrain",
+    "core.run_embed",
 }
 RUN_INSIDES = {
+    "core.run_pretrain",
+    "core.run_embed",
     *("core.run_jobs", "core.run_worker", "core.run_care", "core.run_people"),
-    *("core.run_data", "core.run_columns", "core.run_import"),
+    *("core.run_data", "core.run_columns", "core.run_import", "core.run_compress"),
+    "core.run_quality",
 }
 EVERYTHING_IN_CORE = set(ROOMS) | RUN
 

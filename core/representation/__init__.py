@@ -1,6 +1,14 @@
 """Encoders, their pretraining, and the embeddings they write."""
 
-from core.representation.embedding import Embedding, embed, load_embedding
+from core.representation.embedding import (
+    Embedding,
+    EmbeddingRecord,
+    choose_embedding,
+    chosen_embedding,
+    embed,
+    finished_embeddings,
+    load_embedding,
+)
 from core.representation.encoder import (
     DEFAULT_ENCODER,
     ENCODERS,
@@ -11,10 +19,17 @@ from core.representation.encoder import (
     register_encoder,
 )
 from core.representation.encoders import (  # noqa: F401 (registration)
+    adapters,
     columns,
+    external,
     fusion,
+    ica,
+    imagenet,
+    morphology,
     network,
+    nmf,
     pca,
+    peaks,
     spectrum_pca,
     structure,
 )
@@ -26,11 +41,15 @@ __all__ = [
     "ENCODERS",
     "METHODS",
     "Embedding",
+    "EmbeddingRecord",
     "Method",
     "PretrainResult",
+    "choose_embedding",
+    "chosen_embedding",
     "default_encoder",
     "embed",
     "encoder_name",
+    "finished_embeddings",
     "load_embedding",
     "make_encoder",
     "pretrain",

@@ -30,3 +30,9 @@ def autocast(enabled: bool | None = None) -> contextlib.AbstractContextManager[o
     """bf16 arithmetic where it is native (or as told), float32 elsewhere."""
     use = bf16_is_native() if enabled is None else enabled
     return torch.autocast(best_device().type, dtype=torch.bfloat16, enabled=use)
+
+
+def full_precision(x: torch.Tensor) -> contextlib.AbstractContextManager[object]:
+    """float32 arithmetic on the device of `x` whatever `autocast` says outside: for losses, whose
+    sums and differences bf16 would round away."""
+    return torch.autocast(x.device.type, enabled=False)

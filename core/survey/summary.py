@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from core.measure.morphology import FLAGS
 from core.survey.astrometry import POSITION_COLUMNS, WCS_COLUMNS, SkyColumns, sky_positions
 from core.survey.catalogue import read_column_info
 from core.survey.sky_coverage import SkyCoverage, sky_coverage
@@ -32,12 +33,12 @@ from core.survey.summary_columns import (
     reject_reasons,
     summarise_columns,
 )
-from core.survey.summary_pixels import BandSummary, Odd, sample_pixels
+from core.survey.summary_pixels import BandSummary, FlagRows, Odd, sample_pixels
 from core.survey.summary_spectra import SpectraSummary, sample_spectra
 
-__all__ = ["Summary", "Suspicion", "kept_summary", "summarise"]
+__all__ = ["FlagCount", "Summary", "Suspicion", "kept_summary", "summarise"]
 
-SUMMARY_FORMAT = 2
+SUMMARY_FORMAT = 3
 """Raised when kept summaries of before no longer say what is shown."""
 
 MAX_SUSPICIOUS = 100
@@ -50,6 +51,17 @@ class Suspicion:
 
     object_id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class FlagCount:
+    """An artefact flag, what it means, how many of the measured pictures have it, and the ids of
+    the first of them."""
+
+    name: str
+    meaning: str
+    count: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,8 @@ class Summary:
         Reasons in general words with how many of the sample.
     suspicious
         The first hundred of these objects.
+    flags
+        Artefact flags (`core.measure.morphology`), each with its count; empty without pictures.
     examples
         Ids of some objects, chosen by the seed.
     seconds
@@ -110,6 +124,7 @@ class Summary:
     spectra: SpectraSummary | None
     suspicious_counts: tuple[tuple[str, int], ...]
     suspicious: tuple[Suspicion, ...]
+    flags: tuple[FlagCount, ...]
     examples: tuple[str, ...]
     seconds: float
     format: int = SUMMARY_FORMAT
@@ -126,6 +141,7 @@ class Summary:
         tuples["columns"] = tuple(ColumnSummary(**_kept(one)) for one in said["columns"])
         tuples["bands"] = tuple(BandSummary(**_kept(one)) for one in said["bands"])
         tuples["suspicious"] = tuple(Suspicion(**_kept(one)) for one in said["suspicious"])
+        tuples["flags"] = tuple(FlagCount(**_kept(one)) for one in said["flags"])
         if said["sky"] is not None:
             tuples["sky"] = SkyCoverage(**_kept(said["sky"]))
         if said["spectra"] is not None:
@@ -206,6 +222,7 @@ def _summarised(survey: Survey, sample: int, seed: int) -> Summary:
         spectra=spectra,
         suspicious_counts=tuple(Counter(one.kind for one in odd).most_common()),
         suspicious=_named(catalogue, odd[:MAX_SUSPICIOUS]),
+        flags=tuple(_counted(catalogue, one) for one in pixels.flags),
         examples=tuple(ids_at(catalogue, examples)),
         seconds=round(time.monotonic() - began, 2),
     )
@@ -241,6 +258,12 @@ def _named(catalogue: Path, odd: Sequence[Odd]) -> tuple[Suspicion, ...]:
         )
         for one in odd
     )
+
+
+def _counted(catalogue: Path, flag: FlagRows) -> FlagCount:
+    meaning = next(one.meaning for one in FLAGS if one.name == flag.name)
+    examples = ids_at(catalogue, np.array(flag.rows, np.int64)) if flag.rows else []
+    return FlagCount(flag.name, meaning, flag.count, tuple(examples))
 
 
 def _path(survey: Survey) -> Path:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.measure.morphology import FLAGS, Artefacts, measure_artefacts
 from core.survey.store import Survey
 
-__all__ = ["PERCENTILES", "BandSummary", "Odd", "PixelSample", "sample_pixels"]
+__all__ = ["PERCENTILES", "BandSummary", "FlagRows", "Odd", "PixelSample", "sample_pixels"]
 
 PERCENTILES = (1, 5, 16, 50, 84, 95, 99)
 HISTOGRAM_BINS = 64
@@ -20,15 +21,13 @@ VALUES_A_BAND = 1_000_000
 """Pixels a band that percentiles and histograms are made of; mean, extremes and shares are of all
 pixels of the sample."""
 
-MISSING_SHARE = 0.2
-SATURATED_SHARE = 0.005
-SATURATED_SHARE_OF_8_BITS = 0.05
-SATURATED_PIXELS = 9
-"""A detector that is full has many pixels at one value, a star's peak has one. In pictures made
-to be looked at the cores of bright galaxies are white on purpose."""
-
 OUTLIER_SIGMA = 10.0
 FEWEST_FOR_OUTLIERS = 20
+
+FLAG_EXAMPLES = 6
+"""Of each artefact flag."""
+
+_MEANINGS = {one.name: one.meaning for one in FLAGS}
 
 
 @dataclass(frozen=True)
@@ -84,12 +83,23 @@ class Odd:
 
 
 @dataclass(frozen=True)
+class FlagRows:
+    """An artefact flag (`core.measure.morphology.FLAGS`): in how many pictures of the sample it
+    is raised, and the rows of the first of them."""
+
+    name: str
+    count: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class PixelSample:
-    """Statistics of each band, and the odd ones among the sampled rows."""
+    """Statistics of each band, the odd ones among the sampled rows, and the artefact flags."""
 
     n_objects: int
     bands: tuple[BandSummary, ...]
     odd: tuple[Odd, ...]
+    flags: tuple[FlagRows, ...] = ()
 
 
 @dataclass
@@ -119,19 +129,26 @@ def sample_pixels(survey: Survey, rows: np.ndarray, seed: int) -> PixelSample:
     gathered = [_Band() for _name in names]
     found: list[Odd] = []
     seen: dict[bytes, int] = {}
+    raised = []
     for part, images in _blocks(survey, rows):
         flat = images.reshape(len(part), len(names), n_pixels)
         chosen = generator.permuted(np.arange(n_pixels))[:each]
         for number, band in enumerate(gathered):
             _gather(band, flat[:, number], flat[:, number][:, chosen])
-        found += _odd(part, flat, names, seen)
+        artefacts = measure_artefacts(images)
+        raised.append(artefacts.flags)
+        found += _odd(part, flat, names, seen, artefacts)
     bands = tuple(
         _summed(name, band, manifest.dtype) for name, band in zip(names, gathered, strict=True)
     )
     known = {one.row for one in found}
     for name, band in zip(names, gathered, strict=True):
         found += _outliers(rows, np.concatenate(band.peaks), name, known)
-    return PixelSample(len(rows), bands, tuple(found))
+    flags = tuple(
+        FlagRows(one.name, int(up.sum()), tuple(rows[up][:FLAG_EXAMPLES].tolist()))
+        for one, up in zip(FLAGS, np.concatenate(raised).T, strict=True)
+    )
+    return PixelSample(len(rows), bands, tuple(found), flags)
 
 
 def _blocks(survey: Survey, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -200,53 +217,67 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 
 
 def _odd(
-    rows: np.ndarray, flat: np.ndarray, names: tuple[str, ...], seen: dict[bytes, int]
+    rows: np.ndarray,
+    flat: np.ndarray,
+    names: tuple[str, ...],
+    seen: dict[bytes, int],
+    artefacts: Artefacts,
 ) -> list[Odd]:
     """What is wrong with single pictures (object, band, pixel): one reason an object."""
     found = []
-    finite = np.isfinite(flat)
-    missing = 1 - finite.mean(axis=(1, 2))
-    low = np.where(finite, flat, np.inf).min(axis=2)
-    high = np.where(finite, flat, -np.inf).max(axis=2)
-    at_high = (flat == high[:, :, None]).sum(axis=2)
+    flags = [one.name for one in FLAGS]
+    missing = artefacts.number("missing_share")
     for place, row in enumerate(rows.tolist()):
         digest = hashlib.blake2b(np.ascontiguousarray(flat[place]).tobytes(), digest_size=16)
         twin = seen.setdefault(digest.digest(), row)
-        flat_bands = [
-            name for name, a, b in zip(names, low[place], high[place], strict=True) if a == b
-        ]
-        if len(flat_bands) == len(names) and not low[place].any():
-            found.append(Odd(row, "every pixel is zero", "every pixel is zero"))
-        elif len(flat_bands) == len(names):
+        up = {name for name, is_up in zip(flags, artefacts.flags[place], strict=True) if is_up}
+        if "empty" in up:
+            none = missing[place] == 1
+            words = "no pixel has a value" if none else "every pixel is zero"
+            found.append(Odd(row, words, words))
+        elif "constant" in up:
             found.append(Odd(row, "every pixel has one value", "every pixel has one value"))
-        elif missing[place] > MISSING_SHARE:
-            kind = f"more than {MISSING_SHARE:.0%} of its pixels are missing"
-            found.append(Odd(row, kind, f"{missing[place]:.0%} of its pixels are missing"))
-        elif flat_bands:
-            reason = f"every pixel of {', '.join(flat_bands)} has one value"
+        elif "missing" in up:
+            reason = f"{missing[place]:.0%} of its pixels are missing"
+            found.append(Odd(row, _MEANINGS["missing"], reason))
+        elif "flat_band" in up:
+            which = ", ".join(np.array(names)[artefacts.flat[place]])
+            reason = f"every pixel of {which} has one value"
             found.append(Odd(row, "every pixel of a band has one value", reason))
         elif twin != row:
             found.append(Odd(row, "the same picture twice", "the same picture as", twin))
+        elif "saturated" in up:
+            reason = _full(artefacts, place, names)
+            found.append(Odd(row, "many pixels at the brightest value", reason))
         else:
-            full = _full(flat.dtype, at_high[place], high[place], flat.shape[2], names)
-            if full:
-                found.append(Odd(row, "many pixels at the brightest value", full))
+            kind = next(
+                (name for name in ("dead_line", "zero", "edge", "trail") if name in up), ""
+            )
+            if kind:
+                found.append(Odd(row, _MEANINGS[kind], _words(artefacts, place, kind)))
     return found
 
 
-def _full(
-    dtype: np.dtype, at_high: np.ndarray, high: np.ndarray, n_pixels: int, names: tuple[str, ...]
-) -> str:
-    """Says which band is saturated; empty for none."""
-    least = SATURATED_SHARE_OF_8_BITS if dtype == np.uint8 else SATURATED_SHARE
-    enough = at_high >= max(SATURATED_PIXELS, least * n_pixels)
-    # A faint 8-bit picture has many pixels of its few brightest levels.
-    enough &= high == 255 if dtype == np.uint8 else high != 0
-    if not enough.any():
-        return ""
-    worst = int(np.argmax(np.where(enough, at_high, 0)))
-    share = at_high[worst] / n_pixels
-    return f"{share:.1%} of band {names[worst]} is at its brightest value {high[worst]:.6g}"
+def _full(artefacts: Artefacts, place: int, names: tuple[str, ...]) -> str:
+    """Says which band is saturated most."""
+    shares = np.where(artefacts.full[place], artefacts.top_shares[place], 0)
+    worst = int(np.argmax(shares))
+    top = artefacts.top[place, worst]
+    return f"{shares[worst]:.1%} of band {names[worst]} is at its brightest value {top:.6g}"
+
+
+def _words(artefacts: Artefacts, place: int, kind: str) -> str:
+    """The reason with its number."""
+    if kind == "dead_line":
+        n = int(artefacts.number("dead_lines")[place])
+        lines = "row or column has" if n == 1 else "rows or columns have"
+        return f"{n} {lines} no value, or one that others lack"
+    if kind == "zero":
+        return f"{artefacts.number('zero_share')[place]:.0%} of a band is exactly zero"
+    if kind == "edge":
+        step = artefacts.number("edge_step")[place]
+        return f"its level steps by {step:.0f} sigma along a whole row or column"
+    return "a straight bright line crosses it"
 
 
 def _outliers(rows: np.ndarray, peaks: np.ndarray, name: str, known: set[int]) -> list[Odd]:

@@ -153,7 +153,7 @@ class Services:
     # Embedding, map, scores
 
     def embedding(self, survey: Survey) -> Embedding:
-        """The survey's newest embedding (`NotReady`), kept open."""
+        """The survey's embedding in use (`NotReady`), kept open."""
         from core.representation import load_embedding
 
         try:
@@ -161,8 +161,12 @@ class Services:
             stamp = os.stat(survey.folder / "runs").st_mtime_ns
         except OSError:
             return load_embedding(survey)
+        try:
+            choice = os.stat(survey.folder / "chosen.json").st_mtime_ns
+        except OSError:
+            choice = 0  # nobody chose one
         return self._embeddings.get(
-            (survey.manifest.content_hash, stamp), lambda: load_embedding(survey)
+            (survey.manifest.content_hash, stamp, choice), lambda: load_embedding(survey)
         )
 
     def neighbours(
@@ -191,13 +195,14 @@ class Services:
         return found, ""
 
     def map(self, survey: Survey) -> MapView:
-        """The newest map of the survey; PCA of its embedding until there is one (`NotReady`)."""
+        """The newest map of the embedding in use, else of another one, which the note says; PCA
+        until there is one (`NotReady`)."""
         embedding = self.embedding(survey)
-        for record in finished_runs(survey, JobKind.MAP):
-            if not _is_of(survey, record):
-                continue
+        maps = [one for one in finished_runs(survey, JobKind.MAP) if _is_of(survey, one)]
+        for record in sorted(maps, key=lambda one: not _shows(one, embedding.run_id)):
             of_run = str(record.config.get("embedding_run", embedding.run_id))
-            note = "" if of_run == embedding.run_id else "This map shows an older embedding."
+            fits = of_run == embedding.run_id
+            note = "" if fits else "This map shows another embedding than the one in use."
             path = record.path / "map.npy"
             coordinates = self._maps.get(str(path), lambda p=path: np.load(p))  # type: ignore[misc]
             if len(coordinates) != len(survey):
@@ -257,9 +262,7 @@ class Services:
 
     def _prepare(self, survey: Survey) -> Preparation:
         embedded = self._is_embedded(survey)
-        mapped = embedded and any(
-            _is_of(survey, record) for record in finished_runs(survey, JobKind.MAP)
-        )
+        mapped = embedded and self._is_mapped(survey)
         if embedded and mapped:
             return Preparation(True, True, "")
         kind, doing = (
@@ -293,6 +296,14 @@ class Services:
             return False
         return True
 
+    def _is_mapped(self, survey: Survey) -> bool:
+        """Whether there is a map of the embedding in use; just after the start, of any."""
+        run = self.embedding(survey).run_id if self._warm.is_set() else None
+        return any(
+            _is_of(survey, record) and (run is None or _shows(record, run))
+            for record in finished_runs(survey, JobKind.MAP)
+        )
+
     def running(self, kind: JobKind, subject: str) -> RunRow | None:
         """The registered run of this kind and subject that is running, whoever started it."""
         for run in self.db().runs(50):
@@ -305,6 +316,12 @@ class Services:
         self.children.start_job(kind, survey.name, [survey.name])
         with self._prepare_lock:
             self._preparations.pop(survey.name, None)
+
+    def map_anew(self, survey: Survey) -> Preparation:
+        """Have the map made that is missing since another embedding is in use."""
+        with self._prepare_lock:
+            self._preparations.pop(survey.name, None)
+        return self.prepare(survey)
 
     def sampler_words(self) -> dict[str, str]:
         """What each sampler shows, in words; empty until `warm_up` has come that far."""
@@ -343,6 +360,11 @@ def _is_of(survey: Survey, record: RunRecord) -> bool:
     """True if the run is about this version of the survey, and not one of the same name."""
     about = record.record.get("survey") or {}
     return bool(about.get("content_hash") == survey.manifest.content_hash)
+
+
+def _shows(record: RunRecord, embedding_run: str) -> bool:
+    """True if the run is a map of that embedding (early ones did not say of which)."""
+    return bool(record.config.get("embedding_run", embedding_run) == embedding_run)
 
 
 def score_kind(model: ModelRecord) -> ScoreKind:

@@ -74,6 +74,7 @@ def draw_summary(survey: Survey) -> None:
         for line in spectra_words(found.spectra):
             st.markdown(plain(line[0].upper() + line[1:]))
     _suspicious(survey, found, task)
+    _flags(found)
     _columns(found)
     draw_added(survey)
     _rejects(survey, found)
@@ -229,6 +230,29 @@ def _suspicious(survey: Survey, found: Summary, task: Task | None) -> None:
         st.dataframe(
             pd.DataFrame(told, columns=["Object", "Why"]), hide_index=True, width="stretch"
         )
+
+
+def _flags(found: Summary) -> None:
+    """How many pictures have which artefact, with the ids of some."""
+    raised = [one for one in found.flags if one.count]
+    if not raised:
+        return
+    rows = [
+        {
+            "Flag": one.name,
+            "Pictures": one.count,
+            "Share": share(one.count / found.n_measured),
+            "Meaning": one.meaning,
+            "Examples": ", ".join(one.examples),
+        }
+        for one in raised
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content")
+    st.caption(
+        f"Artefact flags of {found.n_measured:,} pictures; a picture may have several."
+        f" `python -m core.run measure {found.survey}` looks at every picture and keeps flags and"
+        " morphology as columns."
+    )
 
 
 def _columns(found: Summary) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import candidates, data, label, review, runs, tasks
+from pages import candidates, data, encoders, label, review, runs, tasks
 from pages import map as map_page
 from pages._shared.style import style
 from pages._shared.tasks import choose_task
@@ -30,6 +30,7 @@ page = st.navigation(
         st.Page(review.draw, title="Review", icon=":material/rate_review:", url_path="review"),
         st.Page(tasks.draw, title="Tasks", icon=":material/checklist:", url_path="tasks"),
         st.Page(data.draw, title="Data", icon=":material/database:", url_path="data"),
+        st.Page(encoders.draw, title="Encoders", icon=":material/hub:", url_path="encoders"),
         st.Page(runs.draw, title="Runs", icon=":material/schedule:", url_path="runs"),
     ]
 )

@@ -33,6 +33,12 @@ a.act:hover, a.act:focus-visible { background: #1d5689; }
 .st-key-import-listing button > div * { min-width: 0; }
 .st-key-import-listing button p { overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
+.curve-legend { list-style: none; margin: 0 0 .2rem !important; padding: 0 !important;
+  display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; }
+.curve-legend li { margin: 0 !important; padding: 0; min-width: 0; overflow-wrap: anywhere; }
+.curve-legend i { display: inline-block; width: .9em; height: .28em; border-radius: 2px;
+  margin-right: .5em; vertical-align: .2em; }
+.curve-legend b { font-weight: 600; }
 </style>"""
 
 

@@ -97,12 +97,35 @@ def test_the_map_is_pca_until_there_is_a_umap(services):
     assert not any("PCA" in caption or "older" in caption for caption in captions)
 
 
-def test_a_map_of_an_older_embedding_says_so(services):
+def test_a_map_of_another_embedding_says_so(services):
     survey = services.survey("tiny")
     embed(survey)
     with RunFolder(survey, JobKind.MAP, {"projection": "umap", "embedding_run": "old"}) as run:
         np.save(run.path / "map.npy", np.zeros((len(survey), 2), np.float32))
-    assert services.map(survey).note == "This map shows an older embedding."
+    assert services.map(survey).note == "This map shows another embedding than the one in use."
+
+
+def test_the_map_of_the_embedding_in_use_comes_before_a_newer_one_of_another(services):
+    from core.representation import choose_embedding, finished_embeddings
+
+    survey = services.survey("tiny")
+    embed(survey)
+    first = services.embedding(survey).run_id
+    for embedding in (first, "another"):
+        config = {"projection": "umap", "embedding_run": embedding}
+        with RunFolder(survey, JobKind.MAP, config) as run:
+            np.save(run.path / "map.npy", np.zeros((len(survey), 2), np.float32))
+    assert services.map(survey).embedding_run == first
+    assert services.map(survey).note == ""
+    services._warm.set()
+    assert services.map_anew(survey).mapped
+    embed(survey, "pca")
+    other = next(one.run_id for one in finished_embeddings(survey) if one.encoder == "pca")
+    choose_embedding(survey, other)
+    services._embeddings._values.clear()
+    assert services.embedding(survey).run_id == other
+    assert services.map(survey).note
+    assert services.map_anew(survey).sentence == "The job map has not run yet."
 
 
 def test_candidates_before_and_after_the_first_model(services, workspace):

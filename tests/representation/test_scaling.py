@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from core.errors import BadInput
-from core.representation.inputs.scaling import PixelScaling, resized, to_bands
+from core.representation.inputs.scaling import SCALINGS, PixelScaling, resized, to_bands
+from core.representation.inputs.spec import InputSpec
 
 
 def test_pictures_are_divided_by_255():
@@ -45,3 +48,106 @@ def test_any_survey_fits_the_network(bands, size):
     assert out.shape == (2, 3, 64, 64)
     if bands == 5:
         assert torch.allclose(out.mean((0, 2, 3)), x[:, [0, 2, 4]].mean((0, 2, 3)), atol=0.05)
+
+
+# Kinds of scaling
+
+FLUX = np.random.default_rng(0).gamma(0.5, 30, (5, 3, 12, 12)).astype(np.float32)
+LIMITS = {
+    "linear": False,
+    "low": (1.0, 2.0, 3.0),
+    "high": (200.0, 400.0, 300.0),
+    "sigma": (0.5, 1.0, 0.4),
+}
+
+
+def test_lupton_is_the_asinh_of_the_mean_and_keeps_the_colour():
+    """Lupton et al. (2004), pixel by pixel."""
+    scaled = PixelScaling(**LIMITS, kind="lupton")(FLUX).numpy()
+    low, high, sigma = (np.array(LIMITS[k])[:, None] for k in ("low", "high", "sigma"))
+    knee = float(np.mean(3 * sigma / (high - low)))
+    s = (FLUX[2].reshape(3, -1).astype(np.float64) - low) / (high - low)
+    for pixel in range(s.shape[1]):
+        mean = s[:, pixel].mean()
+        expected = s[:, pixel] * np.arcsinh(mean / knee) / mean / np.arcsinh(1 / knee)
+        expected = expected / max(1, expected.max() / 1.5)
+        assert scaled[2].reshape(3, -1)[:, pixel] == pytest.approx(
+            np.clip(expected, -0.25, 1.5), abs=1e-4
+        )
+
+
+def test_lupton_of_one_band_is_asinh():
+    one = {key: value if key == "linear" else value[:1] for key, value in LIMITS.items()}
+    both = [PixelScaling(**one, kind=kind)(FLUX[:, :1]) for kind in ("asinh", "lupton")]
+    assert torch.allclose(*both, atol=1e-4)
+
+
+def test_minmax_is_of_the_object_alone_whatever_its_units():
+    pictures = FLUX.copy()
+    pictures[1] = pictures[0] * 1e-9 + 5e-9
+    pictures[2, 0, 0, 0] = np.nan
+    scaled = PixelScaling(**LIMITS, kind="minmax")(pictures)
+    assert scaled.amin((1, 2, 3)).tolist() == [0] * 5
+    assert scaled.amax((1, 2, 3)).tolist() == pytest.approx([1] * 5)
+    assert torch.allclose(scaled[0], scaled[1], atol=1e-5)
+    flat = pictures[3].ravel()
+    expected = (flat - flat.min()) / (flat.max() - flat.min())
+    assert scaled[3].flatten().numpy() == pytest.approx(expected, abs=1e-6)
+    assert scaled[2, 0, 0, 0] == 0
+    eight_bit = PixelScaling(True, (0.0,), (255.0,), (1.0,), "minmax")
+    assert eight_bit(np.array([50, 60, 70, 90], np.uint8).reshape(1, 1, 2, 2)).max() == 1
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_pictures_with_nothing_in_them_give_finite_numbers(kind):
+    scaling = PixelScaling(**LIMITS, kind=kind)
+    odd = np.stack(
+        [
+            np.full((3, 8, 8), 7.0),
+            np.full((3, 8, 8), np.nan),
+            np.full((3, 8, 8), np.inf),
+            np.zeros((3, 8, 8)),
+            np.where(np.arange(64).reshape(8, 8) % 2, 3e38, -3e38)[None].repeat(3, 0),
+        ]
+    ).astype(np.float32)
+    scaled = scaling(odd)
+    assert torch.isfinite(scaled).all()
+    assert scaled.abs().max() <= 1.5
+    nothing = PixelScaling(False, (3.0,) * 3, (3.0,) * 3, (0.0,) * 3, kind)
+    assert torch.isfinite(nothing(odd)).all()
+    assert np.isfinite(nothing.steepness()).all()
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_the_kind_is_kept_and_old_settings_are_asinh(kind):
+    scaling = PixelScaling(**LIMITS, kind=kind)
+    settings = json.loads(json.dumps(scaling.as_dict()))
+    assert PixelScaling.from_dict(settings) == scaling
+    del settings["kind"]
+    assert PixelScaling.from_dict(settings).kind == "asinh"
+
+
+def test_an_unknown_kind_is_told_with_those_there_are():
+    for refused in (
+        lambda: PixelScaling(**LIMITS, kind="log"),
+        lambda: InputSpec(scaling="log"),
+    ):
+        with pytest.raises(BadInput, match=r"asinh, lupton, minmax, but 'log'"):
+            refused()
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("kind", ["asinh", "lupton"])
+def test_the_noise_of_the_sky_is_known_in_scaled_pixels(kind, linear):
+    scaling = PixelScaling(**{**LIMITS, "linear": linear}, kind=kind)
+    rng = np.random.default_rng(1)
+    sigma = np.array(LIMITS["sigma"])[:, None, None]
+    if linear:
+        sky = rng.normal(128, 20, (4, 3, 64, 64)).clip(0, 255).astype(np.uint8)
+        scaling = PixelScaling(True, (0.0,) * 3, (255.0,) * 3, (20.0,) * 3, kind)
+    else:  # a tenth of the noise, where the stretch is linear
+        sky = (
+            np.array(LIMITS["low"])[:, None, None] + 0.1 * rng.normal(size=(4, 3, 64, 64)) * sigma
+        )
+    measured = scaling(sky).std((0, 2, 3)) * (1 if linear else 10)
+    assert measured.tolist() == pytest.approx(scaling.sky_noise(), rel=0.03)

@@ -142,11 +142,11 @@ def test_pretrain_then_embed_with_the_new_weights(tmp_path, capsys):
     out = tmp_path / "weights"
     argv = ["pretrain", "s", "--steps", "2", "--batch-size", "4", "--out", str(out)]
     assert main([*argv, "--workspace", path]) == 0
-    assert {p.name for p in out.iterdir()} == {"vicreg.safetensors", "vicreg.json"}
+    assert {p.name for p in out.iterdir()} == {"network.safetensors", "network.json"}
     assert main(["embed", "s", "--weights", str(out), "--workspace", path]) == 0
     with LabelsDB(open_workspace(path).labels) as db:
         assert {run.kind for run in db.runs()} == {"import", "pretrain", "embed"}
-    assert "encoder is pca" in refused(
+    assert "'weights' was given" in refused(
         capsys, "embed", "s", "--encoder", "pca", "--weights", str(out), "--workspace", path
     )
 

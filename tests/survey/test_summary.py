@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mocpy import MOC
 
+from core.measure.morphology import FLAGS, measure_artefacts
 from core.spectra import SpectralGrid
 from core.survey import Batch, Spectrum, Survey, SurveyWriter
 from core.survey.batch import Reject
@@ -93,6 +94,30 @@ def test_eight_bit_histograms_count_each_value(workspace):
     expected, edges = np.histogram(images, 64, (0, 256))
     assert found.bands[0].counts == tuple(expected.tolist())
     assert found.bands[0].edges == tuple(edges.tolist())
+
+
+def test_artefact_flags_are_counted_and_shown(workspace):
+    images = np.random.default_rng(0).normal(50, 1, (30, 2, 32, 32)).astype(np.float32)
+    images[2] = 0
+    images[3:12, :, :, 5] = -99
+    images[11, 0, :16] = np.nan
+    y, x = np.mgrid[:32, :32]
+    images[20, :, abs(x - y) <= 1] += 9
+    images[21, 1, :9] += 9
+    found = summarise(write(workspace, images=images, cutout_size_px=32))
+    counts = {one.name: one.count for one in found.flags}
+    artefacts = measure_artefacts(images)
+    assert counts == {one.name: int(artefacts.flag(one.name).sum()) for one in FLAGS}
+    assert (counts["dead_line"], counts["empty"], counts["missing"]) == (9, 1, 1)
+    examples = {one.name: one.examples for one in found.flags}
+    assert examples["dead_line"] == tuple(f"o{row:03d}" for row in range(3, 9))
+    assert examples["trail"] == ("o020",)
+    said = reasons(found)
+    assert said["o003"] == "1 row or column has no value, or one that others lack"
+    assert said["o020"] == "a straight bright line crosses it"
+    assert "sigma along a whole row" in said["o021"]
+    # A kept summary says the same.
+    assert Summary.from_dict(json.loads(json.dumps(found.as_dict()))).flags == found.flags
 
 
 def test_what_looks_wrong_is_named_with_its_reason(workspace):

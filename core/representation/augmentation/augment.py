@@ -1,50 +1,24 @@
 """Two views of an object that an astronomer would call the same object, made a batch at a time.
 
-Each change has its reason: the sky has no up (rotation, flip), the cutout's centring is rough
-(shift), distance varies (scale, brightness), exposures vary (noise), calibration and dust vary
-(mild colour). What is not changed is what must be told apart: the sharpness of the core.
+What may differ, and why, is said by the classes in `geometry`, `exposure` and `pasted`, one an
+augmentation; how much, by a `ViewRecipe`. What is not changed is what must be told apart: the
+sharpness of the core, and what lies close to it.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.errors import BadInput
+from core.representation.augmentation.chances import Chances
+from core.representation.augmentation.conditions import Conditions
+from core.representation.augmentation.light import to_light, to_scaled
+from core.representation.augmentation.recipe import ViewRecipe
+from core.representation.augmentation.seam import AUGMENTATIONS, Change, Move, Sight
 
-@dataclass(frozen=True)
-class ViewRecipe:
-    """Ranges from which each view draws; all scale with the augmentation strength.
-
-    Attributes
-    ----------
-    shift
-        Largest shift, as a fraction of the picture's side.
-    zoom
-        Largest factor by which the picture is enlarged or reduced.
-    brightness, colour
-        Standard deviation of the gain common to all bands, and of each band's own.
-    noise
-        Largest standard deviation of added noise, in units of the scaled pixels.
-    """
-
-    shift: float = 0.05
-    zoom: float = 1.15
-    brightness: float = 0.3
-    colour: float = 0.03
-    noise: float = 0.02
-
-    def times(self, strength: float) -> ViewRecipe:
-        return ViewRecipe(
-            self.shift * strength,
-            self.zoom**strength,
-            self.brightness * strength,
-            self.colour * strength,
-            self.noise * strength,
-        )
+__all__ = ["ViewRecipe", "random_view"]
 
 
 def random_view(
@@ -54,19 +28,30 @@ def random_view(
     *,
     looks: Tensor | None = None,
     size_px: int | None = None,
+    conditions: Conditions | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Tensor:
     """One augmented view of each object.
 
     Parameters
     ----------
     x
-        (B, band, y, x) scaled pixels on any device.
+        (B, band, y, x) scaled square pixels on any device, of any number of bands.
     generator
-        Source of every draw, on the CPU so that a seed means the same on any device.
+        Source of every draw, on the CPU, so that a seed means the same on any device. It moves on
+        by one number a call, whatever the recipe, the batch or the part.
     looks
         (B,) what each view shows: 0 the whole picture, 1 its central half; the whole if None.
     size_px
         Side of the views; that of `x` if None.
+    conditions
+        Of these objects, or of all alike (`SurveyConditions` gives them for a `PictureSource`):
+        which noise, point spread and dust to draw against, and how to undo the stretch. Without
+        them pixels count as light, and noise is drawn against what each object shows of it.
+    part
+        (first, all): `x` holds objects `first` and on of a batch of `all`, whose rest other
+        processes have. They then get what one process with the whole batch would give them (but
+        for neighbours pasted in, which come from the part).
 
     Returns
     -------
@@ -74,48 +59,61 @@ def random_view(
         (B, band, size_px, size_px), same device.
     """
     count, bands, side = len(x), x.shape[1], x.shape[-1]
+    if x.ndim != 4 or x.shape[2] != side:
+        raise BadInput(
+            "Views are drawn from square pictures (object, band, y, x), but came"
+            f" {tuple(x.shape)}; resize them first."
+        )
     size = size_px or side
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator) * (high - low) + low
-
-    angle = uniform(0, 2 * math.pi, count)
-    flip = torch.where(uniform(0, 1, count) < 0.5, -1.0, 1.0)
-    factor = torch.exp(uniform(-1, 1, count) * math.log(recipe.zoom))
-    shift = uniform(-2 * recipe.shift, 2 * recipe.shift, count, 2)  # grid spans -1 to 1
+    first, batch = part or (0, count)
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    known = (conditions or Conditions.unknown(bands)).to(x.device)
     centre = torch.zeros(count) if looks is None else looks.cpu().float()
-    extent = (1 - 0.5 * centre) / factor
-    cos, sin = torch.cos(angle) * extent, torch.sin(angle) * extent
-    shift = shift * (1 - 0.5 * centre)[:, None]
-    theta = torch.stack(
-        [
-            torch.stack([cos * flip, -sin, shift[:, 0]], dim=1),
-            torch.stack([sin * flip, cos, shift[:, 1]], dim=1),
-        ],
-        dim=1,
-    ).to(x.device)
-    view = x.new_empty(count, bands, size, size)
-    whole = (centre == 0).to(x.device)
-    for chosen, source in ((whole, _reduced(x, size)), (~whole, x)):
-        rows = chosen.nonzero()[:, 0]
-        if len(rows):
-            grid = functional.affine_grid(
-                theta[rows], [len(rows), bands, size, size], align_corners=False
-            )
-            # Corners that turn in are filled by reflection: black would give the angle away.
-            view[rows] = functional.grid_sample(
-                source[rows], grid, mode="bilinear", padding_mode="reflection", align_corners=False
-            )
-    gain = torch.exp(
-        recipe.brightness * torch.randn(count, 1, 1, 1, generator=generator)
-        + recipe.colour * torch.randn(count, bands, 1, 1, generator=generator)
-    ).to(x.device)
-    level = uniform(0, recipe.noise, count, 1, 1, 1)
-    noise = level * torch.randn(view.shape, generator=generator)
-    return view * gain + noise.to(x.device)
+    extent = 1 - 0.5 * centre
+    places = torch.diag_embed(torch.stack([extent, extent, torch.ones(count)], 1))
+    changes: list[Change] = []
+    for name in recipe.given:
+        augmentation = AUGMENTATIONS[name]
+        if isinstance(augmentation, Move):
+            chances = Chances(seed, name, count, first, batch)
+            places = places @ augmentation.matrix(recipe.dose(name), chances)
+        elif isinstance(augmentation, Change):
+            changes.append(augmentation)
+    view = _sampled(x, places[:, :2], centre == 0, size)
+    sight = Sight(known, (size / extent).to(x.device) / known.native_px)
+    in_light = False
+    for change in changes:
+        if change.in_light != in_light:
+            view = to_light(view, known) if change.in_light else to_scaled(view, known)
+            in_light = change.in_light
+        chances = Chances(seed, change.name, count, first, batch)
+        view = change(view, recipe.dose(change.name), chances, sight)
+    return to_scaled(view, known) if in_light else view
 
 
-def _reduced(x: Tensor, size_px: int) -> Tensor:
-    """Averaged to about `size_px`, so that sampling it skips no pixels."""
+def _sampled(x: Tensor, places: Tensor, whole: Tensor, size_px: int) -> Tensor:
+    """The pictures at `places` (B, 2, 3) of theirs; (B, band, size_px, size_px)."""
+    count, bands = x.shape[:2]
     side = x.shape[-1] // size_px
-    return functional.avg_pool2d(x, side) if side > 1 else x
+    places = places.to(x.device, x.dtype)
+    view = x.new_empty(count, bands, size_px, size_px)
+    for chosen, sparse in ((whole, True), (~whole, False)):
+        rows = chosen.nonzero()[:, 0].to(x.device)
+        if not len(rows):
+            continue
+        every = len(rows) == count
+        source = x if every else x[rows]
+        if sparse and side > 1:  # averaged first, so that sampling skips no pixels
+            source = functional.avg_pool2d(source, side)
+        theta = places if every else places[rows]
+        grid = functional.affine_grid(
+            theta, [len(rows), bands, size_px, size_px], align_corners=False
+        )
+        # Corners that turn in are filled by reflection: black would give the angle away.
+        seen = functional.grid_sample(
+            source, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+        if every:
+            return seen
+        view[rows] = seen
+    return view

@@ -5,6 +5,7 @@ New data embedded by the same run is scaled by the same limits, so embeddings st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,18 @@ INPUT_PX = 64
 
 SOFTENING_SIGMA = 3.0
 """The asinh stretch is linear up to about this many times the sky noise."""
+
+SCALINGS: dict[str, str] = {
+    "asinh": "asinh of each band by itself, between limits of the whole survey",
+    "lupton": "asinh of the bands' mean, so that bright cores keep their colour, between limits of"
+    " the whole survey (Lupton et al. 2004)",
+    "minmax": "each object from its own darkest to its own brightest pixel; how bright it is gets"
+    " lost",
+}
+"""Ways to scale, and what each does, in words for people."""
+
+LOWEST, HIGHEST = -0.25, 1.5
+"""Scaled pixels are cut here: an artefact may be a thousand times brighter than any galaxy."""
 
 
 class BandLimits(Protocol):
@@ -40,26 +53,40 @@ class BandLimits(Protocol):
 class PixelScaling:
     """Native pixels -> about 0 (sky) to 1 (the survey's brightest cores).
 
-    uint8 pictures were stretched when they were made: divided by 255. Anything else is flux:
-    asinh((x - low) / (3 sigma)) over the same of `high`, a band each.
+    "asinh": asinh((x - low) / (3 sigma)) over the same of `high`, a band each. "lupton": with s =
+    (x - low) / (high - low), I its mean over the bands and k the mean of 3 sigma / (high - low),
+    s asinh(I / k) / (I asinh(1 / k)) (Lupton et al. 2004, PASP 116, 133). uint8 pictures were
+    stretched when they were made: both only divide them by 255. "minmax": (x - min) / (max - min)
+    of the object, all bands together; sky is then where the object is darkest.
+
+    Raises
+    ------
+    BadInput
+        There is no such kind.
     """
 
     linear: bool
     low: tuple[float, ...]
     high: tuple[float, ...]
     sigma: tuple[float, ...]
+    kind: str = "asinh"
+
+    def __post_init__(self) -> None:
+        checked_scaling(self.kind)
 
     @classmethod
-    def of(cls, limits: BandLimits) -> PixelScaling:
+    def of(cls, limits: BandLimits, kind: str = "asinh") -> PixelScaling:
         return cls(
             linear=limits.dtype == "uint8",
             low=tuple(limits.band_low),
             high=tuple(limits.band_high),
             sigma=tuple(limits.band_sigma),
+            kind=kind,
         )
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            "kind": self.kind,
             "linear": self.linear,
             "low": list(self.low),
             "high": list(self.high),
@@ -68,8 +95,10 @@ class PixelScaling:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> PixelScaling:
+        """Of settings that `as_dict` gave; those up to version 0.4 name no kind and are asinh."""
         low, high, sigma = (tuple(map(float, settings[k])) for k in ("low", "high", "sigma"))
-        return cls(bool(settings["linear"]), low, high, sigma)
+        kind = str(settings.get("kind", "asinh"))
+        return cls(bool(settings["linear"]), low, high, sigma, kind)
 
     def __call__(self, images: NDArray[Any]) -> Tensor:
         """(B, band, y, x) native pixels -> (B, band, y, x) float32; NaN becomes sky."""
@@ -78,6 +107,8 @@ class PixelScaling:
                 f"Pictures come as (object, band, y, x), but the array has shape {images.shape};"
                 " reorder its axes."
             )
+        if self.kind == "minmax":
+            return _minmax(images)
         if self.linear:
             return torch.from_numpy(np.ascontiguousarray(images)).float().div_(255.0)
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
@@ -85,10 +116,70 @@ class PixelScaling:
             torch.tensor(v, dtype=torch.float32).view(1, -1, 1, 1)
             for v in (self.low, self.high, self.sigma)
         )
-        softening = (SOFTENING_SIGMA * sigma).clamp_min(1e-12)
         x = torch.nan_to_num(x - low, nan=0.0, posinf=0.0, neginf=0.0)
-        top = torch.asinh((high - low).clamp_min(1e-12) / softening).clamp_min(1e-6)
-        return (torch.asinh(x / softening) / top).clamp_(-0.25, 1.5)
+        span, softening = (high - low).clamp_min(1e-12), (SOFTENING_SIGMA * sigma).clamp_min(1e-12)
+        if self.kind == "lupton":
+            return _lupton((x / span).clamp_(-1e6, 1e6), float((softening / span).mean()))
+        top = torch.asinh(span / softening).clamp_min(1e-6)
+        return (torch.asinh(x / softening) / top).clamp_(LOWEST, HIGHEST)
+
+    def steepness(self) -> tuple[float, ...]:
+        """a of each band, where light = sinh(a scaled) / a undoes the stretch; 0 where none is.
+
+        This light has the scaled pixels' unit near the sky. For "lupton" scaled is the bands'
+        mean, and each band's light goes with it.
+        """
+        if self.linear or self.kind == "minmax":
+            return (0.0,) * len(self.low)
+        reach = [
+            max(high - low, 1e-12) / max(SOFTENING_SIGMA * sigma, 1e-12)
+            for low, high, sigma in zip(self.low, self.high, self.sigma, strict=True)
+        ]
+        if self.kind == "lupton":
+            reach = [len(reach) / sum(1 / one for one in reach)] * len(reach)
+        return tuple(math.asinh(one) for one in reach)
+
+    def sky_noise(self) -> tuple[float, ...]:
+        """Standard deviation of the sky in scaled pixels, a band each; NaN for "minmax"."""
+        if self.kind == "minmax":
+            return (math.nan,) * len(self.low)
+        if self.linear:
+            return tuple(sigma / 255.0 for sigma in self.sigma)
+        steep = self.steepness()
+        if self.kind == "asinh":
+            return tuple(1 / (SOFTENING_SIGMA * max(a, 1e-6)) for a in steep)
+        return tuple(
+            sigma / max(high - low, 1e-12) * math.sinh(a) / a
+            for low, high, sigma, a in zip(self.low, self.high, self.sigma, steep, strict=True)
+        )
+
+
+def checked_scaling(kind: str) -> str:
+    """`kind` if it is in `SCALINGS`, else `BadInput`."""
+    if kind not in SCALINGS:
+        raise BadInput(
+            f"Pixels are scaled by {', '.join(SCALINGS)}, but {kind!r} was asked for; choose one."
+        )
+    return kind
+
+
+def _lupton(s: Tensor, knee: float) -> Tensor:
+    """(B, band, y, x) in units of the survey's span; what is too bright keeps its colour."""
+    light = s.mean(1, keepdim=True).abs().clamp_min(1e-3 * knee)  # the ratio is even and smooth
+    scaled = s * (torch.asinh(light / knee) / (light * math.asinh(1 / knee)))
+    scaled /= (scaled.amax(1, keepdim=True) / HIGHEST).clamp_min(1.0)
+    return scaled.clamp_(LOWEST, HIGHEST)
+
+
+def _minmax(images: NDArray[Any]) -> Tensor:
+    x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+    finite = torch.isfinite(x)
+    lowest = torch.where(finite, x, torch.inf).amin((1, 2, 3), keepdim=True)
+    highest = torch.where(finite, x, -torch.inf).amax((1, 2, 3), keepdim=True)
+    # float64 between: a survey in odd units may span more than float32 can subtract.
+    span = (highest.double() - lowest.double()).float()
+    scaled = torch.where(finite, x - lowest, 0.0) / torch.where(span > 0, span, 1.0)
+    return torch.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).clamp_(0.0, 1.0)
 
 
 def to_bands(x: Tensor, bands: int = 3) -> Tensor:

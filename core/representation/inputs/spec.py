@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.errors import BadInput
 from core.representation.inputs.looks import LOOKS, two_looks
-from core.representation.inputs.scaling import INPUT_PX, resized, to_bands
+from core.representation.inputs.scaling import INPUT_PX, checked_scaling, resized, to_bands
 
 KINDS = ("looks", "plain")
 MAX_BANDS = 16
@@ -39,6 +39,7 @@ class InputSpec:
     scaling: str = "asinh"
 
     def __post_init__(self) -> None:
+        checked_scaling(self.scaling)
         if self.kind not in KINDS or not 1 <= self.bands <= MAX_BANDS or not self.size_px >= 8:
             raise BadInput(
                 f"A network sees {' or '.join(KINDS)} of 1 to {MAX_BANDS} bands at 8 px or more,"

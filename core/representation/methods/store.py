@@ -48,6 +48,8 @@ def load_method(folder: Path, name: str | None = None) -> tuple[Method, dict[str
     """
     try:
         described = _described(folder)
+        if described["method"] not in METHODS:
+            raise ValueError(f"the method {described['method']!r} is not known")
         cls = METHODS[described["method"]]
         if name is not None and cls.name != name:
             raise BadInput(
@@ -55,6 +57,7 @@ def load_method(folder: Path, name: str | None = None) -> tuple[Method, dict[str
                 f" or run of {name}, or embed with the encoder {cls.name}."
             )
         method = cls(InputSpec.from_dict(described["spec"]), described["settings"])
+        origin = dict(described["origin"])
         old = (folder / _OLD[0]).exists() and not (folder / WEIGHTS).exists()
         state = load_file(folder / (_OLD[0] if old else WEIGHTS))
         if old:
@@ -64,12 +67,13 @@ def load_method(folder: Path, name: str | None = None) -> tuple[Method, dict[str
         if missing or unexpected:
             raise ValueError(f"{len(missing)} tensors missing, {len(unexpected)} unknown")
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        why = " ".join(str(error).split())[:120]
         raise Damaged(
             f"{folder} should hold {WEIGHTS} and {DESCRIPTION} of one network, but they cannot be"
-            f" read ({type(error).__name__}: {str(error)[:120]}); make them again with"
+            f" read ({type(error).__name__}: {why}); make them again with"
             " `python -m core.run pretrain` or restore the files."
         ) from None
-    return method.eval(), dict(described["origin"])
+    return method.eval(), origin
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.representation.inputs.looks import CHANNELS
+from core.representation.networks.normalisation import BatchNorm
 
 
 class ResidualBlock(nn.Module):
@@ -20,14 +21,14 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.norm1 = BatchNorm(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.norm2 = BatchNorm(channels_out)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
-                nn.BatchNorm2d(channels_out),
+                BatchNorm(channels_out),
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class SlimResNet(nn.Module):
         self.dimensions = 2 * widths[-1]
         self.stem = nn.Sequential(
             nn.Conv2d(channels, widths[0], 5, 2, 2, bias=False),
-            nn.BatchNorm2d(widths[0]),
+            BatchNorm(widths[0]),
             nn.ReLU(),
         )
         stages: list[nn.Module] = []
@@ -91,22 +92,22 @@ class SlimResNet(nn.Module):
 
 
 class Projector(nn.Module):
-    """The expander behind which the VICReg loss is taken; thrown away after pretraining.
+    """The head behind which a loss is taken; thrown away after pretraining.
 
-    (B, D) -> (B, width)
+    (B, D) -> (B, `outside`), through layers `width` wide. `outside` is `width` where not said.
     """
 
-    def __init__(self, dimensions: int, width: int = 256) -> None:
+    def __init__(
+        self, dimensions: int, width: int = 256, outside: int | None = None, layers: int = 3
+    ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(dimensions, width, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Linear(width, width, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Linear(width, width, bias=False),
-        )
+        found: list[nn.Module] = []
+        inside = dimensions
+        for _ in range(layers - 1):
+            found += [nn.Linear(inside, width, bias=False), BatchNorm(width), nn.ReLU()]
+            inside = width
+        found.append(nn.Linear(inside, outside or width, bias=False))
+        self.layers = nn.Sequential(*found)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)

@@ -1,41 +1,87 @@
-"""Pretraining of a network without labels, resumable after a crash."""
+"""Pretraining of a network without labels: any method, resumable, watched by held-out quality."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load_file
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.config import PretrainConfig
-from core.errors import BadInput
+from core.errors import BadInput, Cancelled
 from core.progress import Progress, silent
-from core.representation.augmentation.augment import ViewRecipe, random_view
+from core.representation.augmentation import Conditions, ViewRecipe
 from core.representation.device import autocast, best_device
-from core.representation.inputs.looks import as_channels
 from core.representation.methods.method import Method, method_named
-from core.representation.weightfiles import write_tensors
+from core.representation.training import held_out
+from core.representation.training.checkpoint import load_checkpoint, save_checkpoint
+from core.representation.training.guard import LossWatch, out_of_memory
+from core.representation.training.held_out import PROGRESS_MEASURE, HeldOut
+from core.representation.training.order import Order, divided
+from core.representation.training.team import Team
+from core.representation.training.views import random_numbers, recipe_of, views_of
 
-CHECKPOINT_EVERY = 100
+CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_COST = 20
+"""A checkpoint is written no sooner than so many times what the last one took."""
+
 WARM_UP = 0.05
+EVALUATIONS, EVALUATE_FEWEST_STEPS = 24, 10
+"""Evaluations a run, and steps between two of them at least."""
+
+PATIENCE = 10
+"""Evaluations without a better one after which training stops, in the second half of a run that
+has all of them."""
+
+RECORDS = 400
+"""Records of the loss a run, about."""
+
+SMALLEST_BATCH = 8
+"""Down to which a batch is halved when memory is not enough."""
 
 Fetch = Callable[[Tensor], Tensor]
 """(B,) indices -> (B, bands, FINE_PX, FINE_PX) scaled pictures."""
 
+Record = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """The trained method and one record of the loss and its parts every few steps."""
+    """What came of a training.
+
+    Attributes
+    ----------
+    method
+        With the weights kept: those of the best evaluation, or the last where there was none.
+    history
+        A record of step, loss, its parts, learning_rate and seconds every few steps.
+    qualities
+        A record of step and quality (measures by name) of the held-out objects.
+    ending
+        Why it ended, in words.
+    best_step
+        Steps done when the kept weights were reached.
+    best_quality
+        Measures at that point; empty where nothing was held out.
+    notes
+        What else happened, in words: a batch that was halved, say.
+    """
 
     method: Method
-    history: list[dict[str, float]]
+    history: list[Record]
+    qualities: list[Record] = field(default_factory=list)
+    ending: str = ""
+    best_step: int = 0
+    best_quality: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def pretrain(
@@ -44,166 +90,341 @@ def pretrain(
     config: PretrainConfig,
     *,
     bands: int = 3,
+    groups: NDArray[np.int64] | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
+    on_record: Callable[[Record], None] | None = None,
 ) -> PretrainResult:
     """Train a fresh network on `count` pictures by the method that the config names.
+
+    Where several processes have joined (`Team.join`), each calls this with the same arguments.
 
     Parameters
     ----------
     fetch
-        Gives the scaled pictures of an index tensor.
+        Gives the scaled pictures of an index tensor. A `PictureSource` also says how they were
+        taken (`conditions`) and whether they are read from disk in pieces (`block` above 1): then
+        the next batch is read while a step runs.
     bands
         Of these pictures.
+    groups
+        (count,) which thing each picture shows: views of one are not divided between training and
+        held-out objects.
     checkpoint
-        Folder in which the state is kept every hundred steps; if it holds one of the same config,
+        Folder in which the state is kept every few seconds; if it holds one of the same config,
         training goes on from there and ends with the weights of an unbroken run.
     progress
-        May raise `Cancelled`.
+        May raise `Cancelled`; the checkpoint is written before it goes on its way.
+    on_record
+        Given each record of `history` and `qualities` as it comes, those before a restart too.
+
+    Raises
+    ------
+    BadInput
+        Fewer than 4 pictures, memory that is not enough for 8 objects a step, or a loss that
+        diverged before there was anything to keep.
     """
-    batch = min(config.batch_size, count)
+    trainer = Trainer(fetch, count, config, bands=bands, groups=groups)
+    return trainer.run(checkpoint, progress, on_record or (lambda _record: None))
+
+
+class Trainer:
+    """A method in training: its optimiser, its data, and what is known of it so far.
+
+    `fast=False` is the same in float32, channels first, with a plain optimiser: what the speed is
+    held against.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        count: int,
+        config: PretrainConfig,
+        *,
+        bands: int = 3,
+        groups: NDArray[np.int64] | None = None,
+        fast: bool = True,
+    ) -> None:
+        self.fetch, self.config, self.team, self.fast = fetch, config, Team.present(), fast
+        trained, self.held_rows = divided(count, config.seed, groups)
+        self.batch = _checked_batch(min(config.batch_size, len(trained)), count, self.team)
+        self.order = Order(trained, config.seed, getattr(fetch, "block", 1))
+        self.conditions: Callable[[Tensor], Conditions] | None = getattr(fetch, "conditions", None)
+        self.recipe = recipe_of(config)
+        torch.manual_seed(config.seed)
+        cls = method_named(config.method)
+        self.method = cls(cls.input_spec(bands), config.settings)
+        self.layout = torch.channels_last if fast else torch.contiguous_format
+        self.method.to(best_device()).to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.trained = [one for one in self.method.parameters() if one.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            self.trained,
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=fast,
+            foreach=False,
+        )
+        self.method.train()
+        self.held: HeldOut | None = None
+        self.watch = LossWatch()
+        self.history: list[Record] = []
+        self.qualities: list[Record] = []
+        self.notes: list[str] = []
+        self.best: dict[str, Tensor] | None = None
+        self.best_step = 0
+        self.best_quality: dict[str, float] = {}
+        self.since_best = 0
+        self.seconds = 0.0
+        self._reader = ThreadPoolExecutor(1) if self.order.block > 1 else None
+        self._ahead: tuple[tuple[int, int], Future[Tensor]] | None = None
+
+    @property
+    def evaluate_every(self) -> int:
+        return max(EVALUATE_FEWEST_STEPS, math.ceil(self.config.steps / EVALUATIONS))
+
+    def run(
+        self, checkpoint: Path | None, progress: Progress, on_record: Callable[[Record], None]
+    ) -> PretrainResult:
+        """Train to the end. The arguments are those of `pretrain`."""
+        steps = self.config.steps
+        step = self._restored(checkpoint) if checkpoint is not None else 0
+        for record in sorted([*self.history, *self.qualities], key=lambda one: one["step"]):
+            on_record(record)
+        if step:
+            progress(step / steps, f"going on from step {step} of {steps}")
+        self.prepare_evaluation()
+        started, first, before = time.monotonic(), step, self.seconds
+        saved, cost = started, 0.0
+        every = max(1, steps // RECORDS)
+        ending = ""
+        try:
+            while step < steps and not ending:
+                taken = self._halving(step, on_record)
+                if taken is None:
+                    ending = f"the loss diverged at step {step + 1}"
+                    break
+                step += 1
+                now = time.monotonic()
+                self.seconds = before + now - started
+                if (step - 1) % every == 0 or step == steps:
+                    self.history.append({"step": step, **taken, "seconds": self.seconds})
+                    on_record(self.history[-1])
+                if step % self.evaluate_every == 0 or step == steps:
+                    ending = self._evaluate(step, on_record)
+                left = (now - started) / (step - first) * (steps - step)
+                said = f"step {step} of {steps}, loss {taken['loss']:.3g}, {left:.0f} s left"
+                stopped = self._tell(progress, step / steps, said)
+                due = now - saved > max(CHECKPOINT_SECONDS, CHECKPOINT_COST * cost)
+                last = step == steps or ending or stopped is not None
+                if checkpoint is not None and self.team.is_main and (due or last):
+                    self._save(checkpoint, step)
+                    saved, cost = time.monotonic(), time.monotonic() - now
+                if stopped is not None:
+                    raise stopped
+        finally:
+            if self._reader is not None:
+                self._reader.shutdown(wait=False, cancel_futures=True)
+        return self._result(step, ending or "all steps done")
+
+    def step(self, step: int) -> Record | None:
+        """One step of the optimiser; loss, parts and learning rate. None, and nothing learnt, if
+        the loss diverges."""
+        rate = self.config.learning_rate * _schedule(step / self.config.steps)
+        rate *= math.sqrt(self.batch / min(self.config.batch_size, len(self.order.rows)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        # Whatever a method draws in its loss comes from here: the same after a restart.
+        key = (self.config.seed, step)
+        drawn = np.random.SeedSequence((*key, self.team.rank)).generate_state(1)[0]
+        torch.manual_seed(int(drawn))
+        rows = self.order(step, self.batch)[self.team.share_of(self.batch)]
+        views = views_of(
+            self.method,
+            self._pictures(step).to(best_device()),
+            self.recipe,
+            random_numbers(*key),
+            (self.team.rank * len(rows), self.batch),
+            self.conditions(rows) if self.conditions is not None else None,
+        )
+        views = [view.contiguous(memory_format=self.layout) for view in views]
+        with autocast(None if self.fast else False):
+            loss = self.method.loss(views)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.total.backward()
+        self.team.average_gradients(self.trained)
+        gradients = [one.grad for one in self.trained if one.grad is not None]
+        length = torch.nn.utils.get_total_norm(gradients)
+        terms = torch.stack([loss.total, *(loss.parts[name] for name in self.method.parts)])
+        values = self.team.mean(terms.detach().float()).tolist()
+        if self.watch.diverges(values[0], length.item()):
+            return None
+        self.optimiser.step()
+        self.method.after_step((step + 1) / self.config.steps)
+        return {
+            "loss": values[0],
+            **dict(zip(self.method.parts, values[1:], strict=True)),
+            "learning_rate": rate,
+        }
+
+    def quality(self) -> dict[str, float]:
+        """Of the held-out objects; empty where there are none."""
+        self.prepare_evaluation()
+        return self.held.quality(self.method) if self.held else {}
+
+    def prepare_evaluation(self) -> None:
+        """Read the held-out objects, where that was not done yet."""
+        if self.held is None and self.team.is_main:
+            self.held = HeldOut(
+                self.fetch, self.held_rows, self.method, ViewRecipe(), self.config.seed
+            )
+
+    def _pictures(self, step: int) -> Tensor:
+        """(B, bands, y, x) of this process's part of the batch; the next is begun to be read."""
+        rows = self.order(step, self.batch)[self.team.share_of(self.batch)]
+        if self._reader is None:
+            return self.fetch(rows)
+        key = (step, self.batch)
+        waiting = self._ahead if self._ahead is not None and self._ahead[0] == key else None
+        pictures = waiting[1].result() if waiting is not None else self.fetch(rows)
+        following = self.order(step + 1, self.batch)[self.team.share_of(self.batch)]
+        self._ahead = ((step + 1, self.batch), self._reader.submit(self.fetch, following))
+        return pictures
+
+    def _halving(self, step: int, on_record: Callable[[Record], None]) -> Record | None:
+        """`step`, with half the batch as often as memory is not enough."""
+        while True:
+            try:
+                return self.step(step)
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                smaller = max(SMALLEST_BATCH, self.batch // 2)
+                if self.team.size > 1 or smaller >= self.batch:
+                    raise BadInput(
+                        f"The memory is not enough for {self.batch} objects a step over"
+                        f" {self.team.size} process(es); choose a smaller --batch-size or network,"
+                        " or end other programs."
+                    ) from None
+            # Outside of the handler, which holds on to what the step had made.
+            note = (
+                f"The memory was not enough for {self.batch} objects a step: from step {step + 1}"
+                f" on there are {smaller}."
+            )
+            self.batch = smaller
+            self.optimiser.zero_grad(set_to_none=True)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            self.notes.append(note)
+            on_record({"step": step, "note": note})
+
+    def _evaluate(self, step: int, on_record: Callable[[Record], None]) -> str:
+        """Measure, remember the weights if they are the best; why to stop, else nothing."""
+        why = ""
+        if self.team.is_main:
+            present = self.quality()
+            if present:
+                self.qualities.append({"step": step, "quality": present})
+                on_record(self.qualities[-1])
+            if held_out.better(present, self.best_quality or None):
+                self.best = {
+                    name: value.detach().to("cpu", copy=True)
+                    for name, value in self.method.state_dict().items()
+                }
+                self.best_step, self.best_quality, self.since_best = step, present, 0
+            else:
+                self.since_best += 1
+                enough = self.config.steps >= EVALUATIONS * EVALUATE_FEWEST_STEPS
+                late = step >= self.config.steps / 2 and step < self.config.steps
+                if self.config.early_stop and enough and late and self.since_best >= PATIENCE:
+                    why = (
+                        f"stopped early at step {step}: {PROGRESS_MEASURE} has not risen for"
+                        f" {self.since_best} evaluations"
+                    )
+        return str(self.team.told(why))
+
+    def _tell(self, progress: Progress, fraction: float, message: str) -> BaseException | None:
+        """Say how far it is; what stops all processes, if somebody asked for that."""
+        stopped: BaseException | None = None
+        if self.team.is_main:
+            try:
+                progress(fraction, message)
+            except (Cancelled, KeyboardInterrupt) as error:
+                stopped = error
+        if self.team.told(stopped is not None) and stopped is None:
+            return Cancelled("The main process was stopped.")
+        return stopped
+
+    @property
+    def _identity(self) -> Record:
+        spec, count = self.method.spec.as_dict(), len(self.order.rows) + len(self.held_rows)
+        return {"config": self.config.as_dict(), "spec": spec, "count": count}
+
+    def _save(self, folder: Path, step: int) -> None:
+        state = {
+            "identity": self._identity,
+            "step": step,
+            "batch": self.batch,
+            "watch": self.watch.as_dict(),
+            "history": self.history,
+            "qualities": self.qualities,
+            "notes": self.notes,
+            "best_step": self.best_step,
+            "best_quality": self.best_quality,
+            "since_best": self.since_best,
+            "seconds": self.seconds,
+        }
+        save_checkpoint(folder, state, self.method, self.optimiser, self.best)
+
+    def _restored(self, folder: Path) -> int:
+        """Steps done before; 0 if there is nothing to go on from."""
+        found = load_checkpoint(folder, self._identity, self.method, self.optimiser)
+        if found is None:
+            return 0
+        state, best = found
+        self.batch = state["batch"]
+        self.watch = LossWatch(**state["watch"])
+        self.history, self.qualities = state["history"], state["qualities"]
+        self.notes, self.best = state["notes"], best or None
+        self.best_step, self.best_quality = state["best_step"], state["best_quality"]
+        self.since_best, self.seconds = state["since_best"], state["seconds"]
+        return int(state["step"])
+
+    def _result(self, step: int, ending: str) -> PretrainResult:
+        diverged = ending.startswith("the loss diverged")
+        if diverged and self.best is None:
+            raise BadInput(
+                f"The loss of {self.config.method} diverged at step {step + 1}, before there was"
+                f" anything to keep; lower --learning-rate (it was {self.config.learning_rate:g})"
+                " or the strength of the augmentations."
+            )
+        if diverged:
+            ending += f", so training was stopped there; the weights of step {self.best_step} are"
+            ending += " kept"
+        if self.best is not None and (diverged or self.best_quality):
+            self.method.load_state_dict(self.best)
+            step = self.best_step
+        method = self.method.to("cpu").eval()
+        quality, notes = self.best_quality, self.notes
+        return PretrainResult(method, self.history, self.qualities, ending, step, quality, notes)
+
+
+def _checked_batch(batch: int, count: int, team: Team) -> int:
     if batch < 4:
         raise BadInput(
             f"Pretraining needs at least 4 pictures, but the survey has {count}; import more or"
             " use the shipped weights (`embed` without pretraining)."
         )
-    torch.manual_seed(config.seed)
-    device = best_device()
-    cls = method_named(config.method)
-    method = cls(cls.input_spec(bands), config.settings)
-    method.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(
-        [one for one in method.parameters() if one.requires_grad],
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-    )
-    generator = torch.Generator().manual_seed(config.seed)
-    recipe = ViewRecipe().times(config.augmentation_strength)
-    history: list[dict[str, float]] = []
-    start = 0
-    if checkpoint is not None:
-        start = _restore(checkpoint, config, method, optimiser, generator, history)
-    method.train()
-    began = time.monotonic()
-    for step in range(start, config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * _schedule(step / config.steps)
-        rows = torch.randint(count, (batch,), generator=generator)
-        views = _views(method, fetch(rows).to(device), recipe, generator)
-        with autocast():
-            loss = method.loss(views)
-        optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()
-        optimiser.step()
-        method.after_step((step + 1) / config.steps)
-        if step % 20 == 0 or step == config.steps - 1:
-            record = {"step": float(step), "loss": loss.total.item()}
-            record.update({name: loss.parts[name].item() for name in method.parts})
-            history.append(record)
-            left = (time.monotonic() - began) / (step - start + 1) * (config.steps - step - 1)
-            progress(
-                (step + 1) / config.steps,
-                f"step {step + 1} of {config.steps}, loss {record['loss']:.2f}, {left:.0f} s left",
-            )
-        if checkpoint is not None and (step + 1) % CHECKPOINT_EVERY == 0:
-            _save(checkpoint, step + 1, config, method, optimiser, generator, history)
-    method.eval()
-    return PretrainResult(method.to("cpu"), history)
-
-
-def _views(
-    method: Method, pictures: Tensor, recipe: ViewRecipe, generator: torch.Generator
-) -> list[Tensor]:
-    """What the method's loss takes: views of the pictures, as the network sees them."""
-    spec = method.spec
-    looks = torch.randint(spec.images, (len(pictures),), generator=generator)
-    drawn = recipe if method.augments else recipe.times(0)
-    found = []
-    for _ in range(method.views):
-        view = random_view(pictures, drawn, generator, looks=looks, size_px=spec.size_px)
-        seen = as_channels(view) if spec.kind == "looks" else view
-        found.append(seen.contiguous(memory_format=torch.channels_last))
-    return found
+    if team.size == 1:
+        return batch
+    if batch < 2 * team.size:
+        raise BadInput(
+            f"{team.size} processes need a batch of {2 * team.size} objects or more, but it has"
+            f" {batch}; use fewer processes."
+        )
+    return batch // team.size * team.size
 
 
 def _schedule(fraction: float) -> float:
     if fraction < WARM_UP:
         return (fraction + 1e-3) / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
-
-
-def _optimiser_tensors(
-    optimiser: torch.optim.Optimizer,
-) -> Iterator[tuple[str, dict[str, Any], str]]:
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for index, parameter in enumerate(parameters):
-        state = optimiser.state[parameter]
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            yield f"optimiser.{index}.{key}", state, key
-
-
-def _save(
-    folder: Path,
-    step: int,
-    config: PretrainConfig,
-    both: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
-    history: list[dict[str, float]],
-) -> None:
-    tensors = {f"model.{k}": v.contiguous() for k, v in both.state_dict().items()}
-    for name, state, key in _optimiser_tensors(optimiser):
-        tensors[name] = state[key].contiguous()
-    tensors["generator"] = generator.get_state()
-    folder.mkdir(parents=True, exist_ok=True)
-    meta = json.dumps({"step": step, "config": config.as_dict(), "history": history})
-    partial = folder / "checkpoint.safetensors.partial"
-    write_tensors(tensors, partial, metadata={"state": meta})
-    partial.replace(folder / "checkpoint.safetensors")
-
-
-def _restore(
-    folder: Path,
-    config: PretrainConfig,
-    both: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
-    history: list[dict[str, float]],
-) -> int:
-    from safetensors import safe_open
-
-    path = folder / "checkpoint.safetensors"
-    if not path.exists():
-        return 0
-    with safe_open(path, "pt") as handle:
-        meta = json.loads(handle.metadata()["state"])
-    if meta["config"] != config.as_dict():
-        return 0
-    tensors = load_file(path)
-    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    shapes = {k: v.shape for k, v in weights.items()}
-    if shapes != {k: v.shape for k, v in both.state_dict().items()}:
-        return 0  # left by another version of the network
-    both.load_state_dict(weights)
-    for parameter in (p for group in optimiser.param_groups for p in group["params"]):
-        optimiser.state[parameter] = {}
-    for name, state, key in _optimiser_tensors(optimiser):
-        state[key] = tensors[name]
-    generator.set_state(tensors["generator"])
-    history.extend(meta["history"])
-    return int(meta["step"])
-
-
-def steps_within(
-    fetch: Fetch, count: int, config: PretrainConfig, seconds: float
-) -> PretrainConfig:
-    """The same settings with as many steps as fit into `seconds`, by timing a few of them.
-
-    A time budget becomes a step count once, and the count is what is saved: so a run repeats.
-    """
-    trial = replace(config, steps=4)
-    pretrain(fetch, count, replace(config, steps=1))
-    began = time.monotonic()
-    pretrain(fetch, count, trial)
-    each = (time.monotonic() - began) / trial.steps
-    return replace(config, steps=max(1, int(seconds / each)))

@@ -1,0 +1,130 @@
+"""Morphology as an embedding: what can be measured without any training.
+
+Numbers of shape, colour, nuclei, residuals and artefacts: what dual nuclei, mergers and artefacts
+differ by, which a network may take for a detail.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from core.measure.morphology import (
+    ARTEFACT_NUMBERS,
+    DIRECTIONS,
+    FLAGS,
+    measure_artefacts,
+    measure_morphology,
+    quantities,
+)
+from core.progress import Progress
+from core.representation.encoder import register_encoder, sampled_rows
+from core.representation.weightfiles import write_arrays
+from core.survey import Survey
+
+FIT_ROWS = 5000
+_CLIP = 8.0
+_ROWS_AT_ONCE = 256
+_FEWEST_SHARE = 1e-3
+"""A number that fewer objects of the sample have is left out: nothing tells its scale."""
+
+
+@register_encoder("morphology")
+class MorphologyEncoder:
+    """(B, band, y, x) native pixels -> (B, D): tamed numbers, what is missing, and flags.
+
+    The numbers of `measure_morphology` and `measure_artefacts`, but for directions, as distances
+    from the sample's median in robust deviations (1.4826 median absolute deviations; standard
+    deviations where that is 0), compressed by arcsinh and cut at 8. What cannot be measured
+    becomes the median, and one column for each pattern of missing numbers in the sample says so;
+    the last column is the share of numbers that are missing, whatever the pattern. Fitted on at
+    most 5,000 objects drawn with a fixed seed. Every object has a row, whatever its picture.
+    """
+
+    name: str
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.bands: tuple[str, ...] = ()
+        self.centre = np.zeros(0)
+        self.scale = np.zeros(0)
+        self.flagged = np.zeros(0, np.int64)
+
+    def fit(self, survey: Survey, progress: Progress) -> None:
+        """Take the medians and deviations of a sample."""
+        rows = sampled_rows(survey, FIT_ROWS, self.seed)
+        self.bands = survey.manifest.bands
+        parts = []
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            progress(start / len(rows), f"measuring the morphology of {len(rows)} objects")
+            images = survey.images(rows[start : start + _ROWS_AT_ONCE])
+            parts.append(self._measured(images)[0])
+        self._learn(np.concatenate(parts))
+
+    def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        numbers, flags = self._measured(images)
+        missing = ~np.isfinite(numbers)
+        used = self.scale > 0
+        away = (np.where(missing, self.centre, numbers) - self.centre)[:, used] / self.scale[used]
+        tamed = np.clip(np.arcsinh(away), -_CLIP, _CLIP)
+        share = missing.mean(axis=1, keepdims=True)
+        out = np.concatenate([tamed, missing[:, self.flagged], share, flags], axis=1)
+        return out.astype(np.float32)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each dimension of the embedding is."""
+        names = np.array(_names(self.bands))
+        return (
+            *names[self.scale > 0].tolist(),
+            *(f"no {name}" for name in names[self.flagged]),
+            "missing",
+            *(one.name for one in FLAGS),
+        )
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        arrays = {"centre": self.centre, "scale": self.scale, "flagged": self.flagged}
+        write_arrays(arrays, folder / "weights.safetensors")
+        return {"seed": self.seed, "bands": list(self.bands)}
+
+    @classmethod
+    def load(cls, folder: Path, settings: dict[str, Any]) -> MorphologyEncoder:
+        encoder = cls(settings["seed"])
+        encoder.bands = tuple(settings["bands"])
+        arrays = load_file(folder / "weights.safetensors")
+        encoder.centre, encoder.scale = arrays["centre"], arrays["scale"]
+        encoder.flagged = arrays["flagged"]
+        return encoder
+
+    def _measured(self, images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """(B, F) numbers, directions left out, NaN where there is none; and (B, L) flags."""
+        shape = measure_morphology(images, bands=self.bands)
+        kept = [name not in DIRECTIONS for name in shape.names]
+        artefacts = measure_artefacts(images)
+        numbers = np.concatenate([shape.values[:, kept], artefacts.values], axis=1)
+        return numbers.astype(np.float64), artefacts.flags
+
+    def _learn(self, numbers: NDArray[np.float64]) -> None:
+        there = np.isfinite(numbers)
+        known = there.mean(axis=0) > _FEWEST_SHARE
+        filled = np.where(known, numbers, 0.0)
+        self.centre = np.nanmedian(filled, axis=0)
+        away = np.abs(filled - self.centre)
+        robust = 1.4826 * np.nanmedian(away, axis=0)
+        # Counts are mostly the same; where they are not, that is the point.
+        spread = np.sqrt(np.nanmean(np.square(away), axis=0))
+        scale = np.where(robust > 1e-6 * np.maximum(spread, 1e-300), robust, spread)
+        self.scale = np.where(known & (scale > 1e-12 * np.abs(self.centre)), scale, 0.0)
+        patterns: dict[bytes, int] = {}
+        for column in np.flatnonzero((~there).any(axis=0) & known):
+            patterns.setdefault(there[:, column].tobytes(), int(column))
+        self.flagged = np.array(sorted(patterns.values()), np.int64)
+
+
+def _names(bands: tuple[str, ...]) -> list[str]:
+    shape = [one.name for one in quantities(bands) if one.name not in DIRECTIONS]
+    return shape + [one.name for one in ARTEFACT_NUMBERS]

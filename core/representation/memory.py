@@ -1,0 +1,16 @@
+"""Telling that memory ran out from any other error."""
+
+from __future__ import annotations
+
+import torch
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of the processor or the device.
+
+    torch on a processor raises a plain RuntimeError.
+    """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return "not enough memory" in text or "allocate memory" in text or "out of memory" in text

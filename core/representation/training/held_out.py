@@ -1,0 +1,149 @@
+"""How good the codes of objects are that training never sees, without any label.
+
+The loss says little of it: its scale moves with the augmentations and differs between methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core import metrics
+from core.errors import BadInput
+from core.representation.augmentation import ViewRecipe
+from core.representation.device import autocast, best_device
+from core.representation.methods.method import Method
+from core.representation.training.views import as_seen, random_numbers
+from core.representation.whitening import Whitening
+
+PROGRESS_MEASURE = "neighbour_consistency"
+"""The measure that picks the weights which are kept, and by which training stops early."""
+
+LOWER_IS_BETTER = frozenset({"alignment", "uniformity"})
+
+COMPONENTS = 64
+"""As an encoder keeps of a network: neighbours are looked up where the app will look them up. A
+quarter as many as there are objects at most: whitened, few objects in many dimensions are all
+equally far apart."""
+
+NEIGHBOURS = 10
+"""Looked at of each object; a tenth of the objects at most."""
+
+_VIEWS = 103
+_BLOCK = 64
+
+
+class HeldOut:
+    """The held-out objects: unchanged, and in two views that are the same at every evaluation.
+
+    The views are drawn by the standard recipe, whatever training uses, so that runs compare.
+
+    Parameters
+    ----------
+    fetch
+        Gives the scaled pictures of an index tensor.
+    rows
+        (N,) indices held out.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Tensor], Tensor],
+        rows: NDArray[np.int64],
+        method: Method,
+        recipe: ViewRecipe,
+        seed: int,
+    ) -> None:
+        spec = method.spec
+        # Half precision: half the memory, and finer than the pixels' noise.
+        self.shown: list[list[Tensor]] = []  # [block][view] (B, channels, size_px, size_px)
+        conditions = getattr(fetch, "conditions", None)
+        for start in range(0, len(rows), _BLOCK):
+            index = torch.from_numpy(rows[start : start + _BLOCK])
+            pictures = fetch(index)
+            known = conditions(index) if conditions is not None else None
+            for image in range(spec.images):
+                looks = torch.full((len(pictures),), image)
+                generator = random_numbers(_VIEWS, seed, start, image)
+                block = [spec(pictures)[:, image].half()]
+                block += [
+                    as_seen(pictures, spec, recipe, generator, looks, conditions=known).half()
+                    for _ in range(2)
+                ]
+                self.shown.append(block)
+        self.images = spec.images
+
+    def __bool__(self) -> bool:
+        return bool(self.shown)
+
+    def codes(self, method: Method) -> list[NDArray[np.float32]]:
+        """(N, images * D) of the objects as they are and of the two views of them."""
+        found = []
+        with evaluating(method), torch.inference_mode(), autocast():
+            for view in range(3):
+                blocks = [
+                    method.codes(
+                        block[view]
+                        .to(best_device())
+                        .float()
+                        .contiguous(memory_format=torch.channels_last)
+                    )
+                    .float()
+                    .cpu()
+                    .numpy()
+                    for block in self.shown
+                ]
+                # The blocks go object by object within each image.
+                images = [np.concatenate(blocks[i :: self.images]) for i in range(self.images)]
+                found.append(np.concatenate(images, axis=1))
+        return found
+
+    def quality(self, method: Method) -> dict[str, float]:
+        """Measures of `core.metrics` by name; those that make no sense are left out."""
+        plain, first, second = self.codes(method)
+        if not all(np.isfinite(codes).all() for codes in (plain, first, second)):
+            return {}
+        whitening = Whitening.fit(plain, min(COMPONENTS, max(2, len(plain) // 4)))
+        k = min(NEIGHBOURS, max(1, len(plain) // 10))
+        white, one, other = (whitening(codes) for codes in (plain, first, second))
+        measures: dict[str, Callable[[], float]] = {
+            "neighbour_consistency": lambda: metrics.neighbour_consistency(one, other, k),
+            "view_retrieval": lambda: metrics.view_retrieval(one, other),
+            "rank": lambda: metrics.rankme(plain),
+            "two_point": lambda: metrics.two_point_score(plain),
+            "alignment": lambda: metrics.alignment(one, other),
+            "uniformity": lambda: metrics.uniformity(white),
+        }
+        found = {}
+        for name, measure in measures.items():
+            try:
+                found[name] = round(float(measure()), 6)
+            except BadInput:  # codes that have collapsed, for one, have no two-point score
+                continue
+        return found
+
+
+def better(present: dict[str, float], best: dict[str, float] | None) -> bool:
+    """Whether a quality is at least as good as the best one before."""
+    if best is None or PROGRESS_MEASURE not in best:
+        return True
+    if PROGRESS_MEASURE not in present:
+        return False
+    sign = -1 if PROGRESS_MEASURE in LOWER_IS_BETTER else 1
+    return sign * present[PROGRESS_MEASURE] >= sign * best[PROGRESS_MEASURE]
+
+
+@contextmanager
+def evaluating(method: Method) -> Iterator[Any]:
+    """The method in evaluation mode within the block, in training mode after it."""
+    method.eval()
+    try:
+        yield method
+    finally:
+        method.train()

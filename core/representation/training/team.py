@@ -1,0 +1,102 @@
+"""The processes that train together: which one this is, and what they tell each other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from core.representation.device import best_device
+from core.representation.training.gathering import processes
+
+
+@dataclass(frozen=True)
+class Team:
+    """Process `rank` of `size`. The first is the main one, which alone writes and decides."""
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def present(cls) -> Team:
+        """Those whom this process is joined with; itself alone where with none."""
+        size = processes()
+        return cls(distributed.get_rank() if size > 1 else 0, size)
+
+    @classmethod
+    def join(cls) -> Team:
+        """Join the processes that a launcher started (`accelerate launch`, `torchrun`, or this
+        program itself by `--processes`); alone where none did.
+
+        Accelerate reads from the environment who belongs to it, and gives each process its GPU.
+        """
+        if launched() > 1:
+            from accelerate import PartialState  # type: ignore[import-untyped]
+
+            PartialState(cpu=best_device().type == "cpu")
+        return cls.present()
+
+    def leave(self) -> None:
+        """End the connection with the others."""
+        if self.size > 1:
+            from accelerate import PartialState
+
+            distributed.destroy_process_group()
+            PartialState._reset_state()  # what this process joins later is another team
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def share_of(self, count: int) -> slice:
+        """This process's part of `count` things, which must divide evenly."""
+        part = count // self.size
+        return slice(self.rank * part, (self.rank + 1) * part)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """(K,) mean over the processes, on each."""
+        if self.size > 1:
+            values = values.clone()
+            distributed.all_reduce(values)
+            values /= self.size
+        return values
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Give every process the mean of the gradients (see `gathering`), in one message."""
+        if self.size == 1:
+            return
+        gradients = [one.grad for one in parameters if one.grad is not None]
+        flat = self.mean(torch.cat([one.reshape(-1) for one in gradients]))
+        for one, mean in zip(
+            gradients, flat.split([one.numel() for one in gradients]), strict=True
+        ):
+            one.copy_(mean.view(one.shape))
+
+    def told(self, value: Any = None) -> Any:
+        """What the main process says (anything JSON can hold), on each."""
+        if self.size == 1:
+            return value
+        device = best_device()
+        said = json.dumps(value).encode() if self.is_main else b""
+        length = torch.tensor([len(said)], device=device)
+        distributed.broadcast(length, 0)
+        text = torch.zeros(int(length), dtype=torch.uint8, device=device)
+        if self.is_main:
+            text.copy_(torch.frombuffer(bytearray(said), dtype=torch.uint8))
+        distributed.broadcast(text, 0)
+        return json.loads(bytes(text.cpu().numpy()))
+
+
+def launched() -> int:
+    """How many processes a launcher started for this work; 1 where none did."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def launched_rank() -> int:
+    """Which of them this one is."""
+    return int(os.environ.get("RANK", "0"))

@@ -1,0 +1,247 @@
+"""The curves of pretrainings: small figures side by side, runs overlaid."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages._shared.colours import CLASS_COLOURS
+from pages._shared.encoders_metrics import Curve, Curves
+from pages._shared.words import plain
+
+__all__ = ["Trace", "curve", "draw_curves", "legend", "show_small"]
+
+HEIGHT_PX = 210
+MAX_DRAWN = 800
+"""Points of a line: more cannot be told apart on a screen."""
+COLUMNS = 3
+_GREY, _LINE, _ACCENT = "#8b97a8", "rgba(139,151,168,0.28)", "#4a97df"
+_DECADES = 30.0
+"""A positive curve that spans more than this factor is drawn on a logarithmic axis."""
+
+MEASURES: dict[str, tuple[str, str]] = {
+    "neighbour_consistency": (
+        "Neighbour consistency",
+        "share of an object's nearest neighbours that stay so in another view of it; higher is"
+        " better",
+    ),
+    "view_retrieval": (
+        "View retrieval",
+        "share of objects whose other view is the nearest of all; higher is better",
+    ),
+    "rank": ("RankMe", "how many directions the codes really use; higher is richer"),
+    "two_point": ("Two-point score", "how clumpy the codes are beyond a shapeless cloud"),
+    "alignment": ("Alignment", "how far two views of an object lie apart; lower is better"),
+    "uniformity": ("Uniformity", "how evenly objects spread over the sphere; lower is better"),
+}
+"""Names and meanings of what is measured on held-out objects, in the order shown."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One run in the figures.
+
+    `chosen_step` is the step whose weights were kept; `place` fixes the colour.
+    """
+
+    name: str
+    curves: Curves
+    place: int
+    chosen_step: float | None = None
+    is_running: bool = False
+
+    @property
+    def colour(self) -> str:
+        return CLASS_COLOURS[self.place % len(CLASS_COLOURS)]
+
+
+@dataclass
+class _Panel:
+    """One small figure: its title, what it means, and the runs that have it."""
+
+    title: str
+    about: str
+    lines: list[tuple[Trace, Curve]] = field(default_factory=list)
+    may_be_log: bool = True
+
+
+def draw_curves(traces: Sequence[Trace], by_minutes: bool, key: str) -> None:
+    """Draw quality, loss, its parts and the learning rate of the runs, each in a figure."""
+    legend(traces)
+    for trace in traces:
+        for note in trace.curves.notes:
+            st.caption(plain(f"{trace.name}: {note}"))
+    quality = _gathered(traces, lambda one: one.curves.quality, MEASURES)
+    if quality:
+        st.subheader("Quality on held-out objects")
+        chosen = " The dashed line is where the weights were taken."
+        marked = any(trace.chosen_step is not None for trace in traces)
+        st.caption(
+            "Measured without labels, on objects that are never trained on. This is what says"
+            f" whether training helps.{chosen if marked else ''}"
+        )
+        _grid(quality, by_minutes, f"{key} quality", mark=True)
+    else:
+        st.caption(
+            "No quality is measured on held-out objects so far: it comes every so often, and not"
+            " at all in very small surveys or in runs of older versions."
+        )
+    parts = {"loss": ("Loss", "all parts, weighted")}
+    loss = _gathered(traces, lambda one: one.curves.loss, parts)
+    if loss:
+        st.subheader("Loss and its parts")
+        st.caption(
+            "The loss is no measure of progress: its scale differs between methods and grows with"
+            " the strength of the augmentations. Watch its parts for signs of trouble."
+        )
+        rate = [(t, t.curves.rate) for t in traces if t.curves.rate is not None]
+        if rate:
+            loss.append(_Panel("Learning rate", "of the optimiser", rate, may_be_log=False))
+        _grid(loss, by_minutes, f"{key} loss")
+
+
+def legend(traces: Sequence[Trace]) -> None:
+    """The colours of the runs, once for all figures."""
+    rows = "".join(
+        f'<li><i style="background:{one.colour}"></i>{html.escape(one.name)}'
+        f"{' <b>running</b>' if one.is_running else ''}</li>"
+        for one in traces
+    )
+    st.html(f'<ul class="curve-legend">{rows}</ul>')
+
+
+def _gathered(
+    traces: Sequence[Trace],
+    of: Callable[[Trace], Mapping[str, Curve]],
+    known: Mapping[str, tuple[str, str]],
+) -> list[_Panel]:
+    found: dict[str, _Panel] = {}
+    for trace in traces:
+        for name, one in of(trace).items():
+            title, about = known.get(name, (name.replace("_", " ").capitalize(), ""))
+            found.setdefault(name, _Panel(title, about)).lines.append((trace, one))
+    order = list(known)
+    return [found[name] for name in sorted(found, key=lambda one: _place(one, order))]
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    return order.index(name) if name in order else len(order)
+
+
+def _grid(panels: Sequence[_Panel], by_minutes: bool, key: str, *, mark: bool = False) -> None:
+    for first in range(0, len(panels), COLUMNS):
+        for place, panel in zip(
+            st.columns(COLUMNS), panels[first : first + COLUMNS], strict=False
+        ):
+            with place:
+                figure = curve(
+                    panel.title,
+                    panel.lines,
+                    by_minutes,
+                    mark=mark,
+                    may_be_log=panel.may_be_log,
+                )
+                st.markdown(f"**{plain(panel.title)}**", help=panel.about or None)
+                show_small(figure, f"{key} {panel.title}")
+
+
+def curve(
+    title: str,
+    lines: Sequence[tuple[Trace, Curve]],
+    by_minutes: bool,
+    *,
+    mark: bool = False,
+    may_be_log: bool = True,
+) -> go.Figure:
+    """One number of several runs against steps or minutes; the chosen steps marked on demand."""
+    figure = go.Figure()
+    for trace, one in lines:
+        kept = _thinned(len(one.steps))
+        x = (one.minutes if by_minutes else one.steps)[kept]
+        name = _safe(trace.name)
+        few = np.isfinite(x).sum() <= 25
+        figure.add_scatter(
+            x=x,
+            y=one.values[kept],
+            mode="lines+markers" if few else "lines",
+            name=name,
+            line={"width": 1.8, "color": trace.colour},
+            marker={"size": 5},
+            hovertemplate="%{y:.4g} at %{x:,.4~g}<extra>" + name + "</extra>",
+        )
+        if mark and trace.chosen_step is not None and len(one.steps):
+            _mark(figure, trace, one, by_minutes)
+    positive = [one.values for _, one in lines if len(one.values)]
+    spans = positive and all((values > 0).all() for values in positive)
+    high = max((float(values.max()) for values in positive), default=1.0)
+    low = min((float(values.min()) for values in positive), default=1.0)
+    axis: dict[str, object] = {
+        "type": "linear",
+        "gridcolor": _LINE,
+        "zeroline": False,
+        "automargin": True,
+        "nticks": 5,
+    }
+    figure.update_layout(
+        height=HEIGHT_PX,
+        margin={"l": 4, "r": 8, "t": 22, "b": 4},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        # The browser may be light or dark: grey reads on both, and the ground is the page's.
+        font={"color": _GREY, "size": 12, "family": "Source Sans, sans-serif"},
+        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
+        showlegend=False,
+        # What was zoomed into stays while the run goes on.
+        uirevision=f"{title} {by_minutes}",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
+    )
+    figure.update_xaxes(
+        title_text="minutes" if by_minutes else "steps",
+        title_standoff=4,
+        rangemode="tozero",
+        **axis,
+    )
+    if may_be_log and spans and high > _DECADES * low:
+        axis |= {"type": "log", "dtick": 1, "exponentformat": "power"}
+    figure.update_yaxes(**axis)
+    return figure
+
+
+def show_small(figure: go.Figure, key: str) -> None:
+    """Draw a small figure; its bar of buttons has the download as PNG."""
+    st.plotly_chart(
+        figure,
+        key=key,
+        theme=None,
+        config={
+            "displaylogo": False,
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "pan2d"],
+            "toImageButtonOptions": {"format": "png", "scale": 3, "filename": key},
+        },
+    )
+
+
+def _mark(figure: go.Figure, trace: Trace, one: Curve, by_minutes: bool) -> None:
+    assert trace.chosen_step is not None
+    at = trace.chosen_step
+    if by_minutes:
+        known = np.isfinite(one.minutes)
+        if not known.any():
+            return
+        at = float(np.interp(at, one.steps[known], one.minutes[known]))
+    figure.add_vline(x=at, line={"color": trace.colour, "width": 1.4, "dash": "dash"})
+
+
+def _thinned(count: int) -> np.ndarray:
+    """Places that are drawn; the first and the last are."""
+    return np.unique(np.linspace(0, count - 1, min(count, MAX_DRAWN)).round().astype(int))
+
+
+def _safe(text: str) -> str:
+    """Plotly reads a little HTML in names."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

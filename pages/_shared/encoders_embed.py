@@ -1,0 +1,128 @@
+"""Starting an embedding: which encoder, by which network, with which options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.errors import SkysiftError
+from core.representation import ENCODERS
+from core.representation.encoders.network import SHIPPED_METHOD, SHIPPED_WORD
+from core.survey import Survey
+from core.vocabulary import JobKind
+from pages._shared.data_roots import checked_value
+from pages._shared.encoders_jobs import is_running, start
+from pages._shared.encoders_words import (
+    encoder_words,
+    fitting_encoders,
+    fusion_parts,
+    method_of,
+    network_words,
+    networks,
+    uses_method,
+)
+from pages._shared.words import plain
+
+__all__ = ["WANTED_VIEW", "draw_form", "embed_arguments", "embed_with"]
+
+WEIGHTS = "weights"
+NEWEST = ""
+WANTED_VIEW = "encoders view wanted"
+"""In the session: the view of the page that is to be opened next."""
+
+
+def embed_arguments(survey: str, encoder: str, options: Mapping[str, str]) -> list[str]:
+    """The command line of `python -m core.run embed`.
+
+    Raises
+    ------
+    BadInput
+        An option is a path outside of the folders that may be read.
+    """
+    arguments = [survey, f"--encoder={encoder}"]
+    for key, value in options.items():
+        text = value.strip()
+        if text:
+            arguments.append(f"--set={key}={checked_value(key, text)}")
+    return arguments
+
+
+def _go(survey: Survey, encoder: str, options: Mapping[str, str]) -> None:
+    """Start the job and show it, or say why not."""
+    try:
+        start(JobKind.EMBED, survey.name, embed_arguments(survey.name, encoder, options))
+    except SkysiftError as error:
+        st.error(plain(str(error)))
+    else:
+        st.session_state[WANTED_VIEW] = "Embeddings"
+        st.rerun()
+
+
+def embed_with(survey: Survey, run_id: str, method: str, place: str) -> None:
+    """Two buttons: embed with a network beside the other parts of the default, or with it alone.
+
+    `place` tells buttons of the same network on one page apart.
+    """
+    is_busy = is_running(JobKind.EMBED, survey.name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        fused = {"parts": fusion_parts(method), WEIGHTS: run_id}
+        if "fusion" in fitting_encoders(survey) and st.button(
+            "Embed with it, in a fusion",
+            key=f"fuse {place} {run_id}",
+            type="primary",
+            disabled=is_busy,
+            help="Its numbers beside those measured on the pixels, as the default encoder does.",
+        ):
+            _go(survey, "fusion", fused)
+        if st.button("Embed with it alone", key=f"embed {place} {run_id}", disabled=is_busy):
+            _go(survey, method, {WEIGHTS: run_id})
+
+
+def draw_form(survey: Survey) -> None:
+    """Draw the form; for owners."""
+    st.subheader("Make an embedding")
+    names = fitting_encoders(survey)
+    with st.container(border=True):
+        encoder = st.selectbox(
+            "Encoder",
+            names,
+            format_func=lambda name: f"{name} (default)" if name == names[0] else name,
+            key=f"encoder {survey.name}",
+        )
+        st.caption(plain(encoder_words(encoder)))
+        options = _options(survey, encoder)
+        is_busy = is_running(JobKind.EMBED, survey.name)
+        if st.button("Embed", disabled=is_busy, key="embed now"):
+            _go(survey, encoder, options)
+        if is_busy:
+            st.caption("One embedding of a survey is made at a time.")
+
+
+def _options(survey: Survey, encoder: str) -> dict[str, str]:
+    """A field for each option of the encoder."""
+    known = dict(getattr(ENCODERS[encoder], "own_options", {}))
+    found: dict[str, str] = {}
+    if known.pop(WEIGHTS, None):
+        fit = [run for run in networks(survey) if uses_method(encoder, {}, method_of(run))]
+        has_shipped = uses_method(encoder, {}, SHIPPED_METHOD)
+        otherwise = ", else the one that comes with Skysift" if has_shipped else ""
+        names = {NEWEST: f"the newest of this survey{otherwise}"}
+        names |= {run.run_id: network_words(run) for run in fit}
+        if has_shipped:
+            names[SHIPPED_WORD] = "the one that comes with Skysift"
+        found[WEIGHTS] = st.selectbox(
+            "Network",
+            list(names),
+            format_func=names.__getitem__,
+            key=f"weights {survey.name} {encoder}",
+        )
+        if not fit and not has_shipped:
+            st.caption("No network of this method is trained on this survey yet; see Train.")
+    if known:
+        with st.expander("Options"):
+            for key, meaning in known.items():
+                found[key] = st.text_input(
+                    key.replace("_", " "), help=plain(meaning), key=f"option {encoder} {key}"
+                )
+    return found

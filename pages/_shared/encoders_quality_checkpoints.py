@@ -1,0 +1,52 @@
+"""How the label-free measures moved while networks of the survey were trained."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.survey import Survey
+from pages._shared.encoders_curves import MEASURES, Trace, curve, legend, show_small
+from pages._shared.encoders_metrics import METRICS, read_curves
+from pages._shared.encoders_words import method_of, networks
+
+__all__ = ["draw_checkpoints"]
+
+SHOWN = 4
+"""Trainings that are overlaid: the newest."""
+COLUMNS = 3
+
+
+def draw_checkpoints(survey: Survey) -> None:
+    """Each measure against the step, the step whose weights were kept marked."""
+    traces = []
+    for place, run in enumerate(networks(survey)[:SHOWN]):
+        curves = read_curves(run.path / METRICS)
+        if not curves.quality:
+            continue
+        best = (run.record.get("result") or {}).get("best_step")
+        chosen = float(best) if isinstance(best, int | float) else None
+        traces.append(Trace(f"{method_of(run)} {run.run_id[-6:]}", curves, place, chosen))
+    st.subheader("While training")
+    if not traces:
+        st.caption(
+            "No training of this survey noted its quality yet: a network that is trained on the"
+            " view Train does so at its checkpoints, and they are compared here."
+        )
+        return
+    st.caption(
+        "The same measures at the checkpoints of the newest trainings, on objects they never saw."
+        " The dashed line is where the weights were taken."
+    )
+    legend(traces)
+    there = {name for one in traces for name in one.curves.quality}
+    names = [*(name for name in MEASURES if name in there), *sorted(there - set(MEASURES))]
+    for first in range(0, len(names), COLUMNS):
+        for column, name in zip(st.columns(COLUMNS), names[first : first + COLUMNS], strict=False):
+            title, about = MEASURES.get(name, (name.replace("_", " ").capitalize(), ""))
+            lines = [
+                (one, one.curves.quality[name]) for one in traces if name in one.curves.quality
+            ]
+            with column:
+                st.markdown(f"**{title}**", help=about or None)
+                figure = curve(title, lines, False, mark=True)
+                show_small(figure, f"{survey.name} checkpoints {name}")

@@ -1,0 +1,208 @@
+"""The job `pretrain`: what it writes, what it says, and that a killed one goes on."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.numpy import load_file
+
+from core.run import main
+from core.run_pretrain import common_bands
+from core.survey import Survey, finished_runs
+from core.vocabulary import JobKind, RunState
+from core.workspace import open_workspace
+from labels_db import LabelsDB
+
+from .conftest import paint
+
+TINY = ["--set", "widths=[4,8,8,16]", "--set", "blocks=[1,1,1,1]", "--batch-size", "8"]
+
+
+@pytest.fixture
+def spots(tmp_path):
+    """Path of a workspace with the survey `spots` of 48 pictures."""
+    paint(tmp_path / "pictures", count=48)
+    path = str(tmp_path / "ws")
+    pictures = str(tmp_path / "pictures")
+    assert main(["import", pictures, "--name", "spots", "--workspace", path]) == 0
+    return path
+
+
+def pretrain(path, *more):
+    return main(["pretrain", "spots", "--workspace", path, *TINY, *more])
+
+
+def survey_of(path):
+    return Survey.open(open_workspace(path), "spots")
+
+
+def records_of(run):
+    return [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_keeps_its_curves_its_quality_and_how_it_ended(spots, capsys):
+    capsys.readouterr()
+    assert pretrain(spots, "--steps", "20", "--augmentation", "weak", "--without", "noise") == 0
+    told = capsys.readouterr()
+    assert "48 pictures, 20 of them held out: 20 steps of 8 by vicreg" in told.err
+    assert "All steps done; kept are the weights of step" in told.out
+    (run,) = finished_runs(survey_of(spots), JobKind.PRETRAIN)
+    records = records_of(run)
+    losses = [record for record in records if "loss" in record]
+    assert [record["step"] for record in losses] == list(range(1, 21))
+    assert {"invariance", "learning_rate", "seconds"} <= set(losses[0])
+    qualities = [record for record in records if "quality" in record]
+    assert [record["step"] for record in qualities] == [10, 20]
+    assert run.config["method"] == "vicreg"
+    assert run.config["augmentation"] == "weak"
+    assert run.config["augmentation_off"] == ["noise"]
+    assert run.config["bands"] == 3
+    assert list(run.config["surveys"]) == ["spots"]
+    result = run.record["result"]
+    assert result["ending"] == "all steps done"
+    assert result["best_quality"] in [record["quality"] for record in qualities]
+    assert not (survey_of(spots).folder / "checkpoints").exists()
+    with LabelsDB(open_workspace(spots).labels) as db:
+        (row,) = [row for row in db.runs() if row.kind == JobKind.PRETRAIN]
+        assert row.state == RunState.DONE
+        assert row.result["ending"] == "all steps done"
+    assert main(["embed", "spots", "--encoder", "vicreg", "--workspace", spots]) == 0
+
+
+def test_minutes_are_turned_into_steps_that_are_saved(spots):
+    assert pretrain(spots, "--minutes", "0.05") == 0
+    (run,) = finished_runs(survey_of(spots), JobKind.PRETRAIN)
+    assert run.config["minutes"] == 0.05
+    assert run.config["steps"] == run.record["result"]["steps"] >= 1
+
+
+KILLED = """
+import core.representation.training.loop as loop
+from core.run import main
+loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_COST = 0
+main({argv!r})
+"""
+
+
+def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(spots, tmp_path, capsys):
+    argv = ["pretrain", "spots", "--workspace", spots, *TINY, "--steps", "150", "--no-early-stop"]
+    argv += ["--set", "covariance_weight=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED.format(argv=argv)], stderr=subprocess.DEVNULL
+    )
+    checkpoints = survey_of(spots).folder / "checkpoints"
+    limit = time.monotonic() + 120
+    while not list(checkpoints.glob("*/checkpoint.safetensors")):
+        assert process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    # Another command does not take it up, nor does it take the checkpoint away.
+    assert pretrain(spots, "--steps", "1") == 0
+    assert list(checkpoints.glob("*/checkpoint.safetensors"))
+    capsys.readouterr()
+    assert main([*argv, "--out", str(tmp_path / "resumed")]) == 0
+    assert "a run that was stopped goes on" in capsys.readouterr().err
+    assert not checkpoints.exists()
+    assert main([*argv, "--out", str(tmp_path / "unbroken")]) == 0
+    assert "goes on" not in capsys.readouterr().err
+    resumed = load_file(tmp_path / "resumed" / "network.safetensors")
+    unbroken = load_file(tmp_path / "unbroken" / "network.safetensors")
+    assert set(resumed) == set(unbroken)
+    assert all((resumed[name] == unbroken[name]).all() for name in resumed)
+    newest, before, *_ = finished_runs(survey_of(spots), JobKind.PRETRAIN)
+    steps = [[r["step"] for r in records_of(run) if "loss" in r] for run in (newest, before)]
+    assert steps[0] == steps[1] == list(range(1, 151))
+
+
+def test_a_cancelled_run_says_where_its_state_is(spots, capsys, monkeypatch):
+    monkeypatch.setattr("core.run_jobs.HEARTBEAT_S", 0)
+    real = LabelsDB.cancel_requested
+
+    def ask(self, run_id):
+        (row,) = [row for row in self.runs() if row.run_id == run_id]
+        return bool(re.match(r"step 3 of", row.message or "")) or real(self, run_id)
+
+    monkeypatch.setattr(LabelsDB, "cancel_requested", ask)
+    capsys.readouterr()
+    assert pretrain(spots, "--steps", "9") == 2
+    said = capsys.readouterr().err
+    assert "its state is kept in" in said
+    assert "the same command goes on" in said
+    monkeypatch.setattr(LabelsDB, "cancel_requested", real)
+    assert pretrain(spots, "--steps", "9") == 0
+    with LabelsDB(open_workspace(spots).labels) as db:
+        states = [row.state for row in db.runs() if row.kind == JobKind.PRETRAIN]
+    assert sorted(states) == [RunState.CANCELLED, RunState.DONE]
+
+
+def test_two_processes_train_one_network(spots, tmp_path, capfd):
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("one core")
+    argv = ["--steps", "3", "--processes", "2", "--out", str(tmp_path / "two")]
+    assert pretrain(spots, *argv) == 0, capfd.readouterr().err
+    assert pretrain(spots, "--steps", "3", "--out", str(tmp_path / "one")) == 0
+    both, alone = (
+        [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+        for run in finished_runs(survey_of(spots), JobKind.PRETRAIN)[::-1]
+    )
+    two, one = ([r["loss"] for r in records if "loss" in r] for records in (both, alone))
+    assert two == pytest.approx(one, rel=0.05)  # bf16 where the processor has it
+    assert "RANK" not in os.environ
+    with LabelsDB(open_workspace(spots).labels) as db:
+        kinds = [row.kind for row in db.runs()]
+    assert kinds.count(JobKind.PRETRAIN) == 2
+
+
+def refused(capsys, path, *more):
+    capsys.readouterr()
+    assert pretrain(path, *more) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--minutes", "1", "--steps", "3"], "give one of them"),
+        (["--minutes", "nan"], "--minutes must be above 0"),
+        (["--method", "magic"], "must be one of"),
+        (["--augmentation", "wild"], "none, weak, standard, strong"),
+        (["--without", "gravity"], "gravity"),
+        (["--set", "depth"], "KEY=VALUE"),
+        (["--set", "depth=9"], "depth"),
+        (["--learning-rate", "7"], "learning_rate"),
+        (["--processes", "0"], "--processes is 1 to"),
+        (["--processes", "999"], "--processes is 1 to"),
+        (["--bands", "99"], "bands"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(spots, capsys, arguments, said):
+    assert said in refused(capsys, spots, *arguments)
+
+
+def test_a_survey_of_three_pictures_is_refused(tmp_path, capsys):
+    paint(tmp_path / "pictures", count=3)
+    path = str(tmp_path / "ws")
+    argv = ["import", str(tmp_path / "pictures"), "--name", "spots", "--workspace", path]
+    assert main(argv) == 0
+    assert "at least 4 pictures" in refused(capsys, path, "--steps", "2")
+
+
+class _Bands:
+    def __init__(self, *bands):
+        self.manifest = type("Manifest", (), {"bands": bands})
+
+
+def test_the_network_sees_the_bands_that_the_surveys_have():
+    assert common_bands([_Bands("r")]) == 1
+    assert common_bands([_Bands(*"ugriz"), _Bands(*"ugriz")]) == 5
+    assert common_bands([_Bands(*"gr"), _Bands(*"gri")]) == 3
+    assert common_bands([_Bands(*range(40))]) == 16
