@@ -58,7 +58,7 @@ def _running(run: RunRow, may_cancel: bool) -> None:
             st.markdown(f"**worker** of {run.subject}: {run.message or 'starting'}")
         else:
             words = f"**{run.kind}** of {run.subject}: {run.message or 'starting'}"
-            if run.eta_s:
+            if run.eta_s and " left" not in (run.message or ""):  # some jobs say it themselves
                 words += f", about {duration(run.eta_s)} left"
             st.progress(run.fraction or 0.0, words)
     with right:

@@ -15,7 +15,7 @@ from core.workspace import open_workspace
 from labels_db import LabelsDB
 from tests.browser.conftest import Server, eventually, make_pictures, write_runs
 
-LONG_MS = 45_000
+LONG_MS = 90_000
 """A process of its own has to load torch, on a machine that is busy."""
 
 
@@ -74,7 +74,7 @@ def ask_for(page: Page, steps: int) -> None:
 def points(page: Page) -> list[float]:
     """Steps of the run that trains, in the figure that has most of them."""
     found: list[float] = page.locator(".js-plotly-plot").evaluate_all(
-        "all => all.flatMap(one => one.data || []).filter(one => one.name.includes('now'))"
+        "all => all.flatMap(one => one._fullData || []).filter(one => one.name.includes('now'))"
         ".map(one => Array.from(one.x)).sort((a, b) => b.length - a.length)[0] || []"
     )
     return found

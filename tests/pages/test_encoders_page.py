@@ -508,3 +508,11 @@ def test_endings_in_words():
     assert ending_words({}) == ""
     assert ending_words({"ending": "all steps done"}) == "All steps done."
     assert "kept are the weights of step 30 (neighbour consistency 0.500)." in ending_words(ENDED)
+
+
+@pytest.mark.parametrize("view", ["views", "quality", "reconstructions"])
+def test_the_other_views_are_drawn_for_a_viewer(services, sign_in, view):
+    sign_in("vic")
+    script = draw(view)
+    assert script.query_params["view"] == view
+    assert not script.error

@@ -15,7 +15,6 @@ from core.representation.methods import METHODS, load_method, save_method
 from core.representation.methods.byol import disagreement, momentum_at
 from core.representation.methods.contrastive_loss import info_nce, nt_xent
 from core.representation.methods.mae import patch_error
-from core.representation.networks.averaged import Averaged
 from core.representation.networks.normalisation import BatchNorm
 from core.representation.networks.patches import as_patches, places
 from core.representation.networks.slim import SlimResNet
@@ -69,7 +68,8 @@ def test_info_nce_is_the_cross_entropy_of_finding_the_key_beside_the_queue():
     losses = []
     for i in range(4):
         own = math.exp(cosine(query[i], key[i]) / 0.2)
-        others = [math.exp(cosine(query[i], old) / 0.2) for old in queue]
+        others = [math.exp(cosine(query[i], key[j]) / 0.2) for j in range(4) if j != i]
+        others += [math.exp(cosine(query[i], old) / 0.2) for old in queue]
         losses.append(-math.log(own / (own + sum(others))))
     terms = info_nce(torch.tensor(query), torch.tensor(key), torch.tensor(queue), 0.2)
     assert terms.total.item() == pytest.approx(np.mean(losses), rel=1e-9)
@@ -159,18 +159,17 @@ def test_gradients_reach_what_is_trained_and_nothing_else(name):
 def test_some_steps_lower_the_loss(name):
     method = made(name)
     optimiser = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], 3e-3)
-    x = views_of(method)
+    # A queue must not hold the objects of the batch, and is full of keys after three steps.
+    steps, first = (40, 3) if name == "moco" else (15, 0)
     losses = []
-    for step in range(15):
-        loss = method.loss(x)
+    for step in range(steps):
+        loss = method.loss(views_of(method, seed=step if name == "moco" else 1))
         optimiser.zero_grad()
         loss.total.backward()
         optimiser.step()
-        method.after_step((step + 1) / 15)
+        method.after_step((step + 1) / steps)
         losses.append(loss.total.item())
-    # The queue of MoCo fills with keys that are harder to tell apart than the noise at its start.
-    before = losses[4] if name == "moco" else losses[0]
-    assert np.mean(losses[-3:]) < before
+    assert np.mean(losses[-5:]) < np.mean(losses[first : first + 3])
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
@@ -244,22 +243,6 @@ def test_an_average_follows_exactly_and_the_momentum_rises_to_one():
     assert [momentum_at(f, 0.9) for f in (0, 0.5, 1)] == pytest.approx([0.9, 0.95, 1])
 
 
-def test_an_average_takes_statistics_along_where_it_has_none_of_its_own():
-    norm = BatchNorm(4)
-    network = torch.nn.Sequential(torch.nn.Linear(3, 4), norm).train()
-    averaged, with_own = Averaged(network, False).train(), Averaged(network, True).train()
-    network(torch.rand(8, 3) + 5)
-    averaged.follow(network, 0.75)
-    statistics = dict(averaged.network.named_buffers())
-    assert norm.running_mean is not None
-    assert torch.allclose(statistics["1.running_mean"], 0.25 * norm.running_mean)
-    assert statistics["1.num_batches_tracked"] == 1
-    x = torch.rand(6, 3)
-    assert torch.equal(averaged(x)[:2], averaged(x[:2]))  # whatever else is in the batch
-    assert not torch.allclose(with_own(x)[:2], with_own(x[:2]))
-    assert not averaged(x).requires_grad
-
-
 def test_the_queue_holds_the_latest_keys_in_turn():
     method = made("moco", queue_length=20)
     noise = method.queue.clone()
@@ -279,12 +262,6 @@ def test_the_queue_holds_the_latest_keys_in_turn():
     method.eval().loss(x)
     method.after_step(0.1)
     assert torch.equal(method.queue, queue)  # what is looked at is not kept
-
-
-def test_a_key_does_not_depend_on_its_batch():
-    method = made("moco")
-    x = views_of(method)[1]
-    assert torch.allclose(method.target(x)[:3], method.target(x[:3]), atol=1e-6)
 
 
 def test_hidden_patches_do_not_leak_and_masks_change_from_step_to_step():

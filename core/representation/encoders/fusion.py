@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadInput
+from core.errors import BadInput, Damaged, NotReady
 from core.progress import Progress, part_of
 from core.representation.encoder import (
     ENCODERS,
@@ -26,9 +26,9 @@ from core.representation.encoder import (
 from core.representation.whitening import Whitening
 from core.survey import Survey
 
-DEFAULT_PARTS = "structure:1,vicreg:1:16"
+DEFAULT_PARTS = "structure:1,peaks:1,morphology:1,vicreg:1:16"
 """The network's leading 16 components are about what its effective rank holds: more of them, at
-unit variance each, outvote the structure numbers."""
+unit variance each, outvote the numbers read off the pixels."""
 
 FIT_ROWS = 5000
 
@@ -128,6 +128,11 @@ class FusionEncoder:
             ]
             values = np.concatenate(found)
             values = values[np.isfinite(values).all(axis=1)]
+            if not len(values):
+                raise NotReady(
+                    f"The part {part.name} of the fusion has nothing to say of any object of"
+                    f" {survey.name}; leave it out by the option parts."
+                )
             if part.components:
                 part.whitening = Whitening.fit(values, part.components)
             else:
@@ -167,6 +172,11 @@ class FusionEncoder:
 
     @classmethod
     def load(cls, folder: Path, settings: dict[str, Any]) -> FusionEncoder:
+        if "parts" not in settings:
+            raise Damaged(
+                f"The fusion in {folder} was made by Skysift 0.4, which kept it otherwise; embed"
+                " the survey again."
+            )
         parts = []
         for one in settings["parts"]:
             within = folder / f"part-{one['name']}"

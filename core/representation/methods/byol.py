@@ -56,7 +56,7 @@ class BYOL(Paired):
         super().__init__(spec, settings)
         width, projection = self.settings["projector_width"], self.settings["projection"]
         self.predictor = Projector(projection, width, projection, layers=2)
-        self.target = Averaged(self.online(), own_statistics=True)
+        self.target = Averaged(self.online())
 
     @classmethod
     def default_settings(cls) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float) -> ContrastiveTerms:
 
 
 def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> ContrastiveTerms:
-    """The loss of MoCo (He et al. 2020, arXiv 1911.05722, equation 1).
+    """The loss of MoCo (He et al. 2020, arXiv 1911.05722, equation 1): each query is compared with
+    the keys of all objects of the batch, its own among them, and with the queue.
 
     Parameters
     ----------
@@ -59,10 +60,8 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> C
     """
     _check("InfoNCE", query, key)
     query, key = functional.normalize(query, dim=1), functional.normalize(key, dim=1)
-    positive = (query * key).sum(1, keepdim=True) / temperature  # (B, 1)
-    negative = query @ queue.T / temperature  # (B, K)
-    repulsion = torch.cat([positive, negative], dim=1).logsumexp(1).mean()
-    return ContrastiveTerms(-positive.mean(), repulsion)
+    similar = query @ torch.cat([key, queue]).T / temperature  # (B, B + K)
+    return ContrastiveTerms(-similar.diagonal().mean(), similar.logsumexp(1).mean())
 
 
 def _check(name: str, a: Tensor, b: Tensor) -> None:

@@ -25,10 +25,12 @@ class MoCo(Paired):
     """The residual network with a head, the average of both that makes the keys, and the queue.
 
     The queue is short beside the 65,536 of large surveys: in a small one it would hold the object
-    itself many times over, as something to be told apart from. The average's statistics of batch
-    normalisation are averages too, for by those of a batch a network sees which key came with it;
-    the paper shuffles the batch over processes to that end. It follows the network closely in its
-    first steps, so that a training of a few hundred is not spent on the keys of an untrained one.
+    itself many times over, as something to be told apart from. The other keys of the batch stand
+    beside the queue, as in version 3 (Chen, Xie & He 2021, arXiv 2104.02057): by the statistics of
+    batch normalisation a network can see which keys came with its batch, and must not be done with
+    that. (The paper shuffles the batch over processes, each of which has its own statistics.) The
+    average follows the network closely in its first steps, so that a training of a few hundred is
+    not spent on the keys of an untrained one.
     """
 
     description: ClassVar[str] = "a view is told from the objects of the last few batches"
@@ -53,7 +55,7 @@ class MoCo(Paired):
 
     def __init__(self, spec: InputSpec, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__(spec, settings)
-        self.target = Averaged(self.online(), own_statistics=False)
+        self.target = Averaged(self.online())
         noise = torch.randn(self.settings["queue_length"], self.settings["projection"])
         self.register_buffer("queue", functional.normalize(noise, dim=1))
         self.register_buffer("position", torch.zeros((), dtype=torch.int64))
