@@ -32,7 +32,10 @@ from core.survey import Survey, finished_runs
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
-ENCODERS = ("imagenet", "pca", "structure", "morphology", "vicreg", "vicreg shipped", "fusion")
+ENCODERS = (
+    *("imagenet", "pca", "structure", "peaks", "morphology"),
+    *("vicreg", "vicreg shipped", "fusion", "fusion shipped"),
+)
 SEPARATIONS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 NEIGHBOURS = 10
 THINNED, DRAWS = 0.01, 5
@@ -72,8 +75,7 @@ def values_of(
             config = PretrainConfig(method=method, seed=seed)
             pretrain_network(workspace, [survey.name], config, minutes=minutes)
     embed(survey, one.encoder, options=one.options)
-    values = np.array(load_embedding(survey, one.encoder).values, np.float32)
-    return np.nan_to_num(values)
+    return np.nan_to_num(load_embedding(survey, one.encoder).rows())
 
 
 def neighbour_scores(values: NDArray[np.float32], y: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -15,7 +15,11 @@ from core.survey import Survey
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--encoders", nargs="+", default=["vicreg", "pca", "structure", "fusion"])
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        default=["imagenet", "pca", "structure", "peaks", "morphology", "vicreg", "fusion"],
+    )
     parser.add_argument("--targets", nargs="+", default=["dual_nucleus", "lens", "artefact"])
     parser.add_argument("--seed", type=int, default=0)
     a = parser.parse_args()
@@ -27,7 +31,7 @@ def main() -> None:
         y = np.array([truth[row] == target for row in range(len(survey))])
         for encoder in a.encoders:
             embedding = embedding_of(workspace, "simulated", encoder)
-            scores = linear_probe_scores(np.asarray(embedding.values), y, seed=a.seed)
+            scores = linear_probe_scores(embedding.rows(), y, seed=a.seed)
             found = average_precision_interval(y, scores, seed=a.seed)
             top = int(y[np.argsort(-scores)[:200]].sum())
             interval = f"{found.low:.3f} to {found.high:.3f}"

@@ -99,6 +99,7 @@ class FusionEncoder:
         "parts": f"NAME:WEIGHT:COMPONENTS, separated by commas (default {DEFAULT_PARTS}); 0"
         " components keep all numbers of a part",
         "weights": "of the network, as for the encoder vicreg",
+        "rotations": "of the network, as for the encoder vicreg",
     }
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -113,6 +114,8 @@ class FusionEncoder:
         for part in parts:
             known = getattr(ENCODERS[part.name], "own_options", {})
             given = {key: value for key, value in shared.items() if key in known}
+            if part.components and "components" in known:
+                given["components"] = part.components  # more would be made only to be cut off
             part.model = make_encoder(part.name, survey, given)
         return cls(parts)
 

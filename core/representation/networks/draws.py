@@ -27,7 +27,9 @@ class Draws(nn.Module):
         world = processes()
         rank = distributed.get_rank() if world > 1 else 0
         generator = torch.Generator()
-        generator.manual_seed((int(self.seed) << 31) + 16 * int(self.step) + part)
+        # The generator keeps the low 32 bits of a seed.
+        mixed = int(self.seed) * 1_000_003 + 16 * int(self.step) + part
+        generator.manual_seed(mixed % 2**32)
         drawn = torch.randn(world * count, dimensions, generator=generator)
         return drawn[rank * count : (rank + 1) * count].to(device)
 
