@@ -10,7 +10,6 @@ python -m benchmarks.two_point [--seeds 3]
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from scipy.stats import spearmanr
 from sklearn.cluster import KMeans
 from sklearn.metrics import davies_bouldin_score
 
-from benchmarks.common import report
+from benchmarks.common import arguments, report
 from core.metrics import cluster_quality, rankme, two_point
 from core.metrics.representation import whitened
 
@@ -31,7 +30,7 @@ Numbers = dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     a = parser.parse_args()
     rows: list[list[Any]] = []

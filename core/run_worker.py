@@ -120,7 +120,8 @@ class _Worker:
             self._rank()
         elif now - self.last_beat > HEARTBEAT_S:
             self.last_beat = now
-            self.tell(0.0, f"waiting for answers; {self.rankings} rankings made")
+            made = "1 ranking" if self.rankings == 1 else f"{self.rankings:,} rankings"
+            self.tell(0.0, f"waiting for answers; {made} made")
         return self.ranked_seq == self.seen_seq
 
     def _follow_survey(self) -> None:

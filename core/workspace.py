@@ -131,6 +131,8 @@ def _check_format(marker: Path) -> None:
         )
 
 
+_TOO_LONG = (errno.EFBIG, errno.EOVERFLOW)
+
 _UNFIT = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
     *(errno.ENAMETOOLONG, errno.ELOOP),
@@ -147,6 +149,12 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageFull(
                 f"The disk that holds {path} is full ({_free(path)} free); make room and try"
                 " again. What was there before is untouched."
+            ) from None
+        if error.errno in _TOO_LONG:
+            raise StorageFull(
+                f"{error.filename or path} became longer than a file may be here (by a limit set"
+                " for this user, or by the file system: 4 GB on FAT32); raise the limit or use"
+                " another disk, and try again. What was there before is untouched."
             ) from None
         if error.errno in _UNFIT:
             raise BadInput(

@@ -102,6 +102,8 @@ def test_a_newer_or_broken_marker_is_left_as_it_is(tmp_path):
 def test_a_full_disk_is_told_in_a_sentence(tmp_path):
     with pytest.raises(StorageFull, match="is full"), storage_errors(tmp_path / "x" / "y"):
         raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(StorageFull, match="4 GB on FAT32"), storage_errors(tmp_path):
+        raise OSError(errno.EFBIG, "File too large")
     with pytest.raises(OSError, match="other"), storage_errors(tmp_path):
         raise OSError(errno.EIO, "other")
 

@@ -44,7 +44,7 @@ def umap_map(
     coordinates = np.full((len(values), 2), np.nan, dtype=np.float32)
     rows = np.ascontiguousarray(values[seen], dtype=np.float32)
     if len(rows) < _FEWEST or (rows == rows[0]).all():
-        progress(1.0, f"{len(rows)} objects, or all alike: mapped by principal components.")
+        progress(1.0, f"{len(rows):,} objects, or all alike: mapped by principal components.")
         if len(rows):
             coordinates[seen] = pca(rows, 2)
         return coordinates
@@ -66,5 +66,5 @@ def umap_map(
             low_memory=True,
         )
         coordinates[seen] = reducer.fit_transform(rows)
-    progress(1.0, f"Mapped {len(rows)} objects.")
+    progress(1.0, f"Mapped {len(rows):,} objects.")
     return coordinates

@@ -73,7 +73,8 @@ class CompressionConfig:
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
-        _require(not unknown and bool(self.kinds), "kinds", f"of {', '.join(KINDS)}", self.kinds)
+        came = ", ".join(unknown or self.kinds) or "none"
+        _require(not unknown and bool(self.kinds), "kinds", f"of {', '.join(KINDS)}", came)
         for name, low, high in (
             ("latents", 1, MAX_LATENT),
             ("depths", 1, MAX_DEPTH),

@@ -15,6 +15,10 @@ FLOOR = 1e-3
 """Directions with less than this share of the first one's deviation are rounding, left out."""
 
 
+RARE_FLAG = (0.01 * 0.99) ** 0.5
+"""Deviation of a flag that one object in a hundred raises."""
+
+
 @dataclass(frozen=True)
 class Whitening:
     """(B, P) numbers -> (B, D) components, each with mean 0 and deviation 1 where it was fitted.
@@ -37,10 +41,17 @@ class Whitening:
 
     @classmethod
     def standardising(cls, values: NDArray[np.float32]) -> Whitening:
-        """Columns of (N, P) brought to mean 0 and deviation 1, not turned; one that does not vary
-        becomes zeros."""
+        """Columns of (N, P) brought to mean 0 and deviation 1, not turned.
+
+        A column of zeros and ones is a flag: it keeps at least the deviation of one that a
+        hundredth of all objects raise, so that a flag which none of the sample raises is still
+        seen in the object that does, and one that a single object raises does not outvote all
+        else. Another column that does not vary becomes zeros.
+        """
         x: NDArray[np.float64] = values.astype(np.float64)
         mean, deviation = x.mean(0), x.std(0)
+        is_flag = np.isin(x, (0.0, 1.0)).all(axis=0)
+        deviation = np.where(is_flag, np.maximum(deviation, RARE_FLAG), deviation)
         varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-3)
         scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
         return cls(mean.astype(np.float32), np.diag(scale).astype(np.float32))

@@ -8,7 +8,7 @@ from core.survey.batch import Batch, Reject, Spectrum
 from core.survey.layout import ColumnInfo, Layout
 from core.survey.manifest import Manifest
 from core.survey.options import ImportOptions
-from core.survey.runs import RunFolder, RunRecord, finished_runs, versions
+from core.survey.runs import RunFolder, RunRecord, damaged_runs, finished_runs, versions
 from core.survey.store import Survey, list_surveys, newest_version
 from core.survey.unit import Unit
 from core.survey.writer import SurveyWriter
@@ -37,6 +37,7 @@ __all__ = [
     "SurveyWriter",
     "Unit",
     "build_demo",
+    "damaged_runs",
     "finished_runs",
     "import_folder",
     "import_record",

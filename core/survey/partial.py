@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -101,6 +102,17 @@ def is_held(partial: Path) -> bool:
     return _living_holder(partial) is not None
 
 
+def drop_abandoned(folder: Path) -> None:
+    """Remove the partial folders in `folder` whose process is gone, as by kill -9.
+
+    Only where nobody takes them over: work that a later process goes on with lies elsewhere. What
+    another computer or container works at cannot be seen from here, and stays.
+    """
+    for left in folder.glob("*.partial"):
+        if left.is_dir() and not is_held(left) and not _is_from_elsewhere(left):
+            _discard(left)
+
+
 def drop_partial(partial: Path, keep: Path) -> None:
     """Remove a partial folder, and the folders above it up to `keep` that are left empty."""
     shutil.rmtree(partial, ignore_errors=True)
@@ -123,8 +135,17 @@ def _taken(final: Path, what: str) -> str:
     return f"There is already a {what} at {final}; choose another name."
 
 
-def _myself() -> dict[str, float]:
-    return {"pid": os.getpid(), "pid_start_time": psutil.Process().create_time()}
+def _myself() -> dict[str, float | str]:
+    started = psutil.Process().create_time()
+    return {"pid": os.getpid(), "pid_start_time": started, "host": socket.gethostname()}
+
+
+def _is_from_elsewhere(partial: Path) -> bool:
+    try:
+        host = json.loads((partial / _HOLDER).read_text()).get("host")
+    except (OSError, ValueError, AttributeError):
+        return False
+    return host not in (None, socket.gethostname())
 
 
 def _living_holder(partial: Path) -> str | None:

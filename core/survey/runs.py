@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import secrets
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from core.errors import Damaged
-from core.survey.partial import claim_partial, drop_partial, finish_partial
+from core.survey.partial import claim_partial, drop_abandoned, drop_partial, finish_partial
 from core.survey.store import Survey
 from core.vocabulary import JobKind, checked_name
 from core.workspace import storage_errors
@@ -115,6 +116,8 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         with storage_errors(self._final):
             self._partial = claim_partial(self._final, f"run {self.run_id!r}")
+            # Each run has a new id, so nobody else would ever come to clean up after these.
+            drop_abandoned(self._final.parent)
         return self
 
     def __exit__(
@@ -161,21 +164,26 @@ class RunFolder:
 def finished_runs(survey: Survey | Path, kind: JobKind | None = None) -> list[RunRecord]:
     """The finished runs of a survey, of one kind or all, the newest first.
 
-    Raises
-    ------
-    Damaged
-        A run's config.json is missing or cannot be read.
+    A run whose config.json cannot be read is left out; `damaged_runs` tells of it.
     """
-    folder = _runs(survey)
-    if not folder.is_dir():
-        return []
     records = []
-    for path in folder.iterdir():
-        if path.is_dir() and not path.name.endswith(".partial"):
+    for path in _run_folders(survey):
+        with contextlib.suppress(Damaged):
             record = _read_record(path)
             if kind is None or record.kind == kind:
                 records.append(record)
     return sorted(records, key=lambda r: (r.record["finished"], r.run_id), reverse=True)
+
+
+def damaged_runs(survey: Survey | Path) -> list[str]:
+    """A sentence for each run folder whose config.json is missing or cannot be read."""
+    told = []
+    for path in sorted(_run_folders(survey)):
+        try:
+            _read_record(path)
+        except Damaged as error:
+            told.append(str(error))
+    return told
 
 
 @cache
@@ -205,6 +213,13 @@ def _runs(survey: Survey | Path) -> Path:
     return (survey.folder if isinstance(survey, Survey) else survey) / "runs"
 
 
+def _run_folders(survey: Survey | Path) -> list[Path]:
+    folder = _runs(survey)
+    if not folder.is_dir():
+        return []
+    return [one for one in folder.iterdir() if one.is_dir() and one.suffix != ".partial"]
+
+
 def _new_run_id(kind: JobKind, moment: datetime) -> str:
     # The random tail keeps two runs of one second apart.
     return f"{kind.value}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -218,7 +233,13 @@ def _read_record(path: Path) -> RunRecord:
         datetime.fromisoformat(record["finished"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Damaged(
-            f"{config_path} cannot be read ({str(error)[:120]}); restore it from a backup, or"
-            f" remove the folder {path.name} and run the job again."
+            f"The run {path.name} is left out, since {config_path} {_why_unread(error)}; restore"
+            " it from a backup, or remove the folder and run the job again."
         ) from None
     return run
+
+
+def _why_unread(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is not there"
+    return "cannot be read" if isinstance(error, OSError) else "is no record of a run"

@@ -113,7 +113,8 @@ def slow_consistency(a, b, k):
     shares = []
     for i in range(len(a)):
         others = [j for j in range(len(a)) if j != i]
-        lists = [sorted(others, key=lambda j, q=x[i]: -(q @ unit[0][j]))[:k] for x in unit]
+        near = [{j: float(x[i] @ unit[0][j]) for j in others} for x in unit]
+        lists = [sorted(others, key=one.__getitem__, reverse=True)[:k] for one in near]
         shares.append(len(set(lists[0]) & set(lists[1])) / k)
     return np.mean(shares)
 

@@ -81,8 +81,8 @@ def test_runs_of_older_versions_have_no_times(tmp_path):
 
 
 def a_curve(values) -> Curve:
-    steps = np.arange(len(values)) * 10.0
-    return Curve(steps, steps / 60, np.array(values, float))
+    steps = np.arange(len(values), dtype=np.float64) * 10
+    return Curve(steps, steps / 60, np.array(values, np.float64))
 
 
 def test_a_figure_overlays_runs_and_marks_the_chosen_step(metrics):

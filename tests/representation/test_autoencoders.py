@@ -1,5 +1,7 @@
 """Autoencoders: the study's shapes, the losses against references, and the way to an embedding."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from core.representation.inputs.pictures import PictureSource
 from core.representation.inputs.spec import InputSpec
 from core.representation.methods import load_method, save_method
 from core.representation.methods.aae import AAE, APART, mixture_means
+from core.representation.methods.autoencoder import Autoencoder
 from core.representation.methods.reconstructing import cross_entropy
 from core.representation.methods.vae import VAE, gaussian_divergence
 from core.representation.networks import draws as module
@@ -21,7 +24,7 @@ from core.survey import Batch, RunFolder, SurveyWriter
 from core.vocabulary import JobKind
 from core.workspace import open_workspace
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {},
     "dense_autoencoder": {"widths": [8, 4]},
     "vae": {"latent": 3, "widths": [4, 4]},
@@ -44,7 +47,7 @@ def weights_of(kernel, before, after):
 
 @pytest.mark.parametrize("bands", [1, 5])
 def test_the_convolutional_autoencoder_is_the_study_s(bands):
-    cls = METHODS["autoencoder"]
+    cls = Autoencoder
     shown = cls.input_spec(bands)
     assert (shown.kind, shown.size_px, shown.scaling) == ("plain", 128, "minmax")
     method = cls(shown).eval()
@@ -169,7 +172,7 @@ def test_the_adversary_draws_codes_to_the_prior():
     method = AAE(spec(), SMALL["aae"])
     away = torch.tensor([4.0, -4.0, 4.0])
     with torch.no_grad():
-        method.encoder.dense.bias += away
+        method.encoder.dense.bias.add_(away)
     shown = seen(32)
     told_before = method.loss([shown]).parts["discriminator"].item()
     optimiser = torch.optim.Adam(method.discriminator.parameters(), lr=0.01)
@@ -180,7 +183,9 @@ def test_the_adversary_draws_codes_to_the_prior():
     assert method.loss([shown]).parts["discriminator"].item() < 0.5 * told_before
     method.zero_grad()
     method.loss([shown]).parts["deception"].backward()
-    assert torch.equal(torch.sign(method.encoder.dense.bias.grad), torch.sign(away))
+    way = method.encoder.dense.bias.grad
+    assert way is not None
+    assert torch.equal(torch.sign(way), torch.sign(away))
 
 
 def test_draws_repeat_from_their_state_and_differ_by_step_and_part():

@@ -1,5 +1,6 @@
 """Each encoder through the whole path: fit, encode, save, load, and the embedding of a survey."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -91,9 +92,15 @@ def untrained(survey, name, bands=3):
     return run.run_id
 
 
+@pytest.fixture(scope="module")
+def embedded(survey):
+    """The first embedding of the survey by an encoder of that name."""
+    return functools.cache(lambda name: embed(survey, name))
+
+
 @pytest.mark.parametrize("name", OF_PICTURES)
-def test_an_embedding_has_a_row_an_object_and_a_mask(survey, name):
-    embedding = embed(survey, name)
+def test_an_embedding_has_a_row_an_object_and_a_mask(embedded, name):
+    embedding = embedded(name)
     assert embedding.encoder == name
     assert embedding.values.shape[0] == COUNT
     assert np.flatnonzero(~embedding.mask).tolist() == [5]
@@ -104,8 +111,8 @@ def test_an_embedding_has_a_row_an_object_and_a_mask(survey, name):
 
 
 @pytest.mark.parametrize("name", OF_PICTURES)
-def test_a_loaded_encoder_encodes_as_the_saved_one_and_a_run_repeats(survey, name):
-    first, second = embed(survey, name), embed(survey, name)
+def test_a_loaded_encoder_encodes_as_the_saved_one_and_a_run_repeats(survey, embedded, name):
+    first, second = embedded(name), embed(survey, name)
     assert first.run_id != second.run_id
     assert np.array_equal(first.values, second.values, equal_nan=True)
     assert load_embedding(survey, name).run_id == second.run_id

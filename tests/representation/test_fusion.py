@@ -97,6 +97,21 @@ def test_words_that_name_no_parts_are_refused(words: str) -> None:
         parts_from(words)
 
 
+def test_an_option_that_no_part_takes_is_refused(survey: Survey) -> None:
+    with pytest.raises(BadInput, match="rotations"):
+        make_encoder("fusion", survey, {"parts": "structure,peaks", "rotations": "2"})
+
+
+def test_a_wild_number_is_bounded_and_a_flag_nobody_raised_is_seen() -> None:
+    from core.representation.whitening import Whitening
+
+    rng = np.random.default_rng(0)
+    values = np.column_stack([rng.normal(size=500), np.zeros(500)]).astype(np.float32)
+    fitted = Whitening.standardising(values)
+    raised = fitted(np.array([[0.0, 1.0]], np.float32))
+    assert 5 < raised[0, 1] < 12
+
+
 def test_the_default_is_what_it_says() -> None:
     parts = {part.name: part for part in parts_from(DEFAULT_PARTS)}
     assert "imagenet" not in parts

@@ -138,7 +138,7 @@ def test_each_fits_saves_loads_and_rebuilds_twenty_objects(survey, name, tmp_pat
 @pytest.mark.parametrize("name", NAMES)
 def test_more_components_than_objects_give_no_noise(survey, name):
     """New objects stay within reach: no direction of rounding alone is blown up to unit size."""
-    encoder = make_encoder(name, survey)
+    encoder = make_encoder(name, survey, {"size_px": 16})
     encoder.fit(survey, silent)
     images = survey.images(np.arange(20))
     shifted = images + np.float32(0.01)

@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from core.representation.methods.method import METHODS
 from core.representation.training import checkpoint as checkpoints
 from core.representation.training import held_out, loop
 from core.representation.training.guard import LONG, REMEMBERED, LossWatch, out_of_memory
-from core.representation.training.loop import pretrain
+from core.representation.training.loop import Record, pretrain
 from core.representation.training.order import Order, divided
 from core.representation.training.rules import planned
 from core.representation.training.team import Team
@@ -30,6 +31,7 @@ from core.workspace import open_workspace
 
 SLIM = {"widths": [4, 8, 8, 16], "blocks": [1, 1, 1, 1]}
 CONFIG = PretrainConfig(steps=6, batch_size=8, settings=SLIM, seed=4)
+SHORT = PretrainConfig(steps=2, batch_size=8, settings=SLIM, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +53,11 @@ def same_weights(a, b):
 
 
 def test_a_seed_gives_the_same_weights_again_and_another_seed_others(pictures):
-    first = pretrain(served(pictures), 24, CONFIG)
-    assert same_weights(first, pretrain(served(pictures), 24, CONFIG))
-    other = PretrainConfig(**{**CONFIG.as_dict(), "seed": 5})
+    first = pretrain(served(pictures), 24, SHORT)
+    assert same_weights(first, pretrain(served(pictures), 24, SHORT))
+    other = PretrainConfig(**{**SHORT.as_dict(), "seed": 5})
     assert not same_weights(first, pretrain(served(pictures), 24, other))
-    assert [record["step"] for record in first.history] == [1, 2, 3, 4, 5, 6]
+    assert [record["step"] for record in first.history] == [1, 2]
     for record in first.history:
         assert set(record) == {
             "step",
@@ -67,7 +69,7 @@ def test_a_seed_gives_the_same_weights_again_and_another_seed_others(pictures):
             "seconds",
         }
     assert first.ending == "all steps done"
-    assert first.best_step == 6
+    assert first.best_step == 2
 
 
 @pytest.mark.parametrize("method", ["vicreg", "byol"])
@@ -89,7 +91,7 @@ def test_a_stopped_run_ends_with_the_weights_of_an_unbroken_one(
         pretrain(served(pictures), 24, config, checkpoint=tmp_path, progress=stop)
     with safe_open(tmp_path / checkpoints.STATE, "pt") as handle:
         assert json.loads(handle.metadata()["state"])["step"] == 4
-    records = []
+    records: list[Record] = []
     resumed = pretrain(served(pictures), 24, config, checkpoint=tmp_path, on_record=records.append)
     assert same_weights(whole, resumed)
     assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6]
@@ -101,8 +103,8 @@ def test_a_checkpoint_of_other_settings_or_other_pictures_is_not_used(
     pictures, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
-    pretrain(served(pictures), 24, CONFIG, checkpoint=tmp_path)
-    other = PretrainConfig(steps=3, batch_size=8, settings=SLIM, seed=5)
+    pretrain(served(pictures), 24, SHORT, checkpoint=tmp_path)
+    other = PretrainConfig(steps=2, batch_size=8, settings=SLIM, seed=5)
     fresh = pretrain(served(pictures), 24, other)
     assert same_weights(fresh, pretrain(served(pictures), 24, other, checkpoint=tmp_path))
     # What the last line left is of 24 pictures.
@@ -173,21 +175,24 @@ def patterns():
     return torch.nn.functional.interpolate(coarse, size=128, mode="bilinear")
 
 
-def test_held_out_objects_are_never_trained_on_and_their_quality_is_recorded(patterns):
+def test_held_out_objects_are_never_trained_on_and_their_quality_is_recorded(
+    patterns, monkeypatch
+):
+    monkeypatch.setattr(loop, "EVALUATE_FEWEST_STEPS", 3)
     seen = []
 
     def fetch(index):
         seen.append(index.tolist())
         return patterns[index]
 
-    config = PretrainConfig(steps=20, batch_size=16, settings=SLIM)
-    records = []
+    config = PretrainConfig(steps=6, batch_size=16, settings=SLIM)
+    records: list[Record] = []
     result = pretrain(fetch, 60, config, on_record=records.append)
     _, held = divided(60, 0)
     assert sum(seen.count([i]) for i in held) == 0
     trained_on = {i for rows in seen if len(rows) == 16 for i in rows}
     assert not trained_on & set(held)
-    assert [record["step"] for record in result.qualities] == [10, 20]
+    assert [record["step"] for record in result.qualities] == [3, 6]
     assert [record for record in records if "quality" in record] == result.qualities
     for record in result.qualities:
         assert {"neighbour_consistency", "view_retrieval", "rank"} <= set(record["quality"])
@@ -205,6 +210,7 @@ def test_training_brings_the_views_of_an_object_together(patterns):
 
 
 def test_the_weights_of_the_best_evaluation_are_kept(patterns, monkeypatch):
+    monkeypatch.setattr(loop, "EVALUATE_FEWEST_STEPS", 2)
     scores = iter([0.5, 0.9, 0.2])
     kept = []
 
@@ -213,28 +219,30 @@ def test_the_weights_of_the_best_evaluation_are_kept(patterns, monkeypatch):
         return {held_out.PROGRESS_MEASURE: next(scores)}
 
     monkeypatch.setattr(held_out.HeldOut, "quality", quality)
-    config = PretrainConfig(steps=30, batch_size=8, settings=SLIM)
+    config = PretrainConfig(steps=6, batch_size=8, settings=SLIM)
     result = pretrain(served(patterns), 60, config)
-    assert (result.best_step, result.best_quality) == (20, {held_out.PROGRESS_MEASURE: 0.9})
+    assert (result.best_step, result.best_quality) == (4, {held_out.PROGRESS_MEASURE: 0.9})
     for name, value in result.method.state_dict().items():
         assert torch.equal(value, kept[1][name])
 
 
 def test_training_stops_early_when_the_quality_no_longer_rises(patterns, monkeypatch):
     monkeypatch.setattr(loop, "EVALUATE_FEWEST_STEPS", 1)
-    monkeypatch.setattr(loop, "PATIENCE", 3)
-    scores = iter([0.5, 0.9, *[0.4] * 40])
+    monkeypatch.setattr(loop, "EVALUATIONS", 8)
+    monkeypatch.setattr(loop, "PATIENCE", 1)
+    scores = iter([0.5, 0.9, *[0.4] * 6])
     monkeypatch.setattr(
         held_out.HeldOut, "quality", lambda *_: {held_out.PROGRESS_MEASURE: next(scores)}
     )
-    config = PretrainConfig(steps=24, batch_size=8, settings=SLIM)
+    config = PretrainConfig(steps=8, batch_size=8, settings=SLIM)
     result = pretrain(served(patterns), 60, config)
+    # Not at step 3: the first half of a run is gone through whatever the quality does.
     assert result.ending == (
-        "stopped early at step 12: neighbour_consistency has not risen for 10 evaluations"
+        "stopped early at step 4: neighbour_consistency has not risen for 2 evaluations"
     )
     assert result.best_step == 2
-    scores = iter([0.5, 0.9, *[0.4] * 40])
-    on = PretrainConfig(steps=24, batch_size=8, settings=SLIM, early_stop=False)
+    scores = iter([0.5, 0.9, *[0.4] * 6])
+    on = PretrainConfig(steps=8, batch_size=8, settings=SLIM, early_stop=False)
     assert pretrain(served(patterns), 60, on).ending == "all steps done"
 
 
@@ -251,8 +259,9 @@ def test_codes_that_say_nothing_are_no_error(patterns):
             return torch.zeros(len(x), 5)
 
     recipe = loop.ViewRecipe()
-    held = held_out.HeldOut(served(patterns), np.arange(20), Nothing(), recipe, 0)
-    found = held.quality(Nothing())
+    method: Any = Nothing()
+    held = held_out.HeldOut(served(patterns), np.arange(20), method, recipe, 0)
+    found = held.quality(method)
     assert "two_point" not in found
     assert found["rank"] == 0
 
@@ -274,7 +283,7 @@ def test_a_small_survey_gets_a_small_batch(pictures):
 def test_surveys_of_any_number_of_bands(bands):
     generator = torch.Generator().manual_seed(0)
     cube = torch.rand(12, bands, 128, 128, generator=generator)
-    result = pretrain(lambda i: cube[i], 12, CONFIG, bands=bands)
+    result = pretrain(lambda i: cube[i], 12, SHORT, bands=bands)
     assert result.method.spec.bands == bands
 
 
@@ -287,7 +296,7 @@ def test_too_little_memory_halves_the_batch(pictures, monkeypatch):
         return loss(self, views)
 
     monkeypatch.setattr(METHODS["vicreg"], "loss", hungry)
-    records = []
+    records: list[Record] = []
     config = PretrainConfig(steps=3, batch_size=20, settings=SLIM)
     result = pretrain(served(pictures), 24, config, on_record=records.append)
     notes = [record["note"] for record in records if "note" in record]
@@ -310,22 +319,23 @@ def test_what_is_and_what_is_not_a_lack_of_memory():
 
 
 def test_a_diverging_loss_ends_training_and_keeps_what_was_good(patterns, monkeypatch):
+    monkeypatch.setattr(loop, "EVALUATE_FEWEST_STEPS", 3)
     loss, calls = METHODS["vicreg"].loss, []
 
     def breaks(self, views):
         calls.append(1)
         found = loss(self, views)
-        factor = math.nan if len(calls) > 14 else 1
+        factor = math.nan if len(calls) > 4 else 1
         return type(found)(found.total * factor, found.parts)
 
     monkeypatch.setattr(METHODS["vicreg"], "loss", breaks)
-    config = PretrainConfig(steps=30, batch_size=8, settings=SLIM)
+    config = PretrainConfig(steps=9, batch_size=8, settings=SLIM)
     result = pretrain(served(patterns), 60, config)
     assert result.ending == (
-        "the loss diverged at step 15, so training was stopped there; the weights of step 10 are"
+        "the loss diverged at step 5, so training was stopped there; the weights of step 3 are"
         " kept"
     )
-    assert result.best_step == 10
+    assert result.best_step == 3
     assert all(torch.isfinite(value).all() for value in result.method.state_dict().values())
     calls.extend([1] * 20)
     with pytest.raises(BadInput, match="diverged at step 1, before there was anything to keep"):
@@ -375,10 +385,10 @@ def test_minutes_become_steps(pictures):
 # Several processes
 
 
-def _in_team(rank, size, port, folder):
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1")
+def _in_team(rank, port, folder):
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", rank=rank, world_size=size)
+    distributed.init_process_group("gloo", rank=rank, world_size=2)
     try:
         for method in ("vicreg", "byol"):
             losses, state = _trained(method)
@@ -388,13 +398,18 @@ def _in_team(rank, size, port, folder):
         distributed.destroy_process_group()
 
 
+def _second(_index, port, folder):
+    _in_team(1, port, folder)
+
+
+def _exact(enabled: bool | None = None) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext()
+
+
 def _trained(method):
     generator = torch.Generator().manual_seed(0)
     pictures = torch.rand(24, 3, 128, 128, generator=generator)
-    before, loop.autocast = (
-        loop.autocast,
-        lambda _=None: contextlib.nullcontext(),
-    )  # bf16 would hide differences
+    before, loop.autocast = loop.autocast, _exact  # bf16 would hide differences
     try:
         config = PretrainConfig(method=method, steps=5, batch_size=8, settings=SLIM, seed=1)
         result = pretrain(lambda i: pictures[i], 24, config)
@@ -403,13 +418,20 @@ def _trained(method):
     return [record["loss"] for record in result.history], result.method.state_dict()
 
 
-def test_two_processes_agree_with_one_at_the_same_batch(tmp_path):
+def test_two_processes_agree_with_one_at_the_same_batch(tmp_path, monkeypatch):
     """The losses of five steps within one part in 10,000, the weights within a fiftieth of the way
     they went (AdamW also moves weights whose gradient is nothing but rounding)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    mp.spawn(_in_team, (2, port, tmp_path), nprocs=2)
+    threads = torch.get_num_threads()
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # so that what is set now does not stay
+    other = mp.spawn(_second, (port, tmp_path), nprocs=1, join=False, daemon=True)
+    assert other is not None
+    _in_team(0, port, tmp_path)
+    assert other.join(60)
+    torch.set_num_threads(threads)
     for method in ("vicreg", "byol"):
         losses, state = torch.load(tmp_path / f"{method}.pt", weights_only=True)
         alone, expected = _trained(method)
@@ -464,9 +486,9 @@ def test_training_from_disk_is_training_from_memory(survey):
     assert (kept.block, streamed.block, len(streamed)) == (1, 16, 48)
     index = torch.tensor([40, 3, 17])
     assert torch.allclose(kept(index), streamed(index), atol=2e-3)
-    result = pretrain(streamed, 48, CONFIG, bands=5, groups=streamed.groups)
+    result = pretrain(streamed, 48, SHORT, bands=5, groups=streamed.groups)
     assert all(math.isfinite(record["loss"]) for record in result.history)
-    assert same_weights(result, pretrain(streamed, 48, CONFIG, bands=5, groups=streamed.groups))
+    assert same_weights(result, pretrain(streamed, 48, SHORT, bands=5, groups=streamed.groups))
 
 
 def test_groups_of_the_survey_hold_together(survey):
@@ -477,7 +499,7 @@ def test_groups_of_the_survey_hold_together(survey):
     assert groups[0] == groups[1] != groups[2]
 
 
-def test_a_read_that_fails_while_a_step_runs_is_told(survey):
+def test_a_read_that_fails_while_a_step_runs_is_told(survey, monkeypatch):
     source = PictureSource([survey], bands=5, memory_bytes=0)
     real, calls = source._read, []
 
@@ -487,6 +509,6 @@ def test_a_read_that_fails_while_a_step_runs_is_told(survey):
             raise Damaged("The file is gone.")
         return real(index)
 
-    source._read = fails
+    monkeypatch.setattr(source, "_read", fails)
     with pytest.raises(Damaged, match="gone"):
         pretrain(source, 48, CONFIG, bands=5)

@@ -46,7 +46,7 @@ def make_survey(folder, *, count=COUNT, dtype="float32", name="galaxies", groups
     """Round and double galaxies in two bands; one has no picture."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[:24, :24] - 11.5
-    images = []
+    images: list[np.ndarray | None] = []
     for number in range(count):
         light = np.exp(-np.hypot(x, y * rng.uniform(1, 1.6)) / rng.uniform(1.5, 4))
         if number % 3 == 0:
@@ -69,8 +69,8 @@ def make_survey(folder, *, count=COUNT, dtype="float32", name="galaxies", groups
     )
     with writer:
         ids = [f"G{number}" for number in range(count)]
-        given = {"group_ids": [f"P{number // 2}" for number in range(count)]} if groups else {}
-        writer.append(Batch(ids, images, [{} for _ in ids], **given))
+        pairs = [f"P{number // 2}" for number in range(count)] if groups else None
+        writer.append(Batch(ids, images, [{} for _ in ids], pairs))
         return writer.commit()
 
 
@@ -225,7 +225,7 @@ def test_views_turn_and_shift_and_add_the_noise_of_the_sky(survey):
     assert np.array_equal(views[0].images(np.array([2, 0])), first[[2, 0]])
     assert np.array_equal(views[0].image(1), first[1])
     assert np.array_equal(survey.images(np.array([0]))[0], image)
-    sigma = np.float32([0.1, 0.5])
+    sigma = np.array([0.1, 0.5], np.float32)
     flat = np.zeros((2, 200, 200), np.float32)
     noisy = changed(flat, sigma, np.random.default_rng(0))
     assert noisy.std((1, 2)) == pytest.approx(sigma, rel=0.02)
@@ -234,12 +234,12 @@ def test_views_turn_and_shift_and_add_the_noise_of_the_sky(survey):
 def test_views_of_bytes_stay_bytes_and_nan_stays_nan():
     rng = np.random.default_rng(0)
     image = np.full((1, 20, 20), 254, np.uint8)
-    view = changed(image, np.float32([5]), rng)
+    view = changed(image, np.array([5], np.float32), rng)
     assert view.dtype == np.uint8
     assert 230 < view.min() <= view.max() == 255
     gap = np.zeros((1, 20, 20), np.float32)
     gap[0, 8:12, 8:12] = np.nan
-    assert np.isnan(changed(gap, np.float32([1]), rng)).sum() == 16
+    assert np.isnan(changed(gap, np.array([1], np.float32), rng)).sum() == 16
 
 
 def test_sheets_agree_with_a_sort(survey):

@@ -1,6 +1,7 @@
 """Pictures rebuilt from codes, what codes say, and error against the length of a code."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,10 @@ def runs(survey):
     embed(survey, "pca", options={"components": 4, "size_px": 16})
     embed(survey, "structure")
     torch.manual_seed(0)
-    made = {"vae": {"latent": 3, "widths": [4, 4]}, "vicreg": {"widths": [4] * 4}}
+    made: dict[str, dict[str, Any]] = {
+        "vae": {"latent": 3, "widths": [4, 4]},
+        "vicreg": {"widths": [4] * 4},
+    }
     for name, settings in made.items():
         method = METHODS[name](METHODS[name].input_spec(2), settings)
         origin = {"method": name, "surveys": {}, "config": {}}
@@ -183,7 +187,7 @@ def test_correlations_are_numpy_s_and_a_constant_number_is_told():
     values = rng.normal(3, 2, (200, 4)).astype(np.float32)
     values[:, 2] = 2 * values[:, 0] + 1
     found = feature_correlation(np.vstack([values, np.full((3, 4), np.nan)]))
-    reference = np.corrcoef(values.T)
+    reference = np.asarray(np.corrcoef(values.T))
     np.testing.assert_allclose(found.matrix, reference, atol=1e-6)
     off = np.abs(reference[np.triu_indices(4, 1)]).mean()
     assert found.redundancy == pytest.approx(off, abs=1e-6)

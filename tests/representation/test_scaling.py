@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,18 +54,14 @@ def test_any_survey_fits_the_network(bands, size):
 # Kinds of scaling
 
 FLUX = np.random.default_rng(0).gamma(0.5, 30, (5, 3, 12, 12)).astype(np.float32)
-LIMITS = {
-    "linear": False,
-    "low": (1.0, 2.0, 3.0),
-    "high": (200.0, 400.0, 300.0),
-    "sigma": (0.5, 1.0, 0.4),
-}
+SCALING = PixelScaling(False, (1.0, 2.0, 3.0), (200.0, 400.0, 300.0), (0.5, 1.0, 0.4))
 
 
 def test_lupton_is_the_asinh_of_the_mean_and_keeps_the_colour():
     """Lupton et al. (2004), pixel by pixel."""
-    scaled = PixelScaling(**LIMITS, kind="lupton")(FLUX).numpy()
-    low, high, sigma = (np.array(LIMITS[k])[:, None] for k in ("low", "high", "sigma"))
+    scaled = replace(SCALING, kind="lupton")(FLUX).numpy()
+    limits = (SCALING.low, SCALING.high, SCALING.sigma)
+    low, high, sigma = (np.array(one)[:, None] for one in limits)
     knee = float(np.mean(3 * sigma / (high - low)))
     s = (FLUX[2].reshape(3, -1).astype(np.float64) - low) / (high - low)
     for pixel in range(s.shape[1]):
@@ -77,16 +74,16 @@ def test_lupton_is_the_asinh_of_the_mean_and_keeps_the_colour():
 
 
 def test_lupton_of_one_band_is_asinh():
-    one = {key: value if key == "linear" else value[:1] for key, value in LIMITS.items()}
-    both = [PixelScaling(**one, kind=kind)(FLUX[:, :1]) for kind in ("asinh", "lupton")]
-    assert torch.allclose(*both, atol=1e-4)
+    one = PixelScaling(False, SCALING.low[:1], SCALING.high[:1], SCALING.sigma[:1])
+    lupton = replace(one, kind="lupton")
+    assert torch.allclose(one(FLUX[:, :1]), lupton(FLUX[:, :1]), atol=1e-4)
 
 
 def test_minmax_is_of_the_object_alone_whatever_its_units():
     pictures = FLUX.copy()
     pictures[1] = pictures[0] * 1e-9 + 5e-9
     pictures[2, 0, 0, 0] = np.nan
-    scaled = PixelScaling(**LIMITS, kind="minmax")(pictures)
+    scaled = replace(SCALING, kind="minmax")(pictures)
     assert scaled.amin((1, 2, 3)).tolist() == [0] * 5
     assert scaled.amax((1, 2, 3)).tolist() == pytest.approx([1] * 5)
     assert torch.allclose(scaled[0], scaled[1], atol=1e-5)
@@ -100,7 +97,7 @@ def test_minmax_is_of_the_object_alone_whatever_its_units():
 
 @pytest.mark.parametrize("kind", SCALINGS)
 def test_pictures_with_nothing_in_them_give_finite_numbers(kind):
-    scaling = PixelScaling(**LIMITS, kind=kind)
+    scaling = replace(SCALING, kind=kind)
     odd = np.stack(
         [
             np.full((3, 8, 8), 7.0),
@@ -120,7 +117,7 @@ def test_pictures_with_nothing_in_them_give_finite_numbers(kind):
 
 @pytest.mark.parametrize("kind", SCALINGS)
 def test_the_kind_is_kept_and_old_settings_are_asinh(kind):
-    scaling = PixelScaling(**LIMITS, kind=kind)
+    scaling = replace(SCALING, kind=kind)
     settings = json.loads(json.dumps(scaling.as_dict()))
     assert PixelScaling.from_dict(settings) == scaling
     del settings["kind"]
@@ -129,7 +126,7 @@ def test_the_kind_is_kept_and_old_settings_are_asinh(kind):
 
 def test_an_unknown_kind_is_told_with_those_there_are():
     for refused in (
-        lambda: PixelScaling(**LIMITS, kind="log"),
+        lambda: replace(SCALING, kind="log"),
         lambda: InputSpec(scaling="log"),
     ):
         with pytest.raises(BadInput, match=r"asinh, lupton, minmax, but 'log'"):
@@ -139,15 +136,13 @@ def test_an_unknown_kind_is_told_with_those_there_are():
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize("kind", ["asinh", "lupton"])
 def test_the_noise_of_the_sky_is_known_in_scaled_pixels(kind, linear):
-    scaling = PixelScaling(**{**LIMITS, "linear": linear}, kind=kind)
+    scaling = replace(SCALING, linear=linear, kind=kind)
     rng = np.random.default_rng(1)
-    sigma = np.array(LIMITS["sigma"])[:, None, None]
+    sigma = np.array(SCALING.sigma)[:, None, None]
     if linear:
         sky = rng.normal(128, 20, (4, 3, 64, 64)).clip(0, 255).astype(np.uint8)
         scaling = PixelScaling(True, (0.0,) * 3, (255.0,) * 3, (20.0,) * 3, kind)
     else:  # a tenth of the noise, where the stretch is linear
-        sky = (
-            np.array(LIMITS["low"])[:, None, None] + 0.1 * rng.normal(size=(4, 3, 64, 64)) * sigma
-        )
+        sky = np.array(SCALING.low)[:, None, None] + 0.1 * rng.normal(size=(4, 3, 64, 64)) * sigma
     measured = scaling(sky).std((0, 2, 3)) * (1 if linear else 10)
     assert measured.tolist() == pytest.approx(scaling.sky_noise(), rel=0.03)

@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from safetensors.numpy import load_file
 
+from core.representation.training import loop
 from core.run import main
 from core.run_pretrain import common_bands
 from core.survey import Survey, finished_runs
@@ -23,14 +26,22 @@ from .conftest import paint
 TINY = ["--set", "widths=[4,8,8,16]", "--set", "blocks=[1,1,1,1]", "--batch-size", "8"]
 
 
-@pytest.fixture
-def spots(tmp_path):
-    """Path of a workspace with the survey `spots` of 48 pictures."""
-    paint(tmp_path / "pictures", count=48)
-    path = str(tmp_path / "ws")
-    pictures = str(tmp_path / "pictures")
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """Path of a workspace with the survey `spots` of 48 pictures, for those that only read it."""
+    folder = tmp_path_factory.mktemp("pretrain")
+    paint(folder / "pictures", count=48)
+    path = str(folder / "ws")
+    pictures = str(folder / "pictures")
     assert main(["import", pictures, "--name", "spots", "--workspace", path]) == 0
     return path
+
+
+@pytest.fixture
+def spots(imported, tmp_path):
+    """Path of a copy of that workspace."""
+    shutil.copytree(imported, tmp_path / "ws")
+    return str(tmp_path / "ws")
 
 
 def pretrain(path, *more):
@@ -45,19 +56,20 @@ def records_of(run):
     return [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_keeps_its_curves_its_quality_and_how_it_ended(spots, capsys):
+def test_a_run_keeps_its_curves_its_quality_and_how_it_ended(spots, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "EVALUATE_FEWEST_STEPS", 2)
     capsys.readouterr()
-    assert pretrain(spots, "--steps", "20", "--augmentation", "weak", "--without", "noise") == 0
+    assert pretrain(spots, "--steps", "4", "--augmentation", "weak", "--without", "noise") == 0
     told = capsys.readouterr()
-    assert "48 pictures, 20 of them held out: 20 steps of 8 by vicreg" in told.err
+    assert "48 pictures, 20 of them held out: 4 steps of 8 by vicreg" in told.err
     assert "All steps done; kept are the weights of step" in told.out
     (run,) = finished_runs(survey_of(spots), JobKind.PRETRAIN)
     records = records_of(run)
     losses = [record for record in records if "loss" in record]
-    assert [record["step"] for record in losses] == list(range(1, 21))
+    assert [record["step"] for record in losses] == [1, 2, 3, 4]
     assert {"invariance", "learning_rate", "seconds"} <= set(losses[0])
     qualities = [record for record in records if "quality" in record]
-    assert [record["step"] for record in qualities] == [10, 20]
+    assert [record["step"] for record in qualities] == [2, 4]
     assert run.config["method"] == "vicreg"
     assert run.config["augmentation"] == "weak"
     assert run.config["augmentation_off"] == ["noise"]
@@ -70,27 +82,34 @@ def test_a_run_keeps_its_curves_its_quality_and_how_it_ended(spots, capsys):
     with LabelsDB(open_workspace(spots).labels) as db:
         (row,) = [row for row in db.runs() if row.kind == JobKind.PRETRAIN]
         assert row.state == RunState.DONE
+        assert row.result is not None
         assert row.result["ending"] == "all steps done"
     assert main(["embed", "spots", "--encoder", "vicreg", "--workspace", spots]) == 0
 
 
 def test_minutes_are_turned_into_steps_that_are_saved(spots):
-    assert pretrain(spots, "--minutes", "0.05") == 0
+    assert pretrain(spots, "--minutes", "0.02") == 0
     (run,) = finished_runs(survey_of(spots), JobKind.PRETRAIN)
-    assert run.config["minutes"] == 0.05
+    assert run.config["minutes"] == 0.02
     assert run.config["steps"] == run.record["result"]["steps"] >= 1
 
 
 KILLED = """
+import time
 import core.representation.training.loop as loop
 from core.run import main
 loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_COST = 0
+save, saves = loop.Trainer._save, []
+def slowly(self, folder, step):
+    saves.append(save(self, folder, step))
+    time.sleep(120 if len(saves) == 3 else 0)
+loop.Trainer._save = slowly
 main({argv!r})
 """
 
 
 def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(spots, tmp_path, capsys):
-    argv = ["pretrain", "spots", "--workspace", spots, *TINY, "--steps", "150", "--no-early-stop"]
+    argv = ["pretrain", "spots", "--workspace", spots, *TINY, "--steps", "12", "--no-early-stop"]
     argv += ["--set", "covariance_weight=2"]
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED.format(argv=argv)], stderr=subprocess.DEVNULL
@@ -118,7 +137,7 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(spots, tmp_path,
     assert all((resumed[name] == unbroken[name]).all() for name in resumed)
     newest, before, *_ = finished_runs(survey_of(spots), JobKind.PRETRAIN)
     steps = [[r["step"] for r in records_of(run) if "loss" in r] for run in (newest, before)]
-    assert steps[0] == steps[1] == list(range(1, 151))
+    assert steps[0] == steps[1] == list(range(1, 13))
 
 
 def test_a_cancelled_run_says_where_its_state_is(spots, capsys, monkeypatch):
@@ -184,8 +203,8 @@ def refused(capsys, path, *more):
         (["--bands", "99"], "bands"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(spots, capsys, arguments, said):
-    assert said in refused(capsys, spots, *arguments)
+def test_what_cannot_be_is_refused_in_a_sentence(imported, capsys, arguments, said):
+    assert said in refused(capsys, imported, *arguments)
 
 
 def test_a_survey_of_three_pictures_is_refused(tmp_path, capsys):
@@ -196,13 +215,12 @@ def test_a_survey_of_three_pictures_is_refused(tmp_path, capsys):
     assert "at least 4 pictures" in refused(capsys, path, "--steps", "2")
 
 
-class _Bands:
-    def __init__(self, *bands):
-        self.manifest = type("Manifest", (), {"bands": bands})
+def having(*bands):
+    return SimpleNamespace(manifest=SimpleNamespace(bands=bands))
 
 
 def test_the_network_sees_the_bands_that_the_surveys_have():
-    assert common_bands([_Bands("r")]) == 1
-    assert common_bands([_Bands(*"ugriz"), _Bands(*"ugriz")]) == 5
-    assert common_bands([_Bands(*"gr"), _Bands(*"gri")]) == 3
-    assert common_bands([_Bands(*range(40))]) == 16
+    assert common_bands([having("r")]) == 1
+    assert common_bands([having(*"ugriz"), having(*"ugriz")]) == 5
+    assert common_bands([having(*"gr"), having(*"gri")]) == 3
+    assert common_bands([having(*range(40))]) == 16

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import errno
 import json
+import socket
+import subprocess
+import sys
 
 import pytest
 
-from core.errors import AlreadyExists, BadInput, Damaged, InUse, StorageFull
-from core.survey import RunFolder, finished_runs
+from core.errors import AlreadyExists, BadInput, InUse, StorageFull
+from core.survey import RunFolder, damaged_runs, finished_runs
 from core.survey.runs import versions
 from core.vocabulary import JobKind
 
@@ -81,12 +84,47 @@ def test_folder_of_a_survey_will_do(workspace):
     with RunFolder(folder, JobKind.SIMULATE, {}) as run:
         pass
     assert finished_runs(folder)[0].record["survey"] is None
-    (run.path / "config.json").write_text("{")
-    with pytest.raises(Damaged, match=run.run_id):
-        finished_runs(folder)
-    (run.path / "config.json").write_text(json.dumps({"config": {}, "kind": "tea"}))
-    with pytest.raises(Damaged):
-        finished_runs(folder)
+
+
+def test_damaged_run_is_left_out_and_told(write_survey):
+    survey = write_survey()
+    for run_id in ("whole", "torn"):
+        with RunFolder(survey, JobKind.EMBED, {}, run_id=run_id) as run:
+            pass
+    assert damaged_runs(survey) == []
+    config = run.path / "config.json"
+    for text, why in (
+        ("{", "is no record of a run"),
+        (json.dumps({"config": {}, "kind": "tea"}), "is no record of a run"),
+        (None, "is not there"),
+    ):
+        if text is None:
+            config.unlink()
+        else:
+            config.write_text(text)
+        assert [record.run_id for record in finished_runs(survey)] == ["whole"]
+        (told,) = damaged_runs(survey)
+        assert told.startswith(f"The run torn is left out, since {config} {why};")
+
+
+def test_partial_runs_of_killed_processes_are_removed(write_survey):
+    survey = write_survey()
+    runs = survey.folder / "runs"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name, holder in (
+        ("killed", {"pid": gone.pid, "pid_start_time": 1.0, "host": socket.gethostname()}),
+        ("elsewhere", {"pid": gone.pid, "pid_start_time": 1.0, "host": "another.computer"}),
+    ):
+        (runs / f"{name}.partial").mkdir(parents=True)
+        (runs / f"{name}.partial" / "holder.json").write_text(json.dumps(holder))
+        (runs / f"{name}.partial" / "big.npy").write_bytes(b"1")
+    with RunFolder(survey, JobKind.MAP, {}, run_id="first"):
+        with RunFolder(survey, JobKind.MAP, {}, run_id="second"):
+            assert {one.name for one in runs.iterdir()} == {
+                *("first.partial", "second.partial", "elsewhere.partial"),
+            }
+    assert [record.run_id for record in finished_runs(survey)] == ["first", "second"]
 
 
 def test_versions_are_complete():

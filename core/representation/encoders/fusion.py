@@ -32,6 +32,9 @@ unit variance each, outvote the numbers read off the pixels."""
 
 FIT_ROWS = 5000
 
+FARTHEST = 10.0
+"""Deviations beyond which a number says no more: one wild number would outvote all others."""
+
 
 @dataclass
 class Part:
@@ -40,7 +43,8 @@ class Part:
     Attributes
     ----------
     name, weight
-        The encoder, and the factor its numbers get after they were brought to unit variance.
+        The encoder, and the factor its numbers get after each was brought to unit variance: a part
+        of many numbers counts more than one of few.
     components
         Leading whitened components that are kept of it; 0 keeps its numbers, each at unit
         variance.
@@ -88,7 +92,7 @@ def parts_from(words: str) -> tuple[Part, ...]:
 
 @register_encoder("fusion")
 class FusionEncoder:
-    """Encoders side by side, each brought to unit variance and weighted.
+    """Encoders side by side: each number brought to unit variance, bounded, and weighted by part.
 
     What a part has nothing to say of (an object without a spectrum, say) gets the part's mean; an
     object of which no part has anything to say is masked. Fitted on at most 5,000 objects.
@@ -111,6 +115,13 @@ class FusionEncoder:
     def make(cls, survey: Survey, options: Mapping[str, Any]) -> FusionEncoder:
         parts = parts_from(str(options.get("parts", DEFAULT_PARTS)))
         shared = {key: value for key, value in options.items() if key != "parts"}
+        for key in shared:
+            if not any(key in getattr(ENCODERS[one.name], "own_options", {}) for one in parts):
+                named = ", ".join(one.name for one in parts)
+                raise BadInput(
+                    f"The option {key} is of networks, but the parts of this fusion are {named};"
+                    " leave it out or add a network."
+                )
         for part in parts:
             known = getattr(ENCODERS[part.name], "own_options", {})
             given = {key: value for key, value in shared.items() if key in known}
@@ -145,7 +156,8 @@ class FusionEncoder:
         columns, known = [], []
         for part in self.parts:
             values, finite = self._of(part, batch)
-            columns.append(np.where(finite[:, None], values, 0) * part.weight)
+            bounded = np.clip(values, -FARTHEST, FARTHEST)
+            columns.append(np.where(finite[:, None], bounded, 0) * part.weight)
             known.append(finite)
         out = np.concatenate(columns, axis=1).astype(np.float32)
         out[~np.any(known, axis=0)] = np.nan
