@@ -13,8 +13,8 @@ PORT ?= 8501
 app: $(VENV)/run.stamp
 	$(PY) app.py --workspace $(WORKSPACE) --port $(PORT) --demo hubble
 
-# Two at once, by file; a browser test that fails is run once more, no other.
-PYTEST := $(PY) -m pytest -n 2 --dist loadfile
+# Three at once, by file: browser tests mostly wait. One that fails is run once more, no other.
+PYTEST := $(PY) -m pytest -n 3 --dist loadfile
 
 test: lint
 	$(PYTEST)

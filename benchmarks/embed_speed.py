@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import arguments, demo_workspace, report
+from core.metrics import neighbour_overlap
 from core.representation import embed, fast
 from core.representation.device import best_device, bf16_is_native
 from core.representation.encoders.network import SHIPPED, NetworkEncoder
-from core.representation.fast import Forward, exact_forward, neighbour_overlap
+from core.representation.fast import Forward, exact_forward
 from core.representation.methods import load_method
 from core.survey import Survey
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from core.errors import BadInput
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
@@ -26,6 +25,7 @@ def add_compress_job(job: Job) -> None:
         compress_command,
         "reconstruction error against the length of codes: PCA, ICA, NMF, autoencoders",
     )
+    sub.set_defaults(stopped="nothing of the comparison is kept, and it starts over next time")
     sub.add_argument("survey")
     sub.add_argument(
         "--kinds",
@@ -48,10 +48,10 @@ def add_compress_job(job: Job) -> None:
 
 def compress_command(a: argparse.Namespace) -> str:
     """`python -m core.run compress`: the sentences to print."""
-    from core.representation.compression import CompressionConfig
+    from core.representation.compression import CompressionConfig, worse_than_mean
+    from core.representation.training.asking import checked_minutes
 
-    if a.minutes is not None and not a.minutes > 0:
-        raise BadInput(f"--minutes must be above 0, but is {a.minutes}; give a longer time.")
+    checked_minutes(a.minutes)
     config = CompressionConfig(
         kinds=tuple(dict.fromkeys(a.kinds)),
         latents=tuple(sorted(set(a.latent))),
@@ -64,8 +64,8 @@ def compress_command(a: argparse.Namespace) -> str:
     )
     workspace = open_workspace(a.workspace, create=False)
     errors = run_compress(workspace, a.survey, config, a.minutes)
-    notes = {one.note for one in errors if one.note}
-    return "\n".join([error_table(errors), *(f"Note: {note}." for note in sorted(notes))])
+    notes = [*sorted({one.note for one in errors if one.note}), *worse_than_mean(errors)]
+    return "\n".join([error_table(errors), *(f"Note: {note}." for note in notes)])
 
 
 def run_compress(

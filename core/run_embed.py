@@ -166,17 +166,18 @@ def _embed(a: argparse.Namespace) -> str:
 def _embeddings(a: argparse.Namespace) -> str:
     from core.representation import choose_embedding, finished_embeddings
     from core.run_jobs import open_survey
+    from core.survey import damaged_runs
 
     survey = open_survey(open_workspace(a.workspace, create=False), a.survey)
     if a.choose is not None:
         choose_embedding(survey, None if a.choose == NEWEST else a.choose)
     records = finished_embeddings(survey)
+    lines = [f"Note: {sentence}" for sentence in damaged_runs(survey)]
     if not records:
-        return (
+        lines.append(
             f"{survey.name} has no embedding yet; make one with `python -m core.run embed"
             f" {survey.name} --workspace {a.workspace}`."
         )
-    lines = []
     for one in records:
         state = "in use, chosen" if one.chosen else "in use" if one.in_use else ""
         words = [

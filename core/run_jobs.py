@@ -20,6 +20,7 @@ from core.survey import (
     RunFolder,
     Survey,
     build_demo,
+    damaged_runs,
     list_surveys,
 )
 from core.survey.interrupted import interrupted
@@ -51,6 +52,12 @@ DEMO_TASKS: dict[str, TaskSpec] = {
         "Artefact: a trail, a dead column, a bleed.",
     ),
 }
+
+
+_FROM_RUNS = frozenset(
+    {JobKind.PRETRAIN, JobKind.EMBED, JobKind.QUALITY, JobKind.MAP, JobKind.COMPRESS}
+)
+"""Jobs of a survey that choose among its earlier runs."""
 
 
 @dataclass
@@ -88,8 +95,11 @@ def recorded_job(
     """Run the body as a recorded run: (run_id, progress, result to fill in).
 
     The run is in the registry from start to end with its progress, and is cancelled from there;
-    an error ends it as failed with its sentence.
+    an error ends it as failed with its sentence. Damaged runs of the survey are told at the start.
     """
+    if not quiet and kind in _FROM_RUNS:
+        for sentence in damaged_runs(workspace.survey(subject)):
+            print(f"skysift: note: {sentence}", file=sys.stderr, flush=True)
     # Cut to what a run's name may have: a task's or survey's own may be as long as that.
     run_id = f"{kind}-{subject[:24]}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-"
     run_id += uuid.uuid4().hex[:6]

@@ -20,20 +20,20 @@ from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from core.representation.training.loop import PretrainResult
+    from core.representation.training.launch import Others
+    from core.representation.training.outcome import PretrainResult
     from core.representation.training.team import Team
     from core.survey import Survey
 
 Job = Callable[[str, Callable[[argparse.Namespace], str], str], argparse.ArgumentParser]
 
-PLAN = "plan.json"
-"""In the folder of the checkpoint: what the minutes became, so that they are not timed again."""
+NOTHING_KEPT = "it had not learnt anything yet, and the same command starts over"
 
 
 def add_pretrain_job(job: Job) -> None:
     """`python -m core.run pretrain`."""
     sub = job("pretrain", _pretrain, "train a network without labels on one or several surveys")
-    sub.set_defaults(stopped="its state is kept, and the same command goes on where it was")
+    sub.set_defaults(stopped=NOTHING_KEPT)
     sub.add_argument("surveys", nargs="+", metavar="SURVEY")
     add = sub.add_argument
     add("--method", default=PretrainConfig.method, help="vicreg (default), byol, simclr, mae ...")
@@ -80,8 +80,6 @@ def _pretrain(a: argparse.Namespace) -> str:
     if launched_rank() > 0:
         follow(workspace, a.surveys)
         return ""
-    if a.minutes is not None and not a.minutes > 0:
-        raise BadInput(f"--minutes must be above 0, but is {a.minutes}; give a longer time.")
     if a.minutes is not None and a.steps is not None:
         raise BadInput("--minutes and --steps say the same in two ways; give one of them.")
     given = {
@@ -102,6 +100,10 @@ def _pretrain(a: argparse.Namespace) -> str:
     out = Path(a.out) if a.out else None
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # refused now rather than after hours
+
+    def kept(words: str) -> None:
+        a.stopped = words
+
     done = run_pretrain(
         workspace,
         a.surveys,
@@ -111,12 +113,15 @@ def _pretrain(a: argparse.Namespace) -> str:
         by_rule={"batch_size", "learning_rate"} - set(given),
         bands=a.bands,
         processes=a.processes,
+        on_stop=kept,
     )
     where = a.out or done.folder.name
-    return (
-        f"{done.words} The network is in {done.folder}; next, `python -m core.run embed"
-        f" {a.surveys[0]} --encoder {config.method} --weights {where} --workspace {a.workspace}`."
-    )
+    embeds = [
+        f"`python -m core.run embed {name} --encoder {config.method} --weights {where}"
+        f" --workspace {a.workspace}`"
+        for name in dict.fromkeys(a.surveys)
+    ]
+    return f"{done.words} The network is in {done.folder}; next, {' or '.join(embeds)}."
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -152,6 +157,7 @@ def run_pretrain(
     bands: int | None = None,
     processes: int = 1,
     quiet: bool = False,
+    on_stop: Callable[[str], None] = lambda _: None,
 ) -> Pretrained:
     """Pretrain on the pictures of one or several surveys, as a recorded run of the first one.
 
@@ -168,15 +174,27 @@ def run_pretrain(
         The network sees; that of the surveys if they agree, else 3.
     processes
         On this machine, this one among them. Those that a launcher started join by themselves.
+    on_stop
+        Given what is kept, in words, when a signal ends the job.
 
     Raises
     ------
     Cancelled
         On request; the message says where the state is kept.
+    InUse
+        Another process does the very same.
+    NotReady
+        Another process of those that train together was lost.
     """
     from core.representation.methods import method_named, save_method
-    from core.representation.training.checkpoint import remove_checkpoint
+    from core.representation.training import asking
+    from core.representation.training.checkpoint import (
+        claimed_checkpoint,
+        kept_step,
+        remove_checkpoint,
+    )
     from core.representation.training.launch import with_others
+    from core.representation.training.team import launched
     from core.representation.training.views import recipe_of
     from core.run_jobs import open_survey, recorded_job
     from core.survey import RunFolder
@@ -184,80 +202,92 @@ def run_pretrain(
     began = monotonic()
     method_named(config.method)
     recipe_of(config)
-    surveys = [open_survey(workspace, name) for name in names]
+    asking.checked_numbers(minutes, bands)
+    surveys = asking.checked_surveys([open_survey(workspace, name) for name in names])
     subject = surveys[0]
     work = _Work(config, minutes, tuple(sorted(by_rule)), bands or common_bands(surveys))
-    asked = {"surveys": list(names), **work.as_dict(), **config.as_dict()}
-    checkpoint = subject.folder / "checkpoints" / work.folder_name(surveys, processes)
+    asked = {"surveys": list(names), **work.as_dict(), **config.as_dict(), "processes": processes}
+    name = work.folder_name(surveys, max(processes, launched()))
+    what = f"{config.method} network of {' and '.join(names)} by these settings"
     command = ["-m", "core.run", "pretrain", *names, "--workspace", str(workspace.root)]
-    try:
-        with (
-            recorded_job(workspace, JobKind.PRETRAIN, subject.name, asked, quiet=quiet) as (
-                run_id,
-                progress,
-                result,
-            ),
-            with_others(processes, command),
-            _joined() as team,
-        ):
-            team.told({**work.as_dict(), "config": config.as_dict()})
+    with claimed_checkpoint(subject.folder / "checkpoints" / name, what) as checkpoint:
 
-            plan, words, train = _planned(surveys, team, work, checkpoint, began, progress)
-            if not quiet:
-                print(words, file=sys.stderr, flush=True)
-            settings = {
-                **plan.as_dict(),
-                "bands": work.bands,
-                "minutes": minutes,
-                "processes": team.size,
-                "surveys": {survey.name: survey.manifest.content_hash for survey in surveys},
-            }
-            with RunFolder(subject, JobKind.PRETRAIN, settings, run_id=run_id) as run:
-                with open(run.path / "metrics.jsonl", "w", encoding="utf-8") as lines:
+        def kept() -> str:
+            step = kept_step(checkpoint)
+            if step is None:
+                return NOTHING_KEPT
+            return (
+                f"its state after {step:,} steps is kept in {checkpoint}, and the same command"
+                " goes on from there"
+            )
 
-                    def record(one: dict[str, Any]) -> None:
-                        lines.write(json.dumps(one) + "\n")
-                        lines.flush()
+        try:
+            with (
+                recorded_job(workspace, JobKind.PRETRAIN, subject.name, asked, quiet=quiet) as (
+                    run_id,
+                    progress,
+                    result,
+                ),
+                with_others(processes, command) as others,
+                _joined(others, kept) as team,
+            ):
+                team.told({**work.as_dict(), "config": config.as_dict()})
 
-                    record({"step": 0, "note": words})
-                    trained = train(record)
-                last = {"loss": trained.history[-1]["loss"]} if trained.history else {}
-                found = {
-                    "plan": words,
-                    "ending": trained.ending,
-                    "best_step": trained.best_step,
-                    "best_quality": trained.best_quality,
-                    "notes": trained.notes,
-                    "steps": plan.steps,
-                    "batch_size": plan.batch_size,
-                    **last,
+                plan, words, train = _planned(surveys, team, work, checkpoint, began, progress)
+                if not quiet:
+                    print(words, file=sys.stderr, flush=True)
+                settings = {
+                    **plan.as_dict(),
+                    "bands": work.bands,
+                    "minutes": minutes,
+                    "processes": team.size,
+                    "surveys": {survey.name: survey.manifest.content_hash for survey in surveys},
                 }
-                origin = {
-                    "method": config.method,
-                    "surveys": settings["surveys"],
-                    "config": plan.as_dict(),
-                    **found,
-                }
-                save_method(trained.method, run.path, origin)
-                run.result.update(found)
-            if out is not None:
-                out.mkdir(parents=True, exist_ok=True)
-                save_method(trained.method, out, origin)
-            remove_checkpoint(checkpoint)
-            result.update(found)
-    except Cancelled as stopped:
-        if not (checkpoint / PLAN).exists():
+                with RunFolder(subject, JobKind.PRETRAIN, settings, run_id=run_id) as run:
+                    with open(run.path / "metrics.jsonl", "w", encoding="utf-8") as lines:
+
+                        def record(one: dict[str, Any]) -> None:
+                            lines.write(json.dumps(one) + "\n")
+                            lines.flush()
+
+                        record({"step": 0, "note": words})
+                        trained = train(record)
+                    last = {"loss": trained.history[-1]["loss"]} if trained.history else {}
+                    found = {
+                        "plan": words,
+                        "ending": trained.ending,
+                        "best_step": trained.best_step,
+                        "best_quality": trained.best_quality,
+                        "notes": trained.notes,
+                        "steps": plan.steps,
+                        "batch_size": plan.batch_size,
+                        **last,
+                    }
+                    origin = {
+                        "method": config.method,
+                        "surveys": settings["surveys"],
+                        "config": plan.as_dict(),
+                        **found,
+                    }
+                    save_method(trained.method, run.path, origin)
+                    run.result.update(found)
+                if out is not None:
+                    out.mkdir(parents=True, exist_ok=True)
+                    save_method(trained.method, out, origin)
+                remove_checkpoint(checkpoint)
+                result.update(found)
+        except Cancelled as stopped:
+            raise Cancelled(f"{str(stopped).rstrip('.')}; {kept()}.") from None
+        except KeyboardInterrupt:
+            on_stop(kept())
             raise
-        raise Cancelled(
-            f"{str(stopped).rstrip('.')}; its state is kept in {checkpoint}, and the same command"
-            " goes on from there."
-        ) from None
     return Pretrained(out or subject.folder / "runs" / run_id, _words(trained))
 
 
 def follow(workspace: Workspace, names: Sequence[str]) -> None:
     """Train beside the main process, which records, writes and decides."""
     from core.progress import silent
+    from core.representation.training.team import connection_broke
     from core.run_jobs import open_survey
 
     try:
@@ -268,6 +298,8 @@ def follow(workspace: Workspace, names: Sequence[str]) -> None:
             with contextlib.suppress(Cancelled):
                 train(lambda _: None)
     except RuntimeError as error:
+        if not connection_broke(error):
+            raise
         raise NotReady(
             f"This process trained with others, and the connection broke ({str(error)[:80]}); what"
             " the first of them says tells why."
@@ -303,7 +335,8 @@ class _Work:
         """The same for the same command on the same pictures, and for no other."""
         asked = json.dumps([self.as_dict(), self.config.as_dict(), processes])
         parts = [survey.manifest.content_hash for survey in surveys] + [asked]
-        return f"{self.config.method}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
+        mark = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+        return f"pretrain-{self.config.method}-{mark}"
 
 
 def _planned(
@@ -318,10 +351,13 @@ def _planned(
     calls this."""
     from core.representation.inputs.pictures import IN_MEMORY_BYTES, PictureSource
     from core.representation.methods import method_named
+    from core.representation.training.checkpoint import PLAN, kept_step
     from core.representation.training.loop import pretrain
     from core.representation.training.rules import planned
 
-    before = _plan_before(checkpoint) if team.is_main and checkpoint is not None else None
+    before, step = None, None
+    if team.is_main and checkpoint is not None:
+        before, step = _plan_before(checkpoint), kept_step(checkpoint)
     spec = method_named(work.config.method).input_spec(work.bands)
     source = PictureSource(
         surveys, work.bands, progress, spec.scaling, memory_bytes=IN_MEMORY_BYTES // team.size
@@ -330,7 +366,8 @@ def _planned(
     before = team.told(before)
     if before is not None:
         config, words = PretrainConfig.from_dict(before["config"]), before["words"]
-        words += "; a run that was stopped goes on"
+        if step is not None:
+            words += "; a run that was stopped goes on"
     else:
         plan = planned(
             source,
@@ -368,6 +405,8 @@ def _planned(
 
 
 def _plan_before(checkpoint: Path) -> dict[str, Any] | None:
+    from core.representation.training.checkpoint import PLAN
+
     try:
         found: dict[str, Any] = json.loads((checkpoint / PLAN).read_text())
         PretrainConfig.from_dict(found["config"])
@@ -377,12 +416,20 @@ def _plan_before(checkpoint: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _joined() -> Iterator[Team]:
-    from core.representation.training.team import Team
+def _joined(others: Others | None = None, kept: Callable[[], str] | None = None) -> Iterator[Team]:
+    """In a team. With `others`, the loss of one of them is told, and what is `kept`."""
+    from core.representation.training.team import Team, connection_broke
 
     team = Team.join()
     try:
         yield team
+    except RuntimeError as error:
+        if others is None or kept is None or not connection_broke(error):
+            raise
+        how = others.last_words() or "see what it says"
+        raise NotReady(
+            f"Another of the {team.size} processes that train together was lost ({how}); {kept()}."
+        ) from None
     finally:
         team.leave()
 

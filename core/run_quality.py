@@ -51,7 +51,8 @@ def _quality(a: argparse.Namespace) -> str:
         raise BadInput(f"--seed must be zero or more, but is {a.seed}; raise it.")
     workspace = open_workspace(a.workspace, create=False)
     found = run_quality(workspace, a.survey, a.runs, a.encoders, a.task, a.seed)
-    return "\n".join(quality_lines(found))
+    lines = quality_lines(found)
+    return "\n".join([*lines, *_next_lines(workspace, a.survey, found, str(a.workspace))])
 
 
 def run_quality(
@@ -75,12 +76,21 @@ def run_quality(
         Its labels give the probes.
     """
     from core.progress import part_of
-    from core.representation.quality import assess_all, embeddings_of, keep, kept
+    from core.representation.quality import (
+        Comparison,
+        assess_all,
+        comparison,
+        embeddings_of,
+        keep,
+        kept,
+    )
+    from core.representation.quality.naming import embedding_names
     from core.run_jobs import open_survey, recorded_job
     from core.survey import RunFolder, finished_runs
 
     survey = open_survey(workspace, name)
     embeddings = embeddings_of(survey, runs, encoders)
+    names = embedding_names(survey, {one.run_id: one.encoder for one in embeddings})
     labels = _labels(workspace, survey, task) if task else None
     config = {"embeddings": [one.run_id for one in embeddings], "task": task, "seed": seed}
     with recorded_job(workspace, JobKind.QUALITY, name, config, quiet=quiet) as (
@@ -91,9 +101,10 @@ def run_quality(
         found = assess_all(
             survey, embeddings, labels=labels, seed=seed, progress=part_of(tell, 0, 0.95)
         )
+        found = Comparison(found.assessments, comparison(found.assessments, names))
         sheets = _sheets(survey, embeddings, seed, part_of(tell, 0.95, 1))
         with RunFolder(survey, JobKind.QUALITY, config, run_id=run_id) as run:
-            keep(run.path, found, sheets, labels.source if labels else "")
+            keep(run.path, found, sheets, labels.source if labels else "", names)
             run.result["verdict"] = found.verdict
         result.update(embeddings=len(embeddings), verdict=found.verdict)
     record = next(r for r in finished_runs(survey, JobKind.QUALITY) if r.run_id == run_id)
@@ -105,7 +116,8 @@ def quality_lines(found: QualityRun) -> list[str]:
     from core.representation.quality import MEASURES, cell_of
 
     assessments = found.comparison.assessments
-    rows = [("", *(one.encoder for one in assessments))]
+    names = {one.run_id: found.names.get(one.run_id, one.encoder) for one in assessments}
+    rows = [("", *names.values())]
     rows.append(("run", *(one.run_id for one in assessments)))
     rows += [
         (measure.title, *(cell_of(measure, one) for one in assessments)) for measure in MEASURES
@@ -123,9 +135,34 @@ def quality_lines(found: QualityRun) -> list[str]:
         for row in rows
     ]
     for one in assessments:
-        lines += ["", f"{one.encoder}: {one.verdict}", *(f"  {note}" for note in one.notes)]
+        lines += ["", f"{names[one.run_id]}: {one.verdict}", *(f"  {note}" for note in one.notes)]
     if found.comparison.verdict:
         lines += ["", found.comparison.verdict]
+    return lines
+
+
+def _next_lines(workspace: Workspace, survey: str, found: QualityRun, where: str) -> list[str]:
+    """Which embedding is in use, and how another one is put to use."""
+    from core.representation import finished_embeddings
+    from core.representation.quality.verdict import best_of
+    from core.run_jobs import open_survey
+
+    records = finished_embeddings(open_survey(workspace, survey))
+    used = next((one for one in records if one.in_use), None)
+    best = best_of(found.comparison.assessments)
+    run_id = best.run_id if best else "RUN"
+    lines = [""]
+    if used is None:
+        lines.append("No embedding is in use yet.")
+    else:
+        name = found.names.get(used.run_id, used.encoder)
+        lines.append(f"In use: {name} ({used.run_id}).")
+    if used is None or run_id != used.run_id:
+        which = found.names.get(run_id, "another one")
+        lines.append(
+            f"`python -m core.run embeddings {survey} --choose {run_id} --workspace {where}` puts"
+            f" {which} to use."
+        )
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.errors import SkysiftError
-from core.survey import Survey
+from core.survey import Survey, damaged_runs
 from core.vocabulary import Role
 from pages._server.services import services
 from pages._shared.data_surveys import choose_survey
@@ -24,6 +24,10 @@ _WANTED = "encoders view wanted"
 _SURVEY = "encoders survey"
 _CSS = """<style>
 .block-container h3 { font-size: 1.05rem; font-weight: 600; padding: .5rem 0 0; }
+@media (max-width: 640px) {
+  .st-key-encoders-top [role="radiogroup"] { gap: .3rem; }
+  .st-key-encoders-top [role="radiogroup"] button { border-radius: 8px; margin: 0; }
+}
 </style>"""
 
 
@@ -52,7 +56,10 @@ def draw() -> None:
         view = _view(tuple(panels))
         name = _survey(names)
     try:
-        panels[view](services().survey(name))
+        survey = services().survey(name)
+        for sentence in damaged_runs(survey):
+            st.warning(plain(sentence))
+        panels[view](survey)
     except SkysiftError as error:
         st.error(plain(str(error)))
 

@@ -11,6 +11,7 @@ from core.vocabulary import JobKind, Role, RunState
 from labels_db import RunRow
 from pages._server.identity import require
 from pages._server.services import services
+from pages._shared.encoders_words import plainer
 from pages._shared.sight import may_start
 from pages._shared.times import duration, moment
 from pages._shared.who import who
@@ -57,7 +58,7 @@ def _running(run: RunRow, may_cancel: bool) -> None:
         if run.kind == JobKind.WORKER:
             st.markdown(f"**worker** of {run.subject}: {run.message or 'starting'}")
         else:
-            words = f"**{run.kind}** of {run.subject}: {run.message or 'starting'}"
+            words = f"**{run.kind}** of {run.subject}: {plainer(run.message or 'starting')}"
             if run.eta_s and " left" not in (run.message or ""):  # some jobs say it themselves
                 words += f", about {duration(run.eta_s)} left"
             st.progress(run.fraction or 0.0, words)
@@ -80,7 +81,7 @@ def _row(run: RunRow) -> dict[str, object]:
         "Of": run.subject,
         "State": run.state.value,
         "Progress": run.fraction if is_job else None,
-        "What it says": run.error or run.message,
+        "What it says": run.error or plainer(run.message or ""),
         "Started": moment(run.started_at),
         "Took": duration((end - moment(run.started_at)).total_seconds()),
         "Run": run.run_id,

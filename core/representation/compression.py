@@ -82,7 +82,8 @@ class CompressionConfig:
         ):
             values: tuple[int, ...] = getattr(self, name)
             fits = bool(values) and all(low <= one <= high for one in values)
-            _require(fits, name, f"whole numbers of {low} to {high:,}", values)
+            came = ", ".join(map(str, values)) or "none"
+            _require(fits, name, f"whole numbers of {low} to {high:,}", came)
         _require(self.steps >= 1, "steps", "1 or more", self.steps)
         _require(self.objects >= FEWEST, "objects", f"{FEWEST} or more", self.objects)
         _require(
@@ -180,6 +181,27 @@ def error_by_latent(
     return found
 
 
+def worse_than_mean(errors: Sequence[LatentError]) -> list[str]:
+    """A sentence for each kind and depth that is no better than the mean picture at some length,
+    by its mean error over the seeds."""
+    told = []
+    for kind, depth in dict.fromkeys((one.kind, one.depth) for one in errors):
+        mine = [one for one in errors if (one.kind, one.depth) == (kind, depth)]
+        lengths = [
+            latent
+            for latent in sorted({one.latent for one in mine})
+            if sum(one.error - one.mean_error for one in mine if one.latent == latent) >= 0
+        ]
+        if lengths:
+            words = kind if depth is None else f"{kind} of depth {depth}"
+            told.append(
+                f"{words} with {', '.join(map(str, lengths))} numbers loses as much as the mean"
+                " picture alone or more, so it learnt nothing of use"
+                + ("" if depth is None else "; give it more --steps or --minutes")
+            )
+    return told
+
+
 def within_minutes(survey: Survey, config: CompressionConfig, minutes: float) -> CompressionConfig:
     """The same with as many steps a network as fit into the minutes, by timing some of each.
 
@@ -225,7 +247,8 @@ def finished_compressions(survey: Survey) -> list[Compression]:
         except (OSError, KeyError, TypeError, ValueError, BadInput) as error:
             raise Damaged(
                 f"{path} cannot be read ({str(error)[:120]}); remove the folder {run.run_id} and"
-                f" run `python -m core.run compress {survey.name}` again."
+                f" run `python -m core.run compress {survey.name} --workspace"
+                f" {survey.folder.parents[1]}` again."
             ) from None
         found.append(Compression(run, config, errors))
     return found
@@ -334,4 +357,4 @@ def _train(
 
 def _require(ok: bool, setting: str, allowed: str, came: object) -> None:
     if not ok:
-        raise BadInput(f"{setting} must be {allowed}, but is {came!r}; change that setting.")
+        raise BadInput(f"{setting} must be {allowed}, but is {came}; change that setting.")

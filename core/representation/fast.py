@@ -20,13 +20,17 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from core.metrics import neighbour_overlap
 from core.representation.device import best_device, bf16_is_native
 from core.representation.memory import out_of_memory
 from core.representation.methods.method import Method
 
-NEIGHBOURS = 10
 LEAST_OVERLAP = 0.99
 """Mean share of the ten nearest neighbours that must be the same."""
+
+ALIKE = 0.5
+"""Where less than this share of the neighbours is no chance between equals, nothing is shown by
+finding the same ones."""
 
 SAMPLE = 256
 """Objects on which the drift is measured; fewer where a survey has fewer."""
@@ -56,6 +60,8 @@ class Forward:
         Mean share of the ten nearest neighbours that are those of float32; 1 for itself.
     tried
         The overlap of each way that was measured.
+    alike
+        Whether none was measured since the codes of most objects are the same.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Forward:
     dtype: torch.dtype = torch.float32
     overlap: float = 1.0
     tried: dict[str, float] = field(default_factory=dict)
+    alike: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -76,6 +83,11 @@ class Forward:
     @property
     def sentence(self) -> str:
         """What a person should know; empty where nothing was measured."""
+        if self.alike:
+            return (
+                f"the network runs in {self.name}: most objects have the same codes, so that no"
+                " faster way could be checked"
+            )
         if not self.tried:
             return ""
         told = ", ".join(f"{name} {share:.3f}" for name, share in self.tried.items())
@@ -116,6 +128,11 @@ def fast_forward(
         return exact
     of = values or (lambda forward: _codes_of(forward, sample))
     truth = of(exact)
+    known = np.isfinite(truth).all(axis=1)
+    if known.sum() < _FEWEST:
+        return exact
+    if neighbour_overlap(truth[known], truth[known]) < ALIKE:
+        return replace(exact, alike=True)
     tried: dict[str, float] = {}
     for name in _fastest_first(pictures):
         forward = make_forward(method, name)
@@ -127,7 +144,7 @@ def fast_forward(
             if out_of_memory(error):
                 raise
             continue
-        tried[name] = neighbour_overlap(truth, found)
+        tried[name] = _kept(truth[known], found[known])
         if tried[name] >= LEAST_OVERLAP:
             return replace(forward, overlap=tried[name], tried=tried)
     return replace(exact, tried=tried)
@@ -144,21 +161,12 @@ def forward_named(method: Method, name: str, overlap: float = 1.0) -> Forward:
     return exact_forward(method) if forward is None else replace(forward, overlap=overlap)
 
 
-def neighbour_overlap(a: NDArray[Any], b: NDArray[Any], k: int = NEIGHBOURS) -> float:
-    """Mean share of the k nearest neighbours (by angle) that rows of (n, D) and (n, E) have in
-    common; n at least 2."""
-    count = min(k, len(a) - 1)
-    first, second = (_nearest(np.asarray(x, np.float64), count) for x in (a, b))
-    same = (first[:, :, None] == second[:, None, :]).any(axis=2)
-    return float(same.mean())
-
-
-def _nearest(x: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    unit = x / np.where(length > 0, length, 1)
-    similarity = unit @ unit.T
-    np.fill_diagonal(similarity, -np.inf)
-    return np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+def _kept(truth: NDArray[Any], found: NDArray[Any]) -> float:
+    """Share of the nearest neighbours in (n, D) that (n, E) has too, of those that can be shared:
+    which of many copies of an object are its nearest is chance."""
+    if not np.isfinite(found).all():  # what overflows has no neighbours
+        return 0.0
+    return min(1.0, neighbour_overlap(truth, found) / neighbour_overlap(truth, truth))
 
 
 class _Codes(nn.Module):
@@ -283,5 +291,4 @@ __all__ = [
     "fast_forward",
     "forward_named",
     "make_forward",
-    "neighbour_overlap",
 ]

@@ -147,6 +147,13 @@ class Children:
                 return None
             return _last_words(job) or f"It ended with code {job.process.returncode}."
 
+    def stop_job(self, kind: JobKind, subject: str) -> None:
+        """End a job that this server started, in order, as by Ctrl-C; nothing if none runs."""
+        with self._lock:
+            job = self._jobs.get((kind, subject))
+            if job is not None and job.process.poll() is None:
+                job.process.terminate()
+
     def _start(self, arguments: Sequence[str], name: str, stdin: int) -> _Child:
         logs = self._workspace.logs
         log = logs / f"{name}.log"

@@ -29,7 +29,7 @@ from pages._shared.data_surveys import size_on_disk
 from pages._shared.data_words import size_words
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
-from pages._shared.words import plain
+from pages._shared.words import command, plain
 
 __all__ = ["draw_summary"]
 
@@ -250,7 +250,7 @@ def _flags(found: Summary) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content")
     st.caption(
         f"Artefact flags of {found.n_measured:,} pictures; a picture may have several."
-        f" `python -m core.run measure {found.survey}` looks at every picture and keeps flags and"
+        f" `{command('measure', found.survey)}` looks at every picture and keeps flags and"
         " morphology as columns."
     )
 

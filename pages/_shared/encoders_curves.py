@@ -186,6 +186,7 @@ def curve(
         "zeroline": False,
         "automargin": True,
         "nticks": 5,
+        "exponentformat": "power",
     }
     figure.update_layout(
         height=HEIGHT_PX,
@@ -207,8 +208,13 @@ def curve(
         **axis,
     )
     if may_be_log and spans and high > _DECADES * low:
-        axis |= {"type": "log", "dtick": 1, "exponentformat": "power"}
+        axis |= {"type": "log", "dtick": 1}
     figure.update_yaxes(**axis)
+    points = np.unique(np.concatenate([one.steps for _, one in lines])) if lines else np.empty(0)
+    if len(points) == 1 and positive and high == low:
+        # One point has no extent: an axis around it would count in millionths.
+        room = abs(high) * 0.5 or 1.0
+        figure.update_yaxes(type="linear", range=[high - room, high + room])
     return figure
 
 

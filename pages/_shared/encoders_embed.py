@@ -7,19 +7,22 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.errors import SkysiftError
-from core.representation import ENCODERS
+from core.representation import ENCODERS, chosen_embedding
+from core.representation.encoders.fusion import DEFAULT_PARTS
 from core.representation.encoders.network import SHIPPED_METHOD, SHIPPED_WORD
 from core.survey import Survey
 from core.vocabulary import JobKind
 from pages._shared.data_roots import checked_value
 from pages._shared.encoders_jobs import is_running, start
 from pages._shared.encoders_words import (
+    doubts,
     encoder_words,
     fitting_encoders,
     fusion_parts,
     method_of,
     network_words,
     networks,
+    parts_words,
     uses_method,
 )
 from pages._shared.words import plain
@@ -28,6 +31,8 @@ __all__ = ["WANTED_VIEW", "draw_form", "embed_arguments", "embed_with"]
 
 WEIGHTS = "weights"
 NEWEST = ""
+IN_DEFAULT_AND_USE = "Embed and use it in the default"
+IN_DEFAULT = "Embed with it in the default"
 WANTED_VIEW = "encoders view wanted"
 """In the session: the view of the page that is to be opened next."""
 
@@ -62,20 +67,36 @@ def _go(survey: Survey, encoder: str, options: Mapping[str, str]) -> None:
 def embed_with(survey: Survey, run_id: str, method: str, place: str) -> None:
     """Two buttons: embed with a network beside the other parts of the default, or with it alone.
 
-    `place` tells buttons of the same network on one page apart.
+    The first puts the embedding to use unless another one was chosen. What speaks against the
+    network stands beside. `place` tells buttons of the same network on one page apart.
     """
     is_busy = is_running(JobKind.EMBED, survey.name)
+    run = next((one for one in networks(survey) if one.run_id == run_id), None)
+    against = "" if run is None else doubts(survey, run)
+    is_used = chosen_embedding(survey) is None
+    if against:
+        st.warning(plain(against), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="center"):
         fused = {"parts": fusion_parts(method), WEIGHTS: run_id}
         if "fusion" in fitting_encoders(survey) and st.button(
-            "Embed with it, in a fusion",
+            IN_DEFAULT_AND_USE if is_used else IN_DEFAULT,
             key=f"fuse {place} {run_id}",
-            type="primary",
+            type="secondary" if against else "primary",
             disabled=is_busy,
-            help="Its numbers beside those measured on the pixels, as the default encoder does.",
+            help="Its numbers beside those measured on the pixels, as the default encoder does."
+            + (
+                " Tasks, map and neighbours use the embedding as soon as it is made."
+                if is_used
+                else " The embedding that was chosen stays in use."
+            ),
         ):
             _go(survey, "fusion", fused)
-        if st.button("Embed with it alone", key=f"embed {place} {run_id}", disabled=is_busy):
+        if st.button(
+            "Embed with it alone",
+            key=f"embed {place} {run_id}",
+            disabled=is_busy,
+            help="The embedding that is in use stays in use.",
+        ):
             _go(survey, method, {WEIGHTS: run_id})
 
 
@@ -121,6 +142,8 @@ def _options(survey: Survey, encoder: str) -> dict[str, str]:
             st.caption("No network of this method is trained on this survey yet; see Train.")
     if known:
         with st.expander("Options"):
+            if "parts" in known:
+                st.caption(plain(f"The default has the parts {parts_words(DEFAULT_PARTS)}."))
             for key, meaning in known.items():
                 found[key] = st.text_input(
                     key.replace("_", " "), help=plain(meaning), key=f"option {encoder} {key}"

@@ -11,6 +11,7 @@ from core.vocabulary import JobKind, Role, RunState
 from labels_db import RunRow
 from pages._server.services import services
 from pages._shared.editing import as_owner
+from pages._shared.encoders_words import plainer
 from pages._shared.times import duration, moment
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -30,6 +31,9 @@ _ENDED = "encoder jobs ended"
 _DRAWN = "encoder jobs drawn"
 """In the session: (kind, survey) -> the running run that the page was last drawn with."""
 
+_GIVEN_UP = "encoder jobs given up"
+"""In the session: (kind, survey) of jobs that were cancelled before they were registered."""
+
 _Key = tuple[JobKind, str]
 
 
@@ -39,6 +43,7 @@ def start(kind: JobKind, survey: str, arguments: Sequence[str]) -> None:
     services().children.start_job(kind, survey, arguments)
     _watched()[kind, survey] = datetime.now(UTC).isoformat()
     _ended().pop((kind, survey), None)
+    _given_up().discard((kind, survey))
 
 
 def is_running(kind: JobKind, survey: str) -> bool:
@@ -77,6 +82,11 @@ def _ended() -> dict[_Key, str]:
     return found
 
 
+def _given_up() -> set[_Key]:
+    found: set[_Key] = st.session_state.setdefault(_GIVEN_UP, set())
+    return found
+
+
 def _running(kind: JobKind, survey: str) -> RunRow | None:
     services().db().clean_orphans()
     return services().running(kind, survey)
@@ -91,32 +101,45 @@ def _progress(kind: JobKind, survey: str) -> None:
         st.rerun()
     words = f"**{NAMES[kind]} {plain(survey)}**: "
     if run is None:
-        st.progress(0.0, words + "starting")
+        is_over = (kind, survey) in _given_up()
+        _bar(
+            0.0,
+            words + ("stopping" if is_over else "starting"),
+            None if is_over or not may_stop else lambda: _give_up(kind, survey),
+            f"cancel {kind} {survey}",
+        )
         return
     drawn = st.session_state.setdefault(_DRAWN, {})
     if drawn.get((kind, survey)) != run.run_id:
         drawn[kind, survey] = run.run_id
         st.rerun()  # the page was drawn before it was registered: now it has curves, say
-    words += plain(run.message or "starting")
+    if run.cancel_requested or (kind, survey) in _given_up():
+        _bar(run.fraction or 0.0, words + "stopping", None, "")
+        return
+    words += plain(plainer(run.message or "starting"))
     if run.eta_s and " left" not in run.message:
         words += f", about {duration(run.eta_s)} left"
+    stop = (lambda: _cancel(run.run_id)) if may_stop else None
+    _bar(run.fraction or 0.0, words, stop, f"cancel {run.run_id}")
+
+
+def _bar(fraction: float, words: str, cancel: Callable[[], None] | None, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(run.fraction or 0.0, words, width="stretch")
-        if run.cancel_requested:
-            st.caption("Stopping", width="content")
-        elif may_stop:
-            st.button(
-                "Cancel",
-                key=f"cancel {run.run_id}",
-                on_click=_cancel,
-                args=(run.run_id,),
-                width="content",
-            )
+        st.progress(fraction, words, width="stretch")
+        if cancel is not None:
+            st.button("Cancel", key=key, on_click=cancel, width="content")
 
 
 def _cancel(run_id: str) -> None:
     as_owner()
     services().db().request_cancel(run_id)
+
+
+def _give_up(kind: JobKind, survey: str) -> None:
+    """Cancel what has only been started: there is no run yet that could be asked to stop."""
+    as_owner()
+    _given_up().add((kind, survey))
+    services().children.stop_job(kind, survey)
 
 
 def _ending(key: _Key, done: Callable[[RunRow], None], advice: str) -> None:
@@ -130,6 +153,8 @@ def _ending(key: _Key, done: Callable[[RunRow], None], advice: str) -> None:
         done(run)
     elif run is not None and run.state is RunState.CANCELLED:
         st.info(f"{NAMES[kind]} {plain(survey)} was stopped on request. {advice}".rstrip())
+    elif key in _given_up():
+        st.info(f"{NAMES[kind]} {plain(survey)} was stopped before it began.")
     else:
         sentence = (run.error if run is not None else None) or error
         if run is not None and run.state is RunState.ORPHANED:
@@ -139,4 +164,5 @@ def _ending(key: _Key, done: Callable[[RunRow], None], advice: str) -> None:
             st.caption(advice)
     if st.button("Close", key=f"close {kind} {survey}"):
         _ended().pop(key, None)
+        _given_up().discard(key)
         st.rerun()

@@ -9,8 +9,17 @@ import streamlit as st
 
 from core.errors import Damaged
 from core.representation import EmbeddingRecord, choose_embedding, finished_embeddings
-from core.representation.quality import Assessment, kept, quality_runs
-from core.survey import Survey
+from core.representation.encoders.fusion import DEFAULT_PARTS
+from core.representation.quality import (
+    MEASURES,
+    Assessment,
+    Measure,
+    cell_of,
+    kept,
+    quality_runs,
+)
+from core.representation.quality.naming import SHIPPED, network_words
+from core.survey import RunRecord, Survey, damaged_runs, finished_runs
 from core.vocabulary import JobKind, Role
 from labels_db import RunRow
 from pages._server.services import services
@@ -19,21 +28,28 @@ from pages._shared.encoders_embed import draw_form, embed_with
 from pages._shared.encoders_jobs import draw_job, is_running
 from pages._shared.encoders_words import (
     method_of,
-    network_words,
+    notes_words,
+    older_default,
     options_words,
+    parts_words,
+    tail,
     unused_network,
+    when_words,
 )
+from pages._shared.encoders_words import network_words as pretraining_words
 from pages._shared.times import duration, moment
 from pages._shared.who import who
 from pages._shared.words import plain
 
-__all__ = ["draw_embeddings"]
+__all__ = ["draw_embeddings", "use_embedding"]
 
 WHAT_HAPPENS = (
     "Every queue of this survey is then ranked anew from the answers there are, within seconds,"
     " and the map is made anew in the background. Labels stay as they are."
 )
 AUTOMATIC = ""
+KEPT = next(one for one in MEASURES if one.name == "consistency")
+CLUMPED = next(one for one in MEASURES if one.name == "two_point")
 ASSESSMENTS = 3
 """Quality runs that are looked at for the list."""
 
@@ -49,14 +65,19 @@ def draw_embeddings(survey: Survey) -> None:
         "What was done so far is kept: the same encoder and options go on." if is_owner else "",
     )
     _newer_network(survey, made, is_owner)
+    for sentence in damaged_runs(survey):
+        st.warning(plain(sentence))
     if made:
-        _table(made, _assessed(survey))
+        _table(survey, made, _assessed(survey))
+        _changed_default(survey, made)
         if is_owner:
             _choice(survey, made)
     else:
         st.write(f"{plain(survey.name)} has no embedding yet.")
         if not is_owner:
             st.write(f"{plain(services().owner.annotator)} has not made one yet; come back later.")
+    if not is_owner:
+        st.caption("Owners make embeddings and choose the one in use.")
     if is_owner:
         draw_form(survey)
 
@@ -73,10 +94,14 @@ def _assessed(survey: Survey) -> dict[str, Assessment]:
     return found
 
 
-def _table(made: Sequence[EmbeddingRecord], assessed: Mapping[str, Assessment]) -> None:
-    table = pd.DataFrame([_row(one, assessed.get(one.run_id)) for one in made])
+def _table(
+    survey: Survey, made: Sequence[EmbeddingRecord], assessed: Mapping[str, Assessment]
+) -> None:
+    runs = {run.run_id: run for run in finished_runs(survey, JobKind.EMBED)}
+    rows = [_row(one, runs.get(one.run_id), assessed.get(one.run_id)) for one in made]
+    table = pd.DataFrame(rows)
     st.dataframe(
-        table[[name for name in table.columns if table[name].notna().any()]],
+        table[[name for name in table.columns if (table[name] != "").any()]],
         hide_index=True,
         width="stretch",
         height="content" if len(made) <= 12 else 460,
@@ -86,35 +111,60 @@ def _table(made: Sequence[EmbeddingRecord], assessed: Mapping[str, Assessment]) 
             "Masked": st.column_config.NumberColumn(
                 help="Objects of which the encoder had nothing to say; they are not dropped."
             ),
-            "Neighbours kept": st.column_config.NumberColumn(
-                format="percent",
-                help="Share of nearest neighbours that stay so in another view; see Quality.",
+            KEPT.title: st.column_config.TextColumn(
+                help="Share of nearest neighbours that stay so in another view; see Quality."
             ),
+            CLUMPED.title: st.column_config.TextColumn(help=CLUMPED.meaning),
             "Numbers": st.column_config.TextColumn(help="How they are kept on disk."),
+            "Run": st.column_config.TextColumn(width=330),
         },
     )
     for one in made:
         if one.in_use and one.notes:
-            st.caption(plain(f"The one in use: {'; '.join(one.notes)}."))
+            st.caption(plain(f"The one in use: {notes_words(one.notes)}"))
 
 
-def _row(one: EmbeddingRecord, quality: Assessment | None) -> dict[str, object]:
-    measures = {} if quality is None else quality.measures
+def _row(
+    one: EmbeddingRecord, run: RunRecord | None, quality: Assessment | None
+) -> dict[str, object]:
+    network = network_words(run) if run is not None else one.weights
     return {
         "In use": "\N{CHECK MARK}" if one.in_use else "",
-        "Encoder": one.encoder,
+        "Encoder": one.encoder.replace("_", " "),
+        "Network": "the shipped network" if network == SHIPPED else network,
         "Dimensions": one.dimensions,
-        "Neighbours kept": measures.get("consistency"),
-        "Two-point score": measures.get("two_point"),
+        KEPT.title: _cell(KEPT, quality),
+        CLUMPED.title: _cell(CLUMPED, quality),
         "Made": moment(one.finished),
         "Took": duration(one.seconds),
-        "Network": one.weights or None,
-        "Options": options_words(one.options) or None,
+        "Options": options_words(
+            {key: value for key, value in one.options.items() if key != "weights"}
+        ),
         "Masked": one.masked,
         "Numbers": one.precision,
-        "Notes": "; ".join(one.notes) or None,
         "Run": one.run_id,
+        "Notes": notes_words(one.notes),
     }
+
+
+def _cell(measure: Measure, quality: Assessment | None) -> str:
+    """As on Quality; empty where it was not measured."""
+    if quality is None or quality.measures.get(measure.name) is None:
+        return ""
+    return cell_of(measure, quality)
+
+
+def _changed_default(survey: Survey, made: Sequence[EmbeddingRecord]) -> None:
+    """Say so where the one in use was made by the default of an earlier version."""
+    used = next((one for one in made if one.in_use), None)
+    had = "" if used is None else older_default(survey, used.run_id)
+    if had:
+        st.info(
+            plain(
+                f"The embedding in use is made of {had}. Skysift's default has changed since, to"
+                f" {parts_words(DEFAULT_PARTS)}: embed again to use it."
+            )
+        )
 
 
 def _choice(survey: Survey, made: Sequence[EmbeddingRecord]) -> None:
@@ -128,20 +178,24 @@ def _choice(survey: Survey, made: Sequence[EmbeddingRecord]) -> None:
             "Use another one",
             list(names),
             format_func=names.__getitem__,
+            index=None,
+            placeholder="choose one",
             key=f"embedding to use {survey.name}",
             width="stretch",
         )
-        if st.button("Use for labelling", width="content"):
-            _use(survey, chosen)
+        if st.button("Use for labelling", width="content", disabled=chosen is None):
+            use_embedding(survey, str(chosen))
     st.caption(WHAT_HAPPENS)
 
 
 def _name(one: EmbeddingRecord) -> str:
-    when = f"{moment(one.finished):%d %b %Y, %H:%M}"
-    return f"{one.encoder}, {one.dimensions} dimensions, {when} ({one.run_id})"
+    when = when_words(one.finished)
+    return f"{one.encoder}, {one.dimensions} dimensions, {when} ({tail(one.run_id)})"
 
 
-def _use(survey: Survey, run_id: str) -> None:
+def use_embedding(survey: Survey, run_id: str) -> None:
+    """Have tasks, map and neighbours use it, or with "" what they use without a choice."""
+
     def choose(_by: str) -> None:
         choose_embedding(survey, run_id or None)
         services().map_anew(survey)
@@ -157,7 +211,7 @@ def _ended(survey: Survey, run: RunRow, made: Sequence[EmbeddingRecord]) -> None
         st.success(f"The embedding {plain(run.run_id)} is made.")
         return
     masked = f", {record.masked:,} objects masked" if record.masked else ""
-    notes = "".join(f" {note}." for note in record.notes)
+    notes = f" {notes_words(record.notes)}" if record.notes else ""
     st.success(
         plain(
             f"The survey is embedded by {record.encoder}: {record.dimensions} dimensions{masked},"
@@ -168,7 +222,7 @@ def _ended(survey: Survey, run: RunRow, made: Sequence[EmbeddingRecord]) -> None
         st.caption("It is in use for labelling, as the newest of the default encoder.")
     elif who().role is Role.OWNER:
         if st.button("Use it for labelling", type="primary", key=f"use {run.run_id}"):
-            _use(survey, run.run_id)
+            use_embedding(survey, run.run_id)
         st.caption(WHAT_HAPPENS)
 
 
@@ -179,7 +233,7 @@ def _newer_network(survey: Survey, made: Sequence[EmbeddingRecord], is_owner: bo
         return
     st.info(
         f"There is a newer network, with which {plain(survey.name)} is not embedded yet:"
-        f" {plain(network_words(newest))}."
+        f" {plain(pretraining_words(newest))}."
     )
     if is_owner:
         embed_with(survey, newest.run_id, method_of(newest), "newer")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
-__all__ = ["METRICS", "Curve", "Curves", "read_curves"]
+__all__ = ["METRICS", "Curve", "Curves", "read_curves", "read_stopped"]
 
 METRICS = "metrics.jsonl"
 MAX_BYTES = 64_000_000
@@ -57,12 +58,30 @@ def read_curves(path: Path) -> Curves:
     A line that is half written or damaged is left out, and so is a value that is no finite
     number. Of two records of a step, as a run that went on leaves them, the later counts.
     """
+    return _curves(_records(path))
+
+
+def read_stopped(path: Path) -> Curves:
+    """The curves in the checkpoint file of a training that was stopped; empty without one."""
+    try:
+        with safe_open(path, "np") as handle:
+            state = json.loads((handle.metadata() or {}).get("state", "{}"))
+    except (OSError, SafetensorError, ValueError):  # removed this moment, or damaged
+        return Curves()
+    found: list[Mapping[str, Any]] = []
+    for name in ("history", "qualities"):
+        kept = state.get(name) if isinstance(state, dict) else None
+        found += [one for one in kept or () if isinstance(one, dict)]
+    return _curves(found)
+
+
+def _curves(records: Iterable[Mapping[str, Any]]) -> Curves:
     loss: dict[str, dict[float, float]] = {}
     quality: dict[str, dict[float, float]] = {}
     rate: dict[float, float] = {}
     seconds: dict[float, float] = {}
     notes: list[str] = []
-    for record in _records(path):
+    for record in records:
         step = _number(record.get("step"))
         if step is None:
             continue

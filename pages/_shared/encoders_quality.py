@@ -13,6 +13,7 @@ import streamlit as st
 
 from core.csvsafe import safe_cell
 from core.errors import NotFound
+from core.representation import finished_embeddings
 from core.representation.quality import (
     MEASURES,
     OWN_OBJECTS,
@@ -26,11 +27,14 @@ from core.representation.quality import (
     quality_runs,
     verdict_of,
 )
+from core.representation.quality.naming import embedding_names
+from core.representation.quality.verdict import best_of
 from core.survey import RunRecord, Survey
 from core.vocabulary import JobKind, Role
 from labels_db import RunRow
 from pages._server.services import services
 from pages._shared.encoders_jobs import draw_job, is_running, start
+from pages._shared.encoders_list import use_embedding
 from pages._shared.encoders_quality_checkpoints import draw_checkpoints
 from pages._shared.encoders_quality_figures import (
     differences,
@@ -40,6 +44,7 @@ from pages._shared.encoders_quality_figures import (
     two_point_curves,
 )
 from pages._shared.encoders_quality_objects import draw_objects
+from pages._shared.encoders_words import notes_words, when_words
 from pages._shared.sight import is_hidden_here
 from pages._shared.times import ago, moment
 from pages._shared.who import who
@@ -60,7 +65,9 @@ def draw_quality(survey: Survey) -> None:
         return
     runs = quality_runs(survey)
     if who().role is Role.OWNER:
-        _form(survey, bool(runs))
+        _form(survey, embedded, bool(runs))
+    else:
+        st.caption("Owners assess embeddings and choose the one in use.")
     if not runs:
         st.write("The embeddings have not been assessed yet.")
         st.caption(
@@ -71,8 +78,8 @@ def draw_quality(survey: Survey) -> None:
     run = _chosen(runs)
     found = _seen(kept(run))
     _newer(embedded, runs[0], run)
-    names = _names(found.comparison.assessments)
-    _table(found, names)
+    names = _names(survey, found)
+    _table(survey, found, names)
     _figures(survey, found.comparison.assessments, names, run.run_id)
     st.subheader("Objects and their nearest")
     st.caption("The first of each row is the object; the others lie nearest to it, by angle.")
@@ -80,7 +87,21 @@ def draw_quality(survey: Survey) -> None:
     draw_checkpoints(survey)
 
 
-def _form(survey: Survey, again: bool) -> None:
+def _form(survey: Survey, embedded: Sequence[RunRecord], again: bool) -> None:
+    names = embedding_names(survey, {one.run_id: str(one.config["encoder"]) for one in embedded})
+    used = _in_use(survey)
+    newest = {str(one.config["encoder"]): one.run_id for one in reversed(embedded)}
+    chosen = [one for one in names if one in newest.values() or one == used]
+    if len(names) > 1:
+        chosen = st.multiselect(
+            "Embeddings",
+            list(names),
+            default=chosen,
+            format_func=lambda one: names[one] + (", in use" if one == used else ""),
+            key=f"quality of {survey.name} {embedded[0].run_id}",
+            help="The newest of each encoder, and the one in use, unless you choose others; two"
+            " of one encoder compare its networks.",
+        )
     tasks = [task.name for task in services().db().tasks(survey.name)]
     busy = is_running(JobKind.QUALITY, survey.name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -98,11 +119,12 @@ def _form(survey: Survey, again: bool) -> None:
             "Assess again" if again else "Assess the embeddings",
             key=f"assess {survey.name}",
             type="secondary" if again else "primary",
-            disabled=busy,
+            disabled=busy or not chosen,
             width="content",
         ):
+            asked = [f"--run={run_id}" for run_id in chosen]
             more = [] if labels == NO_LABELS else ["--task", str(labels)]
-            start(JobKind.QUALITY, survey.name, [survey.name, *more])
+            start(JobKind.QUALITY, survey.name, [survey.name, *asked, *more])
             st.rerun()
 
 
@@ -128,8 +150,8 @@ def _chosen(runs: Sequence[RunRecord]) -> RunRecord:
 def _when(run: RunRecord) -> str:
     task = run.config.get("task")
     count = len(run.config.get("embeddings", ()))
-    day = moment(str(run.record["finished"]))
-    said = f"{day:%-d %b %Y, %H:%M}, {count} {'embedding' if count == 1 else 'embeddings'}"
+    day = when_words(str(run.record["finished"]))
+    said = f"{day}, {count} {'embedding' if count == 1 else 'embeddings'}"
     return f"{said}, labels of {task}" if task else said
 
 
@@ -157,27 +179,54 @@ def _seen(found: QualityRun) -> QualityRun:
         return found
     bare = [replace(one, probes=()) for one in found.comparison.assessments]
     said = tuple(replace(one, verdict=verdict_of(one)) for one in bare)
-    return replace(found, comparison=Comparison(said, comparison(said)), labels="")
+    return replace(found, comparison=Comparison(said, comparison(said, found.names)), labels="")
 
 
-def _names(found: Sequence[Assessment]) -> dict[str, str]:
-    """How each embedding is called: by its encoder, and its run where two have the same."""
-    often = [one.encoder for one in found]
-    return {
-        one.run_id: one.encoder
-        if often.count(one.encoder) == 1
-        else f"{one.encoder} {one.run_id[-6:]}"
-        for one in found
-    }
+def _names(survey: Survey, found: QualityRun) -> dict[str, str]:
+    """How each embedding is called: by its encoder, and its network where two have the same."""
+    encoders = {one.run_id: one.encoder for one in found.comparison.assessments}
+    if set(found.names) >= set(encoders):
+        return {run_id: found.names[run_id] for run_id in encoders}
+    return embedding_names(survey, encoders)
 
 
-def _table(found: QualityRun, names: Mapping[str, str]) -> None:
+def _in_use(survey: Survey) -> str:
+    return next((one.run_id for one in finished_embeddings(survey) if one.in_use), "")
+
+
+def _verdict(survey: Survey, found: QualityRun, names: Mapping[str, str], used: str) -> None:
+    """Which to take, which is in use, and a button that puts the one to take to use (owners)."""
     assessments = found.comparison.assessments
-    if found.comparison.verdict:
-        st.markdown(f"**{plain(found.comparison.verdict)}**")
+    # Measured anew from what was kept: an older version may have been too sure.
+    said = plain(comparison(assessments, names))
+    if said:
+        decided = all(one.probes for one in assessments)
+        st.markdown(f"**{said}**" if decided else said)
+    best = best_of(assessments)
+    here = names.get(used)
+    if used:
+        other = "an embedding that was not assessed here"
+        st.caption(f"In use for labelling: {plain(here or other)}.")
+    there = {run.run_id for run in embedding_runs(survey)}
+    if best is None or best.run_id == used or best.run_id not in there:
+        return
+    if who().role is Role.OWNER:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(
+                f"Use {names[best.run_id]} for labelling", key=f"use best {found.run.run_id}"
+            ):
+                use_embedding(survey, best.run_id)
+            st.caption("Queues are ranked anew and the map follows; labels stay as they are.")
+
+
+def _table(survey: Survey, found: QualityRun, names: Mapping[str, str]) -> None:
+    assessments = found.comparison.assessments
+    used = _in_use(survey)
+    _verdict(survey, found, names, used)
     rows = []
     for one in assessments:
-        row = {"Embedding": names[one.run_id], "Dimensions": one.dimensions}
+        mark = ", in use" if one.run_id == used else ""
+        row = {"Embedding": names[one.run_id] + mark, "Dimensions": one.dimensions}
         row |= {measure.title: cell_of(measure, one) for measure in MEASURES}
         for probe in one.probes:
             for title, (value, low, high) in (
@@ -212,7 +261,7 @@ def _table(found: QualityRun, names: Mapping[str, str]) -> None:
     for one in assessments:
         st.markdown(f"**{plain(names[one.run_id])}** {plain(one.verdict)}")
         for note in one.notes:
-            st.caption(plain(note))
+            st.caption(plain(notes_words([note])))
 
 
 def _csv(found: Sequence[Assessment]) -> str:
@@ -258,21 +307,40 @@ def _figures(
         show(rank_spectrum(found, names), f"{key} spectrum")
     with left:
         st.subheader("Differences within a batch")
-        chosen = st.selectbox(
-            "Embedding",
-            list(names),
-            format_func=lambda one: names[one],
-            key=f"{key} differences of",
-            label_visibility="collapsed",
+        st.caption(
+            "How far apart any two of 64 objects lie: their mean squared difference. An even, dark"
+            " square says that the embedding has collapsed; dark blocks are groups."
         )
-        one = next(a for a in found if a.run_id == chosen)
-        ids = [str(survey.object_ids[row]) for row in one.arrays["batch"]]
-        show(differences(one, ids), f"{key} differences {chosen}")
+        _differences(survey, found, names, key, 0)
+    with right:
+        if len(found) > 1:
+            st.subheader("Beside it")
+            st.caption(
+                "The same of another embedding. Every square has its own scale of colours: compare"
+                " patterns, not shades."
+            )
+            _differences(survey, found, names, key, 1)
     targets = list(dict.fromkeys(probe.target for a in found for probe in a.probes))
     if targets:
-        with right:
+        with left:
             st.subheader("With labels")
             target = str(
                 st.selectbox("Class", targets, key=f"{key} target", label_visibility="collapsed")
             )
             show(probes(found, names, target), f"{key} probe {target}")
+
+
+def _differences(
+    survey: Survey, found: Sequence[Assessment], names: Mapping[str, str], key: str, place: int
+) -> None:
+    chosen = st.selectbox(
+        "Embedding",
+        list(names),
+        index=place,
+        format_func=lambda one: names[one],
+        key=f"{key} differences of {place}",
+        label_visibility="collapsed",
+    )
+    one = next(a for a in found if a.run_id == chosen)
+    ids = [str(survey.object_ids[row]) for row in one.arrays["batch"]]
+    show(differences(one, ids), f"{key} differences {place} {chosen}")

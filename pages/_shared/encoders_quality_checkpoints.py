@@ -7,7 +7,7 @@ import streamlit as st
 from core.survey import Survey
 from pages._shared.encoders_curves import MEASURES, Trace, curve, legend, show_small
 from pages._shared.encoders_metrics import METRICS, read_curves
-from pages._shared.encoders_words import method_of, networks
+from pages._shared.encoders_words import networks, short_words
 
 __all__ = ["draw_checkpoints"]
 
@@ -25,7 +25,7 @@ def draw_checkpoints(survey: Survey) -> None:
             continue
         best = (run.record.get("result") or {}).get("best_step")
         chosen = float(best) if isinstance(best, int | float) else None
-        traces.append(Trace(f"{method_of(run)} {run.run_id[-6:]}", curves, place, chosen))
+        traces.append(Trace(short_words(run), curves, place, chosen))
     st.subheader("While training")
     if not traces:
         st.caption(
@@ -34,8 +34,10 @@ def draw_checkpoints(survey: Survey) -> None:
         )
         return
     st.caption(
-        "The same measures at the checkpoints of the newest trainings, on objects they never saw."
-        " The dashed line is where the weights were taken."
+        "What was measured at the checkpoints of the newest trainings, to be compared with each"
+        " other only: objects that were held out, the codes as they come from the network and the"
+        " views that it is trained with all differ from those of the table above. The dashed line"
+        " is where the weights were taken."
     )
     legend(traces)
     there = {name for one in traces for name in one.curves.quality}

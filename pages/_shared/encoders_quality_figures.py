@@ -110,7 +110,11 @@ def differences(one: Assessment, ids: Sequence[str]) -> go.Figure:
             zmin=0.0,
             zmax=float(np.percentile(apart, 98)) if len(apart) else 1.0,
             hovertemplate="%{customdata}<br>%{z:.3g}<extra></extra>",
-            colorbar={"thickness": 10, "outlinewidth": 0},
+            colorbar={
+                "thickness": 10,
+                "outlinewidth": 0,
+                "title": {"text": "difference", "side": "right", "font": {"size": 12}},
+            },
         )
     )
     _framed(figure, 360)

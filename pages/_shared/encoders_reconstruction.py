@@ -29,7 +29,8 @@ from pages._shared.encoders_quality_figures import show
 from pages._shared.encoders_reconstruction_codes import draw_codes
 from pages._shared.encoders_reconstruction_figures import as_rgb, error_histogram
 from pages._shared.encoders_reconstruction_lengths import draw_features, draw_lengths
-from pages._shared.words import plain
+from pages._shared.encoders_words import notes_words, tail, when_words
+from pages._shared.words import command, plain
 
 __all__ = ["draw_reconstructions"]
 
@@ -86,9 +87,11 @@ def _of_a_run(
             "Autoencoders, PCA, ICA and NMF can; the views Train and Embeddings make them, or"
         )
         st.code(
-            f"python -m core.run embed {survey.name} --encoder pca\n"
-            f"python -m core.run pretrain {survey.name} --method vae --minutes 5",
+            command("embed", survey.name, "--encoder", "pca")
+            + "\n"
+            + command("pretrain", survey.name, "--method", "vae", "--minutes", "5"),
             language="bash",
+            wrap_lines=True,
         )
         return
     left, right = st.columns([3, 1], vertical_alignment="bottom")
@@ -114,15 +117,15 @@ def _of_a_run(
         sample = _sample((*key, int(count)), survey, model)
     about = run.record["result"].get("embedding") or {}
     for note in about.get("notes", ()):
-        st.caption(plain(f"{note}."))
+        st.caption(plain(notes_words([note])))
     draw(survey, run, model, sample)
 
 
 def _run_words(run: RunRecord) -> str:
     name = str(run.config.get("encoder") or run.config.get("method"))
     what = "network" if run.kind == JobKind.PRETRAIN else "embedding"
-    when = str(run.record["finished"])[:16].replace("T", " ")
-    return f"{name.replace('_', ' ')}, {what} of {when} ({run.run_id})"
+    when = when_words(str(run.record["finished"]))
+    return f"{name.replace('_', ' ')}, {what} of {when} ({tail(run.run_id)})"
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

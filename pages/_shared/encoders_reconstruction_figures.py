@@ -46,12 +46,15 @@ def error_histogram(errors: np.ndarray) -> go.Figure:
             y=counts,
             width=10 ** edges[1:] - 10 ** edges[:-1],
             marker={"color": _ACCENT, "line": {"width": 0}},
-            hovertemplate="%{y:,} objects at %{x:.2e}<extra></extra>",
+            hovertemplate="%{y:,} objects at %{x:.2~g}<extra></extra>",
         )
     )
     _framed(figure, 240)
     figure.update_xaxes(
-        title_text="mean squared error a pixel", type="log", **_log_ticks(positive), **_axis()
+        title_text="mean squared error a pixel (logarithmic)",
+        type="log",
+        **_log_ticks(positive),
+        **_axis(),
     )
     figure.update_yaxes(title_text="objects", **_axis())
     return figure
@@ -205,10 +208,27 @@ def error_curves(errors: Sequence[LatentError]) -> go.Figure:
 
 
 def _log_ticks(values: np.ndarray) -> dict[str, object]:
-    """A few ticks where the values lie: Plotly draws none on a short logarithmic axis."""
+    """Round ticks where the values lie: Plotly draws none on a short logarithmic axis."""
     low, high = float(values.min()), float(values.max())
-    at = np.geomspace(low, high, 5) if high > low else np.array([low])
-    return {"tickvals": at.tolist(), "ticktext": [f"{one:.2g}" for one in at]}
+    first, last = np.floor(np.log10(low)), np.ceil(np.log10(high))
+    decades = 10.0 ** np.arange(first, last + 1)
+    for steps in ([1.0], [1.0, 3.0], [1.0, 2.0, 5.0], [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]):
+        at = np.outer(decades, steps).ravel()
+        at = at[(at >= low * 0.999) & (at <= high * 1.001)]
+        if len(at) >= 3:
+            break
+    if len(at) < 2:
+        at = np.geomspace(low, high, 3) if high > low else np.array([low])
+    return {"tickvals": at.tolist(), "ticktext": [_rounded(one) for one in at.tolist()]}
+
+
+def _rounded(value: float) -> str:
+    if 1e-3 <= value < 1e4:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    power = f"10<sup>{int(exponent)}</sup>".replace("-", "\N{MINUS SIGN}")
+    lead = f"{float(mantissa):g}"
+    return power if lead == "1" else f"{lead}\N{MULTIPLICATION SIGN}{power}"
 
 
 def _axis() -> dict[str, object]:

@@ -24,8 +24,9 @@ from pages._shared.encoders_reconstruction_figures import (
     correlations,
     error_curves,
 )
+from pages._shared.encoders_words import notes_words, tail, when_words
 from pages._shared.who import who
-from pages._shared.words import plain
+from pages._shared.words import command, plain
 
 __all__ = ["draw_features", "draw_lengths"]
 
@@ -38,13 +39,14 @@ def draw_features(survey: Survey) -> None:
     made = {one.run_id: one for one in finished_embeddings(survey)}
     if not made:
         st.write(f"{plain(survey.name)} has no embedding yet; the view Embeddings makes one, or")
-        st.code(f"python -m core.run embed {survey.name}", language="bash")
+        st.code(command("embed", survey.name), language="bash", wrap_lines=True)
         return
     chosen = st.selectbox(
         "Embedding",
         list(made),
         format_func=lambda one: (
-            f"{made[one].encoder.replace('_', ' ')}, {made[one].dimensions} numbers ({one})"
+            f"{made[one].encoder.replace('_', ' ')}, {made[one].dimensions} numbers,"
+            f" {when_words(made[one].finished)} ({tail(one)})"
         ),
         key=f"correlations of {survey.name}",
     )
@@ -93,18 +95,20 @@ def draw_lengths(survey: Survey) -> None:
                 " be far from settled. The dotted line is the error without any code."
             )
         for note in sorted({one.note for one in found.errors if one.note}):
-            st.caption(plain(f"{note}."))
+            st.caption(plain(notes_words([note])))
     else:
         st.write("None was made of this survey yet.")
-        st.code(f"python -m core.run compress {survey.name} --minutes 5", language="bash")
+        st.code(
+            command("compress", survey.name, "--minutes", "5"), language="bash", wrap_lines=True
+        )
     if who().role is Role.OWNER:
         _form(survey)
 
 
 def _words(one: Compression) -> str:
-    when = str(one.run.record["finished"])[:16].replace("T", " ")
+    when = when_words(str(one.run.record["finished"]))
     kinds = ", ".join(kind.replace("_", " ") for kind in one.config.kinds)
-    return f"{when}: {kinds} ({one.run.run_id})"
+    return f"{when}: {kinds} ({tail(one.run.run_id)})"
 
 
 def _done(_run: RunRow) -> None:

@@ -105,6 +105,8 @@ def arguments_again(config: Mapping[str, Any]) -> list[str]:
         found.append("--no-early-stop")
     if config.get("bands"):
         found.append(f"--bands={config['bands']}")
+    if (config.get("processes") or 1) > 1:
+        found.append(f"--processes={config['processes']}")
     return [*found, f"--seed={asked.seed}"]
 
 

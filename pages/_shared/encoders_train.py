@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import SkysiftError
+from core.representation.training.checkpoint import STATE
 from core.representation.training.held_out import PROGRESS_MEASURE
 from core.survey import RunRecord, Survey
 from core.vocabulary import JobKind, Role
@@ -18,10 +19,18 @@ from pages._server.services import services
 from pages._shared.encoders_curves import Trace, draw_curves
 from pages._shared.encoders_embed import WANTED_VIEW, embed_with
 from pages._shared.encoders_jobs import draw_job, is_running, start
-from pages._shared.encoders_metrics import METRICS, read_curves
-from pages._shared.encoders_stopped import draw_stopped
+from pages._shared.encoders_metrics import METRICS, read_curves, read_stopped
+from pages._shared.encoders_stopped import Stopped, draw_stopped, stopped_trainings
 from pages._shared.encoders_train_form import draw_wish, has_pictures, train_arguments
-from pages._shared.encoders_words import method_of, network_words, networks, short_words
+from pages._shared.encoders_words import (
+    chip_words,
+    method_of,
+    network_words,
+    networks,
+    notes_words,
+    short_words,
+    tail,
+)
 from pages._shared.times import moment
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -53,16 +62,19 @@ def draw_train(survey: Survey) -> None:
     if is_owner:
         draw_stopped(survey)
         _form(survey)
+    else:
+        st.caption("Owners train networks and embed with them.")
     runs = networks(survey)
     running = _running(survey)
-    if not runs and running is None:
+    stopped = [] if running is not None else stopped_trainings(survey)
+    if not (runs or stopped or running is not None):
         st.write(f"No network is trained on {plain(survey.name)} yet.")
         if not is_owner:
             st.caption("Until then the network that comes with Skysift is used.")
         return
-    _curves(survey, runs, running)
     if runs:
         _table(survey, runs, is_owner)
+    _curves(survey, runs, running, stopped)
 
 
 def _form(survey: Survey) -> None:
@@ -89,13 +101,18 @@ def _running(survey: Survey) -> RunRow | None:
     return services().running(JobKind.PRETRAIN, survey.name)
 
 
-def _curves(survey: Survey, runs: list[RunRecord], running: RunRow | None) -> None:
+def _curves(
+    survey: Survey, runs: list[RunRecord], running: RunRow | None, stopped: list[Stopped]
+) -> None:
     names = {run.run_id: short_words(run) for run in runs}
+    names = {one.run.run_id: _unfinished(one.run, "stopped") for one in stopped} | names
     if running is not None:
-        method = str(running.config.get("method", "network")).lower()
-        names = {running.run_id: f"{method}, now ({running.run_id[-6:]})", **names}
+        names = {running.run_id: _unfinished(running, "now"), **names}
+    methods = {run.run_id: method_of(run) for run in runs}
+    unfinished = [one.run for one in stopped] + ([] if running is None else [running])
+    methods |= {run.run_id: str(run.config.get("method", "network")).lower() for run in unfinished}
     st.subheader("Curves")
-    shown = list(names)[: OLD_ENOUGH + (running is not None)]
+    shown = list(names)[: OLD_ENOUGH + (running is not None or bool(stopped))]
     key = f"curves {survey.name}"
     if running is not None and running.run_id != st.session_state.get(f"{key} running"):
         # A run that has just begun is what one wants to see.
@@ -106,7 +123,8 @@ def _curves(survey: Survey, runs: list[RunRecord], running: RunRow | None) -> No
             "Runs",
             list(names),
             default=shown,
-            format_func=names.__getitem__,
+            # A chip that is named otherwise when its run ends would be another one.
+            format_func=lambda one: chip_words(methods[one], one),
             key=key,
             max_selections=MAX_RUNS,
             width="stretch",
@@ -124,6 +142,10 @@ def _curves(survey: Survey, runs: list[RunRecord], running: RunRow | None) -> No
         _draw(survey, chosen, names, by_minutes)
 
 
+def _unfinished(run: RunRow, state: str) -> str:
+    return f"{str(run.config.get('method', 'network')).lower()}, {state} ({tail(run.run_id)})"
+
+
 @st.fragment(run_every=2.0)
 def _live(survey: Survey, chosen: list[str], names: Mapping[str, str], by_minutes: bool) -> None:
     who()  # asked anew: a fragment outlives a sign-out
@@ -132,15 +154,21 @@ def _live(survey: Survey, chosen: list[str], names: Mapping[str, str], by_minute
 
 def _draw(survey: Survey, chosen: list[str], names: Mapping[str, str], by_minutes: bool) -> None:
     finished = {run.run_id: run for run in networks(survey)}
+    now = _running(survey)
+    stopped = {one.run.run_id: one for one in stopped_trainings(survey)}
     traces = []
     for place, run_id in enumerate(reversed(list(names))):  # a colour stays when more runs come
         if run_id not in chosen:
             continue
         run = finished.get(run_id)
-        folder = run.path if run is not None else _partial(survey, run_id)
+        is_running_now = now is not None and now.run_id == run_id
+        if run is None and not is_running_now and run_id in stopped:
+            curves = read_stopped(stopped[run_id].checkpoint / STATE)
+        else:
+            folder = run.path if run is not None else _partial(survey, run_id)
+            curves = read_curves(folder / METRICS)
         chosen_step = _number((run.record.get("result") or {}).get("best_step")) if run else None
-        curves = read_curves(folder / METRICS)
-        traces.append(Trace(names[run_id], curves, place, chosen_step, run is None))
+        traces.append(Trace(names[run_id], curves, place, chosen_step, is_running_now))
     traces.reverse()
     silent = [one.name for one in traces if by_minutes and not one.curves.has_times]
     if silent:
@@ -164,7 +192,7 @@ def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
     rows = [_row(run) for run in runs]
     table = pd.DataFrame(rows)
     st.dataframe(
-        table[[name for name in table.columns if table[name].notna().any()]],
+        table[[name for name in table.columns if (table[name].fillna("") != "").any()]],
         hide_index=True,
         width="stretch",
         height="content" if len(rows) <= 12 else 460,
@@ -173,6 +201,7 @@ def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
             "Weights of step": st.column_config.NumberColumn(
                 help="Where quality on held-out objects was best; these weights are kept."
             ),
+            "Steps": st.column_config.NumberColumn(format="localized"),
             "How it ended": st.column_config.TextColumn(width="large"),
         },
     )
@@ -202,8 +231,8 @@ def _row(run: RunRecord) -> dict[str, object]:
         "Minutes": round(seconds / 60, 1) if seconds > 1 else None,
         "Batch": said.get("batch_size", config.get("batch_size")),
         "Augmentations": _augmentation(config),
-        "Surveys": ", ".join(run.config.get("surveys") or {}) or None,
-        "How it ended": ending_words(said) or None,
+        "Surveys": ", ".join(run.config.get("surveys") or {}),
+        "How it ended": ending_words(said),
         "Run": run.run_id,
     }
 
@@ -227,7 +256,7 @@ def ending_words(result: Mapping[str, Any]) -> str:
         value = _number(best[PROGRESS_MEASURE])
         measure = "" if value is None else f" ({PROGRESS_MEASURE} {value:.3f})"
         said += f"; kept are the weights of step {result.get('best_step')}{measure}"
-    notes = " ".join(str(one) for one in result.get("notes") or ())
+    notes = notes_words(result.get("notes") or ())
     return f"{said}. {notes}".strip().replace("_", " ")
 
 

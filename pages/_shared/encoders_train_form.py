@@ -147,7 +147,9 @@ def _augmentation(method: str, see_views: Callable[[], None]) -> tuple[str, floa
     )
     if not METHODS[method].augments:
         st.caption("This method copies what it is shown: only turns and flips are used.")
-    st.button("See them on your own objects", type="tertiary", on_click=see_views)
+    st.button(
+        "See them on your own objects", type="tertiary", on_click=see_views, key="link-to-views"
+    )
     return preset, float(strength)
 
 

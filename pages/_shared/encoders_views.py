@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from core.representation.augmentation.showing import objects_to_show, shown_view
 from core.representation.inputs.scaling import SCALINGS
 from core.survey import Survey
 from pages._shared.who import who
-from pages._shared.words import plain
+from pages._shared.words import command, plain
 
 __all__ = ["draw_views"]
 
@@ -249,7 +248,7 @@ def _command(survey: Survey, choice: _Choice) -> str:
         words += ["--augmentation-strength", f"{choice.strength:g}"]
     for name in choice.off:
         words += ["--without", name]
-    return "python -m core.run " + shlex.join(words)
+    return command(*words)
 
 
 def _reasons(recipe: ViewRecipe) -> str:

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.representation import ENCODERS, METHODS, EmbeddingRecord, encoder_name, reads
-from core.representation.encoders.fusion import DEFAULT_PARTS
+from core.representation.encoders.fusion import DEFAULT_PARTS, parts_from
+from core.representation.encoders.network import SHIPPED_WORD
+from core.representation.training.held_out import PROGRESS_MEASURE
 from core.survey import RunRecord, Survey, finished_runs
 from core.vocabulary import DEFAULT, JobKind
 from pages._shared.times import moment
 
 __all__ = [
+    "chip_words",
+    "doubts",
     "encoder_words",
     "fitting_encoders",
     "fusion_parts",
     "method_of",
     "network_words",
     "networks",
+    "notes_words",
+    "older_default",
     "options_words",
+    "parts_words",
+    "plainer",
     "short_words",
+    "tail",
     "unused_network",
     "uses_method",
+    "when_words",
 ]
 
 ROWS = "rows"
+FEW_STEPS = 100
+"""A network trained for fewer is warned of."""
+CLEARLY = 0.01
+"""Shares of neighbours kept are told apart by so much."""
 _PLAINER = {
     "fusion": "Several encoders side by side, each brought to unit variance and weighted: numbers"
     " read off the pixels beside a network.",
@@ -36,6 +50,8 @@ _PLAINER = {
     " colour gradients, with what is missing and flags of artefacts.",
 }
 """Where the docstring, written for those who read code, says too little to others."""
+
+_ARITHMETIC = re.compile(r"the network runs in [^()]*\([^)]*\)(: no faster way[^.;]*)?")
 
 
 def fitting_encoders(survey: Survey) -> list[str]:
@@ -74,14 +90,46 @@ def method_of(run: RunRecord) -> str:
 
 def network_words(run: RunRecord) -> str:
     """A pretraining in a line, for a list."""
-    when = str(run.record.get("finished", ""))[:16].replace("T", " ")
-    return f"{method_of(run)}, {when} ({run.run_id})"
+    steps = (run.record.get("result") or {}).get("steps")
+    long = f", {steps:,} steps" if isinstance(steps, int) else ""
+    return (
+        f"{method_of(run)}{long}, {when_words(str(run.record['finished']))} ({tail(run.run_id)})"
+    )
 
 
 def short_words(run: RunRecord) -> str:
     """A pretraining in a few words, for a legend."""
-    when = moment(str(run.record["finished"]))
-    return f"{method_of(run)}, {when:%d %b %H:%M} ({run.run_id[-6:]})"
+    return f"{method_of(run)}, {when_words(str(run.record['finished']))} ({tail(run.run_id)})"
+
+
+def chip_words(method: str, run_id: str) -> str:
+    """A pretraining by what does not change when it ends: its method and when it began."""
+    began = re.search(r"(\d{8})[T-](\d{6})", run_id)
+    if began is None:
+        return f"{method} ({tail(run_id)})"
+    at = datetime.strptime("".join(began.groups()), "%Y%m%d%H%M%S")
+    return f"{method}, {at:%-d %b %Y, %H:%M} ({tail(run_id)})"
+
+
+def when_words(text: str) -> str:
+    """An ISO 8601 time as such as "26 Nov 2026, 00:19"."""
+    return f"{moment(text):%-d %b %Y, %H:%M}"
+
+
+def tail(run_id: str) -> str:
+    """What tells runs of one survey apart."""
+    return run_id[-6:]
+
+
+def plainer(sentence: str) -> str:
+    """A note or message of a job, without the figures of how its arithmetic was checked."""
+    return _ARITHMETIC.sub("arithmetic checked: same neighbours", sentence)
+
+
+def notes_words(notes: Sequence[str]) -> str:
+    """Notes of a run as sentences."""
+    told = [plainer(str(note)).strip().rstrip(".") for note in notes]
+    return " ".join(f"{one[:1].upper()}{one[1:]}." for one in told if one)
 
 
 def fusion_parts(method: str) -> str:
@@ -103,7 +151,76 @@ def uses_method(encoder: str, options: Mapping[str, Any], method: str) -> bool:
 
 def options_words(options: Mapping[str, Any]) -> str:
     """Options of an encoder in a line."""
-    return ", ".join(f"{key} {value}" for key, value in sorted(options.items()))
+    told = []
+    for key, value in sorted(options.items()):
+        if key == "parts":
+            told.append(f"of {parts_words(str(value))}")
+        elif key == "weights":
+            is_shipped = value == SHIPPED_WORD
+            told.append("the shipped network" if is_shipped else f"network {tail(str(value))}")
+        else:
+            told.append(f"{key.replace('_', ' ')} {value}")
+    return ", ".join(told)
+
+
+def parts_words(parts: str) -> str:
+    """The parts of a fusion, NAME:WEIGHT:COMPONENTS with commas between, in words."""
+    told = []
+    for part in parts.split(","):
+        name, *numbers = (one.strip() for one in part.split(":"))
+        more = []
+        if len(numbers) > 1 and numbers[1] not in ("", "0"):
+            more.append(f"{numbers[1]} components")
+        if numbers and numbers[0] not in ("", "1", "1.0"):
+            more.append(f"weight {numbers[0]}")
+        told.append(f"{name} ({', '.join(more)})" if more else name)
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+
+
+def doubts(survey: Survey, run: RunRecord) -> str:
+    """Why a network may be a poor one, in a sentence; "" where nothing speaks against it."""
+    said = run.record.get("result") or {}
+    steps = said.get("steps", (run.config.get("config") or {}).get("steps"))
+    told = []
+    if isinstance(steps, int) and steps < FEW_STEPS:
+        count = "1 step" if steps == 1 else f"{steps:,} steps"
+        told.append(f"it was trained for {count} only: a network needs hundreds at least")
+    mine = _held_out(run)
+    others = [(_held_out(one), one) for one in networks(survey) if one.run_id != run.run_id]
+    known = [(value, one) for value, one in others if value is not None]
+    if mine is not None and known:
+        best, other = max(known, key=lambda pair: pair[0])
+        if best > mine + CLEARLY:
+            when = when_words(str(other.record["finished"]))
+            told.append(
+                f"on held-out objects it keeps {mine:.0%} of the neighbours,"
+                f" {method_of(other)} of {when} ({tail(other.run_id)}) {best:.0%}"
+            )
+    words = "; ".join(told)
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
+def _held_out(run: RunRecord) -> float | None:
+    best = (run.record.get("result") or {}).get("best_quality")
+    value = best.get(PROGRESS_MEASURE) if isinstance(best, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def older_default(survey: Survey, run_id: str) -> str:
+    """The parts of a default embedding, in words, if the default has other ones by now."""
+    run = next((one for one in finished_runs(survey, JobKind.EMBED) if one.run_id == run_id), None)
+    if run is None or run.config.get("encoder") != "fusion":
+        return ""
+    if (run.config.get("options") or {}).get("parts"):
+        return ""  # they were asked for
+    parts = (run.record.get("result") or {}).get("parts")
+    if not isinstance(parts, list) or not all(isinstance(one, dict) for one in parts):
+        return ""
+    had = [(one.get("name"), one.get("weight"), one.get("components")) for one in parts]
+    now = [(one.name, one.weight, one.components) for one in parts_from(DEFAULT_PARTS)]
+    if had == now:
+        return ""
+    return parts_words(",".join(f"{name}:{weight:g}:{count}" for name, weight, count in had))
 
 
 def unused_network(survey: Survey, made: Sequence[EmbeddingRecord]) -> RunRecord | None:

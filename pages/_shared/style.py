@@ -28,6 +28,14 @@ _CSS = """<style>
 a.act { display: inline-block; padding: .42rem .9rem; border-radius: 8px; white-space: nowrap;
   color: #fff !important; background: #2469a8; text-decoration: none !important; }
 a.act:hover, a.act:focus-visible { background: #1d5689; }
+/* White on the theme's light blue cannot be read: 5.9 to 1 instead of 2.3. */
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
+  background: #2469a8; border-color: #2469a8; color: #fff; }
+[data-testid="stBaseButton-primary"]:hover:enabled,
+[data-testid="stBaseButton-primaryFormSubmit"]:hover:enabled {
+  background: #1d5689; border-color: #1d5689; color: #fff; }
+[data-baseweb="tag"] { background-color: #2469a8 !important; color: #fff !important; }
+.st-key-link-to-views button p { text-decoration: underline; text-underline-offset: .2em; }
 .st-key-import-listing button, .st-key-import-listing button > div,
 .st-key-import-listing button > div > span { justify-content: flex-start; width: 100%; }
 .st-key-import-listing button > div * { min-width: 0; }

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["plain"]
+import shlex
+
+from pages._server.services import services
+
+__all__ = ["command", "plain"]
+
+
+def command(*words: str) -> str:
+    """A command line to copy, with this workspace: `python -m core.run WORDS --workspace PATH`."""
+    where = ("--workspace", str(services().workspace.root))
+    return "python -m core.run " + shlex.join([*words, *where])
 
 
 def plain(text: str) -> str:

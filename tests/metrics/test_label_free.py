@@ -144,6 +144,26 @@ def test_neighbour_overlap_agrees_with_scikit_learn():
         neighbour_overlap(a, b[:-1], 5)
 
 
+def test_ties_between_neighbours_count_as_chance():
+    same = np.ones((40, 6))
+    rounded = same + 1e-8 * cloud(40, 6)
+    for rows in (same, np.zeros((40, 6)), rounded):
+        assert neighbour_consistency(rows, rows, 6) == pytest.approx(6 / 39)
+        assert neighbour_overlap(rows, rows, 6) == pytest.approx(6 / 39)
+    # Two heaps of 20: within its heap, an object's 6 nearest are any of 19.
+    heaps = np.repeat(np.eye(2), 20, axis=0)
+    assert neighbour_overlap(heaps, heaps, 6) == pytest.approx(6 / 19)
+    assert neighbour_overlap(heaps, heaps, 19) == 1
+    # Drawn one by one, ties in each view by themselves.
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 2, (2, 30, 3)) + 1.0
+    drawn = []
+    for _ in range(400):
+        shaken = [x + 1e-7 * rng.normal(size=x.shape) for x in (a, b)]
+        drawn.append(neighbour_overlap(shaken[0], shaken[1], 4))
+    assert neighbour_overlap(a, b, 4) == pytest.approx(np.mean(drawn), abs=0.01)
+
+
 def test_view_retrieval_finds_an_object_by_its_other_view():
     a = cloud(100, 6)
     assert view_retrieval(a, a + 0.05 * cloud(100, 6, seed=1)) == 1
@@ -156,6 +176,13 @@ def test_alarms():
     same = collapse_alarms(np.ones((50, 4)))
     assert same.sentences == ("All objects have the same values.",)
     assert same.rank == 0
+    for dtype, rounding in ((np.float16, 4e-4), (np.float32, 2e-6)):
+        rounded = np.linspace(1, 30, 8) * (1 + rounding * cloud(200, 8))
+        found = collapse_alarms(rounded.astype(dtype))
+        assert found.sentences == ("All objects have the same values.",), dtype
+        assert found.dead_share == 1
+    small = 1 + 1e-3 * cloud(200, 8).astype(np.float32)  # more than float32 rounds
+    assert "the same values" not in collapse_alarms(small).sentences[0]
     dead = collapse_alarms(cloud(300, 8) * [1, 1, 1, 0, 0, 0, 0, 1e-5])
     assert dead.dead_share == 5 / 8
     assert "62% of the dimensions hardly vary." in dead.sentences

@@ -129,7 +129,8 @@ def test_before_an_embedding_and_before_an_assessment(services, sign_in, jobs):
     (button,) = [one for one in script.button if one.label == "Assess the embeddings"]
     button.click().run()
     assert not script.exception
-    assert jobs == [(JobKind.QUALITY, "tiny", ["tiny"])]
+    run_id = embedding_runs(services.survey("tiny"))[0].run_id
+    assert jobs == [(JobKind.QUALITY, "tiny", ["tiny", f"--run={run_id}"])]
 
 
 def test_a_viewer_reads_and_does_not_start(services, sign_in, jobs):
@@ -147,10 +148,11 @@ def test_an_assessment_is_told_in_words_table_and_figures(services, sign_in, job
     script = draw()
     said = text_of(script)
     for words in (
-        "Take one_of_them.",
+        "No clear difference between pca, run-a and pca, bbbbbb.",
+        "an embedding that was not assessed here",
         "Of pca.",
         "<why>",
-        "pca bbbbbb",
+        "pca, bbbbbb",
         "same for each embedding",
     ):
         assert words in said
@@ -158,7 +160,7 @@ def test_an_assessment_is_told_in_words_table_and_figures(services, sign_in, job
     table = script.dataframe[0].value
     assert table["Two-point score"].tolist() == ["3.0 \N{PLUS-MINUS SIGN} 1.0"] * 2
     assert table["Alignment"].tolist() == ["\N{EN DASH}"] * 2
-    assert len(script.get("plotly_chart")) == 3
+    assert len(script.get("plotly_chart")) == 4
     assert "No training of this survey" in said
 
 

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import time
 
 import numpy as np
@@ -210,7 +211,7 @@ def test_batches_are_halved_when_memory_runs_out(survey, means):
     assert given[0] > 6
     assert max(given[-8:]) <= 4
     (record,) = finished_embeddings(survey)
-    assert "memory ran out: batches of 4 objects" in record.notes
+    assert "memory ran out: batches of 2 objects" in record.notes
     means.encode = lambda self, images: (_ for _ in ()).throw(MemoryError)
     with pytest.raises(NotReady, match="one object at a time"):
         embed(survey, "means")
@@ -233,7 +234,7 @@ def test_what_float16_cannot_hold_is_float32_or_clipped_and_told(survey, means):
 
     def later(self, images):
         calls.append(1)
-        return images.mean((2, 3)) * (1 if len(calls) == 1 else 1e7)
+        return images.mean((2, 3)) * (1 if len(calls) <= 2 else 1e7)  # two are the sample
 
     means.encode = later
     embedding = embed(survey, "means", batch_size=25)
@@ -242,11 +243,32 @@ def test_what_float16_cannot_hold_is_float32_or_clipped_and_told(survey, means):
     assert any("were clipped to 65,504" in note for note in finished_embeddings(survey)[0].notes)
 
 
+@pytest.mark.parametrize("batch_size", [10, 1000])
+def test_the_precision_is_that_of_the_whole_survey_not_of_its_beginning(
+    survey, means, batch_size, monkeypatch
+):
+    """The last third has a spread that float16 cannot tell beside its mean."""
+    first = survey.images(np.array([1]))[0].mean()
+    late = {float(one.mean()) for one in survey.images(np.arange(36, COUNT)) if one.any()}
+
+    def drifting(self, images):
+        offset = [5000.0 if float(one.mean()) in late else 0.0 for one in images]
+        return np.stack([images.mean((1, 2, 3)) * 10, images.std((1, 2, 3)) * 1e5 + offset], 1)
+
+    assert float(first) not in late
+    means.encode = drifting
+    embedding = embed(survey, "means", batch_size=batch_size)
+    assert embedding.values.dtype == np.float32
+    rows = np.flatnonzero(embedding.mask)
+    assert (embedding.values[rows] == drifting(None, survey.images(rows))).all()
+
+
 def test_fits_float16_is_about_the_spread_not_the_size():
     x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
     assert fits_float16(x)
     assert fits_float16(np.full((5, 2), 3.0, np.float32))
     assert not fits_float16(x + 5000)
+    assert fits_float16(np.concatenate([x, np.full((200, 1), 0.1, np.float32)], axis=1))
     assert not fits_float16(x * 1e-9)
     assert fits_float16(np.array([[np.nan, 1.0]], np.float32))
 
@@ -326,6 +348,24 @@ def test_embeddings_of_older_versions_of_the_program_still_load(survey, monkeypa
     (record,) = finished_embeddings(survey)
     assert (record.precision, record.masked, record.dimensions) == ("float32", 3, 4)
     assert record.in_use
+
+
+def test_a_scheduler_that_is_not_there_is_told_before_anything_else(survey, means, monkeypatch):
+    def fit(*_):
+        raise AssertionError("fitted before the scheduler was asked")
+
+    monkeypatch.setattr(means, "fit", fit)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for address, said in (
+        ("", "but is empty"),
+        (" ", "but is empty"),
+        (f"tcp://127.0.0.1:{port}", "There is no Dask scheduler at"),
+        ("smoke://signal", "There is no Dask scheduler at"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            embed(survey, "means", dask=address)
+    assert not (survey.folder / "checkpoints").exists()
 
 
 def test_settings_that_are_not_allowed(survey):

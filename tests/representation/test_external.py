@@ -108,6 +108,26 @@ def test_each_object_gets_its_own_row(survey, tmp_path, kind):
     assert record.weights.startswith("vectors of v.")
 
 
+def test_columns_that_are_no_numbers_are_named(survey, tmp_path):
+    frame = pd.DataFrame({"object_id": IDS, "a": 1.5, "kind": "spiral", "b": 2.0, "by": "me"})
+    frame.to_csv(tmp_path / "v.csv", index=False)
+    options = {"path": str(tmp_path / "v.csv")}
+    assert embed(survey, "external", options=options).values.shape == (12, 2)
+    same = "all objects have the same values, so that it tells none apart"
+    assert finished_embeddings(survey)[0].notes == ("left out of the vectors: kind, by", same)
+    # What was named is what was wanted.
+    embed(survey, "external", options={**options, "array": "b"})
+    assert finished_embeddings(survey)[0].notes == (same,)
+    frame["b"] = np.arange(12.0)
+    for number in range(12):
+        frame[f"text{number}"] = "x"
+    frame.to_csv(tmp_path / "v.csv", index=False)
+    embed(survey, "external", options=options)
+    (note,) = finished_embeddings(survey)[0].notes
+    assert note.startswith("left out of the vectors: kind, by, text0,")
+    assert note.endswith("text7 and 4 more")
+
+
 def test_a_row_of_nan_is_masked(survey, tmp_path):
     values = np.ones((12, 2))
     values[4, 1] = np.nan

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
 from core.representation import fast
@@ -11,7 +10,6 @@ from core.representation.fast import (
     exact_forward,
     fast_forward,
     forward_named,
-    neighbour_overlap,
 )
 from core.representation.inputs.spec import InputSpec
 from core.representation.methods import METHODS
@@ -75,21 +73,24 @@ def test_folding_leaves_no_normalisation_in_the_residual_network():
     assert len([name for name in used if isinstance(parts[str(name)], nn.Conv2d)]) > 10
 
 
-def test_overlap_is_that_of_another_implementation():
-    rng = np.random.default_rng(0)
-    a = rng.normal(size=(80, 6))
-    b = a + rng.normal(size=a.shape) * 0.3
-    near = [
-        NearestNeighbors(n_neighbors=11, metric="cosine", algorithm="brute")
-        .fit(x)
-        .kneighbors(x, return_distance=False)[:, 1:]
-        for x in (a, b)
-    ]
-    expected = np.mean([len(set(p) & set(q)) / 10 for p, q in zip(*near, strict=True)])
-    assert neighbour_overlap(a, b) == pytest.approx(expected)
-    assert neighbour_overlap(a, a) == 1
-    assert neighbour_overlap(a, a * 5) == 1
-    assert neighbour_overlap(a[:4], b[:4]) == 1  # three others: all are neighbours
+def test_copies_and_overflow_are_no_drift_and_all_drift(monkeypatch):
+    """Which of many blank pictures are the nearest is chance; what overflows is lost."""
+    monkeypatch.setattr(fast, "bf16_is_native", lambda: True)
+    method = network()
+    sample = shown(method.spec)
+    truth = np.random.default_rng(0).normal(size=(len(sample), 8))
+    truth[: len(sample) // 2] = 1.0
+
+    def values(way):
+        return np.where(way.name in (fast.BF16, fast.MIXED), np.inf, truth)
+
+    chosen = fast_forward(method, sample, values)
+    assert chosen.name == fast.FOLDED
+    assert chosen.overlap == 1
+    assert chosen.tried[fast.BF16] == 0
+    assert fast_forward(method, sample, lambda way: truth).name == fast.BF16
+    nothing = np.full_like(truth, np.nan)
+    assert fast_forward(method, sample, lambda way: nothing).name == fast.EXACT
 
 
 def test_a_way_that_moves_neighbours_is_not_used(monkeypatch):
@@ -133,3 +134,13 @@ def test_a_way_is_found_again_by_its_name_where_it_can_run(monkeypatch):
     monkeypatch.setattr(fast, "bf16_is_native", lambda: False)
     for name in (fast.BF16, fast.MIXED, fast.COMPILED, fast.EXACT):
         assert forward_named(method, name).name == fast.EXACT
+
+
+def test_codes_that_are_all_the_same_are_no_check():
+    method = network()
+    x = shown(method.spec)
+    way = fast_forward(method, x[:1].expand(len(x), -1, -1, -1))
+    assert (way.name, way.tried) == ("float32", {})
+    assert "most objects have the same codes" in way.sentence
+    half = torch.cat([x[:12], x[:1].expand(12, -1, -1, -1)])  # copies, as of empty pictures
+    assert fast_forward(method, half).tried

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.measure.morphology import FLAGS
+from core.measure.morphology import ARTEFACT_NUMBERS, FLAGS
 from core.progress import silent
 from core.representation import make_encoder
 from core.representation.encoders.morphology import MorphologyEncoder
@@ -65,13 +65,65 @@ def test_what_is_missing_is_said(workspace):
     images[0] = np.nan
     encoder = fitted(survey_of(workspace, images))
     found = dict(zip(encoder.columns, encoder.encode(images).T, strict=True))
-    assert found["missing"][0] > 0.8 > found["missing"][1:].max()
+    assert found["missing_numbers"][0] > 0.8 > found["missing_numbers"][1:].max()
     assert found["no separation"][0] == 1
     assert found["empty"].tolist() == [1, *[0] * 19]
     # In place of a missing number stands the median.
     assert found["gini"][0] == 0
     assert "angle" not in found
     assert {one.name for one in FLAGS} <= set(found)
+
+
+def test_what_the_sample_does_not_have_is_seen_all_the_same(workspace):
+    """Artefacts rarer than the sample is large leave their trace, in columns that are always
+    there."""
+    images = galaxies(30, 32)
+    encoder = fitted(survey_of(workspace, images))
+    plain = dict(zip(encoder.columns, encoder.encode(images).T, strict=True))
+    odd = images[:5].copy()
+    odd[0, :, :, 5:16] = np.nan
+    odd[1, :, 10] = 0
+    odd[2, :, 8:20, 8:20] = odd[2].max()
+    odd[3] = 0
+    odd[4] = np.nan
+    found = dict(zip(encoder.columns, encoder.encode(odd).T, strict=True))
+    for name, row in [
+        ("missing_share", 0),
+        ("missing", 0),
+        ("dead_lines", 1),
+        ("dead_line", 1),
+        ("top_share", 2),
+        ("saturated", 2),
+        ("flat_bands", 3),
+        ("zero_share", 3),
+        ("empty", 4),
+        ("no gini", 4),
+        ("no sky_b0", 4),
+    ]:
+        assert found[name][row] > plain[name].max() + 0.1, name
+    assert set(plain["no sky_b0"]) == {0}
+    assert {*(one.name for one in (*FLAGS, *ARTEFACT_NUMBERS))} <= set(encoder.columns)
+
+
+def test_the_columns_are_those_of_the_bands_alone(workspace, tmp_path):
+    images = np.concatenate([galaxies(20, 32, seed=n) for n in range(3)], axis=1)
+    blank = np.zeros_like(images)
+    one = fitted(survey_of(workspace, images))
+    other = fitted(survey_of(open_workspace(tmp_path / "other"), blank))
+    assert one.columns == other.columns
+    assert len(set(one.columns)) == len(one.columns)
+    assert np.isfinite(other.encode(images)).all()
+
+
+def test_every_missing_number_is_told_by_a_column_or_the_share(workspace):
+    """What is missing beside a number that has a column of its own."""
+    images = galaxies(20, 32)
+    encoder = fitted(survey_of(workspace, images))
+    flat = np.concatenate([images[:2], np.full((1, 1, 32, 32), 5, np.float32)])
+    found = encoder.encode(flat)
+    told = [name for name, value in zip(encoder.columns, found[2], strict=True) if value == 1]
+    assert {"no gini", "no r50", "no flux_b0", "no noise_b0"} <= set(told)
+    assert found[2, encoder.columns.index("missing_numbers")] > 0.5
 
 
 def test_saved_and_loaded_it_encodes_the_same(workspace, tmp_path):

@@ -34,6 +34,7 @@ from core.representation.quality import (
     verdict_of,
 )
 from core.representation.quality.labels import probe
+from core.representation.quality.verdict import best_of
 from core.representation.quality.views import ViewedSurvey, changed
 from core.survey import Batch, RunFolder, SurveyWriter
 from core.vocabulary import JobKind
@@ -318,12 +319,54 @@ def test_the_verdict_says_what_the_numbers_mean():
 
 
 def test_the_better_of_two_is_named_with_its_count():
-    good = assessment("good", two_point=9.0, davies_bouldin=1.0, silhouette=0.05)
+    good = assessment("good", two_point=9.0, consistency=0.6, silhouette=0.05)
     words = comparison([assessment("plain"), good])
-    assert words.startswith("Take good: better than plain on 2 of 5 measures.")
-    missing = assessment("partly", consistency=None, retrieval=None)
-    assert "partly on 2 of 3" in comparison([missing, good])
+    assert words.startswith("Take good: better than plain on 2 of 3 measures that are apart.")
+    assert "plain is better in silhouette" in words
     assert comparison([good]) == ""
+    named = comparison([assessment("plain"), good], {"run-good": "vicreg, shipped"})
+    assert named.startswith("Take vicreg, shipped: better than plain")
+
+
+@pytest.mark.parametrize(
+    "better",
+    [
+        {"two_point": 99.0},
+        {"two_point": 99.0, "consistency": 0.6},
+        {"two_point": 99.0, "silhouette": 0.5, "davies_bouldin": 1.0},  # clumps only
+        {"two_point": 1.9, "silhouette": 0.2, "davies_bouldin": 1.0},  # within the errors
+        {"consistency": 0.515, "retrieval": 0.519, "silhouette": 0.2},
+        {"davies_bouldin": 1.97, "silhouette": 0.1015, "consistency": 0.6},
+        {"retrieval": None, "consistency": None, "two_point": 9.0, "silhouette": 0.5},
+    ],
+)
+def test_two_measures_or_differences_within_the_errors_decide_nothing(better):
+    pair = [assessment("a"), assessment("b", **better)]
+    assert best_of(pair) is None
+    assert comparison(pair).startswith("No clear difference between a and b.")
+
+
+def test_neighbours_weigh_most_and_a_disagreement_is_told():
+    fusion = assessment(
+        "fusion",
+        two_point=42.0,
+        silhouette=0.12,
+        davies_bouldin=1.738,
+        consistency=0.657,
+        retrieval=0.903,
+    )
+    network = assessment(
+        "vicreg",
+        two_point=301.0,
+        silhouette=0.16,
+        davies_bouldin=1.404,
+        consistency=0.473,
+        retrieval=0.623,
+    )
+    words = comparison([network, fusion])
+    assert words.startswith("Take fusion: better than vicreg on 2 of 5")
+    assert "vicreg is better in two-point score, silhouette and Davies-Bouldin" in words
+    assert "hint" in words
 
 
 def test_a_collapsed_embedding_is_not_taken():

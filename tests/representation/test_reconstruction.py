@@ -13,11 +13,13 @@ from core.representation import METHODS, embed
 from core.representation.compression import (
     RESULT,
     CompressionConfig,
+    LatentError,
     _held_out,
     _pictures,
     error_by_latent,
     finished_compressions,
     within_minutes,
+    worse_than_mean,
 )
 from core.representation.encoders.pca import PCAEncoder
 from core.representation.inputs.scaling import PixelScaling, resized
@@ -34,6 +36,7 @@ from core.representation.reconstruction import (
     rebuilds,
     reconstructions,
 )
+from core.run import main
 from core.run_compress import error_table, run_compress
 from core.survey import Batch, RunFolder, SurveyWriter
 from core.vocabulary import JobKind
@@ -283,6 +286,40 @@ def test_the_job_keeps_what_it_found(workspace, survey):
     with pytest.raises(Damaged, match="compress blobs"):
         finished_compressions(survey)
     path.write_text(json.dumps(record))
+
+
+def test_what_is_no_better_than_the_mean_picture_is_named(workspace, survey, monkeypatch, capsys):
+    def fit(kind, latent, depth, seed, error):
+        return LatentError(kind, latent, depth, seed, error, 0.0, 1.0, 0.1)
+
+    found = [
+        *(fit("pca", latent, None, 0, 0.5) for latent in (2, 4)),
+        *(fit("vae", 2, 3, seed, error) for seed, error in enumerate((0.9, 1.3))),
+        *(fit("vae", 4, 3, seed, error) for seed, error in enumerate((0.9, 1.05))),
+    ]
+    (said,) = worse_than_mean(found)
+    assert said.startswith("vae of depth 3 with 2 numbers loses as much as the mean picture")
+    assert "--steps" in said
+    monkeypatch.setattr("core.representation.compression.error_by_latent", lambda *_: found)
+    path = str(workspace.root)
+    assert main(["compress", "blobs", "--workspace", path]) == 0
+    assert f"Note: {said}." in capsys.readouterr().out
+
+
+def test_a_stopped_comparison_does_not_say_that_it_is_kept(workspace, survey, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.representation.compression.error_by_latent", stop)
+    path = str(workspace.root)
+    assert main(["compress", "blobs", "--workspace", path]) == 130
+    assert "stopped; nothing of the comparison is kept" in capsys.readouterr().err
+    assert not list((survey.folder / "runs").glob("*.partial"))
+
+
+def test_unknown_kinds_are_told_in_words():
+    with pytest.raises(BadInput, match="aae, but is nosuch; change"):
+        CompressionConfig(kinds=("pca", "nosuch"))
 
 
 @pytest.mark.parametrize(

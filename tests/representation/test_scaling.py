@@ -51,6 +51,27 @@ def test_any_survey_fits_the_network(bands, size):
         assert torch.allclose(out.mean((0, 2, 3)), x[:, [0, 2, 4]].mean((0, 2, 3)), atol=0.05)
 
 
+@pytest.mark.parametrize(
+    ("have", "bands", "taken"),
+    [
+        (1, 4, [0, 0, 0, 0]),
+        (2, 4, [0, 0, 1, 1]),
+        (3, 5, [0, 0, 1, 2, 2]),
+        (4, 5, [0, 1, 2, 2, 3]),
+        (3, 3, [0, 1, 2]),
+        (5, 3, [0, 2, 4]),
+    ],
+)
+def test_no_band_is_lost_where_more_are_wanted(have, bands, taken):
+    x = torch.rand(2, have, 4, 4)
+    assert torch.equal(to_bands(x, bands), x[:, taken])
+
+
+def test_two_bands_are_three_with_their_mean():
+    x = torch.rand(2, 2, 4, 4)
+    assert torch.equal(to_bands(x, 3), torch.stack([x[:, 0], x.mean(1), x[:, 1]], 1))
+
+
 # Kinds of scaling
 
 FLUX = np.random.default_rng(0).gamma(0.5, 30, (5, 3, 12, 12)).astype(np.float32)

@@ -52,11 +52,11 @@ def test_a_pickle_in_disguise_is_refused_unopened(folder, tmp_path):
 
 def test_weights_of_another_architecture_are_refused(folder):
     changed(folder, settings={**NARROW, "widths": [4, 4, 8, 16]})
-    with pytest.raises(Damaged, match="size mismatch") as caught:
+    with pytest.raises(Damaged, match=r"has the shape .* but needs") as caught:
         load_method(folder)
     assert "\n" not in str(caught.value)
     changed(folder, settings={**NARROW, "blocks": [1, 1, 1, 2]})
-    with pytest.raises(Damaged, match="tensors missing, 0 unknown"):
+    with pytest.raises(Damaged, match="tensors are missing and 0 unknown"):
         load_method(folder)
     changed(folder, settings=NARROW, method="mae")
     with pytest.raises(BadInput, match="method mae has the settings"):
@@ -90,13 +90,53 @@ def test_a_description_of_impossible_settings_is_refused(folder):
 def test_files_that_are_cut_short_or_not_there_are_refused(folder, tmp_path):
     weights = folder / "network.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged, match=r"network\.safetensors is unreadable or no safetensors"):
         load_method(folder)
     weights.unlink()
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged, match=r"but network\.safetensors is not there; train"):
         load_method(folder)
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged, match=r"but network\.json is not there; train"):
         load_method(tmp_path / "nowhere")
+
+
+def test_weights_of_another_type_are_refused(folder):
+    path = folder / "network.safetensors"
+    state = load_file(path)
+    for kind, name in ((torch.int8, "I8"), (torch.bool, "BOOL")):
+        save_file({key: one.to(kind) for key, one in state.items()}, path)
+        with pytest.raises(Damaged, match=f"is of {name}, but may be of F32, F16"):
+            load_method(folder)
+    halves = {k: one.half() if one.is_floating_point() else one for k, one in state.items()}
+    save_file(halves, path)
+    assert load_method(folder)[0].state_dict()["backbone.stem.0.weight"].dtype == torch.float32
+
+
+def test_a_giant_is_refused_before_memory_is_taken_for_it(folder):
+    spec = InputSpec().as_dict()
+    for key, value in (("size_px", 10**7), ("size_px", 4), ("bands", 99), ("bands", 0)):
+        changed(folder, spec={**spec, key: value})
+        with pytest.raises(BadInput, match="1 to 16 bands at 8 to 1024 px, but came"):
+            load_method(folder)
+    # 3 TB of weights, each number allowed by itself.
+    plain = InputSpec("plain", 16, 1024).as_dict()
+    changed(folder, method="dense_autoencoder", spec=plain, settings={"widths": [40_000, 8]})
+    with pytest.raises((Damaged, BadInput)) as caught:
+        load_method(folder)
+    assert "tensors are missing" in str(caught.value) or "widths" in str(caught.value)
+
+
+def test_what_is_wrong_is_said_without_the_words_of_python(folder):
+    path = folder / "network.json"
+    whole = path.read_text()
+    for text in ("[" * 100_000, "{", '{"method": "vicreg", "spec": 3}', '{"method": []}', "[]"):
+        path.write_text(text)
+        with pytest.raises(Damaged, match=r"network\.json") as caught:
+            load_method(folder)
+        assert not any(word in str(caught.value) for word in ("Error", "Errno", "indices"))
+    path.write_text(whole)
+    changed(folder, spec={**InputSpec().as_dict(), "bands": "many"})
+    with pytest.raises(Damaged, match="does not describe a network of vicreg"):
+        load_method(folder)
 
 
 def test_a_folder_of_version_0_4_still_loads(folder, tmp_path):

@@ -42,6 +42,18 @@ def test_a_new_embedding_is_listed_and_chosen(workspace, survey, capsys):
     assert "is no finished embedding of spots" in capsys.readouterr().err
 
 
+def test_a_damaged_run_is_told_and_does_not_stop_the_others(workspace, survey, capsys):
+    path, _ = workspace
+    torn = survey.folder / "runs" / "embed-torn"
+    torn.mkdir()
+    assert main(["embeddings", "spots", "--workspace", path]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Note: The run embed-torn is left out, since ")
+    assert "structure" in said
+    assert main(["embed", "spots", "--encoder", "pca", "--workspace", path]) == 0
+    assert "note: The run embed-torn is left out" in capsys.readouterr().err
+
+
 def test_what_may_not_be_asked(workspace, survey, capsys):
     path, _ = workspace
     for argv, said in (

@@ -100,8 +100,8 @@ import core.representation.training.loop as loop
 from core.run import main
 loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_COST = 0
 save, saves = loop.Trainer._save, []
-def slowly(self, folder, step):
-    saves.append(save(self, folder, step))
+def slowly(self, folder):
+    saves.append(save(self, folder))
     time.sleep(120 if len(saves) == 3 else 0)
 loop.Trainer._save = slowly
 main({argv!r})
@@ -152,7 +152,7 @@ def test_a_cancelled_run_says_where_its_state_is(spots, capsys, monkeypatch):
     capsys.readouterr()
     assert pretrain(spots, "--steps", "9") == 2
     said = capsys.readouterr().err
-    assert "its state is kept in" in said
+    assert "its state after 3 steps is kept in" in said
     assert "the same command goes on" in said
     monkeypatch.setattr(LabelsDB, "cancel_requested", real)
     assert pretrain(spots, "--steps", "9") == 0
@@ -161,22 +161,44 @@ def test_a_cancelled_run_says_where_its_state_is(spots, capsys, monkeypatch):
     assert sorted(states) == [RunState.CANCELLED, RunState.DONE]
 
 
-def test_two_processes_train_one_network(spots, tmp_path, capfd):
-    if (os.cpu_count() or 1) < 2:
-        pytest.skip("one core")
-    argv = ["--steps", "3", "--processes", "2", "--out", str(tmp_path / "two")]
-    assert pretrain(spots, *argv) == 0, capfd.readouterr().err
-    assert pretrain(spots, "--steps", "3", "--out", str(tmp_path / "one")) == 0
-    both, alone = (
-        [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-        for run in finished_runs(survey_of(spots), JobKind.PRETRAIN)[::-1]
-    )
-    two, one = ([r["loss"] for r in records if "loss" in r] for records in (both, alone))
-    assert two == pytest.approx(one, rel=0.05)  # bf16 where the processor has it
-    assert "RANK" not in os.environ
-    with LabelsDB(open_workspace(spots).labels) as db:
-        kinds = [row.kind for row in db.runs()]
-    assert kinds.count(JobKind.PRETRAIN) == 2
+def test_a_signal_before_the_first_step_claims_nothing(spots, capsys, monkeypatch):
+    def interrupted(*_arguments, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.representation.inputs.pictures.PictureSource", interrupted)
+    capsys.readouterr()
+    assert pretrain(spots, "--steps", "4") == 130
+    assert "it had not learnt anything yet" in capsys.readouterr().err
+    assert not (survey_of(spots).folder / "checkpoints").exists()
+
+
+def test_the_same_training_at_once_is_refused(spots, capsys, monkeypatch):
+    real, second = loop.Trainer.run, []
+
+    def meanwhile(self, *arguments):
+        second.append(pretrain(spots, "--steps", "2"))
+        return real(self, *arguments)
+
+    monkeypatch.setattr(loop.Trainer, "run", meanwhile)
+    capsys.readouterr()
+    assert pretrain(spots, "--steps", "2") == 0
+    assert second == [2]
+    assert "is already making the vicreg network of spots" in capsys.readouterr().err
+    assert len(finished_runs(survey_of(spots), JobKind.PRETRAIN)) == 1
+
+
+def test_the_way_on_is_told_for_each_survey(spots, tmp_path, capsys):
+    argv = ["import", str(tmp_path / "more"), "--name", "more", "--workspace", spots]
+    paint(tmp_path / "more", count=8)
+    assert main(argv) == 0
+    capsys.readouterr()
+    assert main(["pretrain", "spots", "more", "--workspace", spots, *TINY, "--steps", "1"]) == 0
+    said = capsys.readouterr().out
+    (run,) = finished_runs(survey_of(spots), JobKind.PRETRAIN)
+    for name in ("spots", "more"):
+        assert f"embed {name} --encoder vicreg --weights {run.run_id} --workspace" in said
+    argv = ["embed", "more", "--encoder", "vicreg", "--weights", run.run_id]
+    assert main([*argv, "--workspace", spots]) == 0
 
 
 def refused(capsys, path, *more):
@@ -191,7 +213,9 @@ def refused(capsys, path, *more):
     ("arguments", "said"),
     [
         (["--minutes", "1", "--steps", "3"], "give one of them"),
-        (["--minutes", "nan"], "--minutes must be above 0"),
+        (["--minutes", "nan"], "--minutes is above 0 and at most 43,200 (30 days), but is nan;"),
+        (["--minutes", "inf"], "(30 days), but is inf;"),
+        (["--minutes", "1e9"], "(30 days), but is 1e+09;"),
         (["--method", "magic"], "must be one of"),
         (["--augmentation", "wild"], "none, weak, standard, strong"),
         (["--without", "gravity"], "gravity"),
@@ -200,7 +224,9 @@ def refused(capsys, path, *more):
         (["--learning-rate", "7"], "learning_rate"),
         (["--processes", "0"], "--processes is 1 to"),
         (["--processes", "999"], "--processes is 1 to"),
-        (["--bands", "99"], "bands"),
+        (["--bands", "99"], "--bands is 1 to 16, but is 99;"),
+        (["--bands", "0"], "--bands is 1 to 16, but is 0;"),
+        (["--bands", "-1"], "--bands is 1 to 16, but is -1;"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(imported, capsys, arguments, said):
@@ -224,3 +250,28 @@ def test_the_network_sees_the_bands_that_the_surveys_have():
     assert common_bands([having(*"ugriz"), having(*"ugriz")]) == 5
     assert common_bands([having(*"gr"), having(*"gri")]) == 3
     assert common_bands([having(*range(40))]) == 16
+
+
+def test_a_signal_keeps_the_state_and_says_so(spots, capfd, monkeypatch):
+    argv = ["--steps", "4"]
+    real = loop.Trainer.step
+
+    def interrupted(self, step):
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "step", interrupted)
+        capfd.readouterr()
+        assert pretrain(spots, *argv) == 143
+    said = capfd.readouterr().err
+    assert said.count("skysift:") == 1
+    assert "stopped; its state after 2 steps is kept in" in said
+    assert pretrain(spots, *argv) == 0
+    assert "a run that was stopped goes on" in capfd.readouterr().err
+
+
+def test_a_training_that_diverges_is_no_network(spots, capsys):
+    assert "diverged at step" in refused(capsys, spots, "--steps", "30", "--learning-rate", "0.99")
+    assert finished_runs(survey_of(spots), JobKind.PRETRAIN) == []

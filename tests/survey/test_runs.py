@@ -30,7 +30,7 @@ def test_finished_run_tells_how_it_was_made(write_survey):
     assert record.kind is JobKind.EMBED
     assert record.record["seed"] == 7
     assert record.record["survey"]["content_hash"] == survey.manifest.content_hash
-    assert record.record["versions"]["skysift"] == "0.4.0"
+    assert record.record["versions"]["skysift"] == versions()["skysift"]
     assert record.record["versions"]["numpy"]
     assert record.record["started"] < record.record["finished"]
     assert record.record["result"] == {"n_objects": 20}
@@ -81,7 +81,7 @@ def test_run_ids_are_checked_and_not_used_twice(write_survey):
 def test_folder_of_a_survey_will_do(workspace):
     folder = workspace.survey("other")
     folder.mkdir(parents=True)
-    with RunFolder(folder, JobKind.SIMULATE, {}) as run:
+    with RunFolder(folder, JobKind.SIMULATE, {}):
         pass
     assert finished_runs(folder)[0].record["survey"] is None
 
@@ -119,11 +119,12 @@ def test_partial_runs_of_killed_processes_are_removed(write_survey):
         (runs / f"{name}.partial").mkdir(parents=True)
         (runs / f"{name}.partial" / "holder.json").write_text(json.dumps(holder))
         (runs / f"{name}.partial" / "big.npy").write_bytes(b"1")
-    with RunFolder(survey, JobKind.MAP, {}, run_id="first"):
-        with RunFolder(survey, JobKind.MAP, {}, run_id="second"):
-            assert {one.name for one in runs.iterdir()} == {
-                *("first.partial", "second.partial", "elsewhere.partial"),
-            }
+    with (
+        RunFolder(survey, JobKind.MAP, {}, run_id="first"),
+        RunFolder(survey, JobKind.MAP, {}, run_id="second"),
+    ):
+        left = {one.name for one in runs.iterdir()}
+    assert left == {"first.partial", "second.partial", "elsewhere.partial"}
     assert [record.run_id for record in finished_runs(survey)] == ["first", "second"]
 
 

@@ -14,7 +14,14 @@ from scipy.ndimage import uniform_filter
 from core.errors import BadInput
 from core.measure.morphology import apertures, light
 from core.measure.morphology.peaks import Peaks, find_peaks, noise_left
-from core.measure.morphology.quantities import Bools, Floats, Morphology, band_words, quantities
+from core.measure.morphology.quantities import (
+    Bools,
+    Floats,
+    Morphology,
+    Quantity,
+    band_words,
+    quantities,
+)
 from core.measure.morphology.recentring import centroid, recentred, smoothed, symmetry_centre
 from core.measure.morphology.region import Pixels, Regions, find_regions
 from core.measure.morphology.sky import Skyless, without_sky
@@ -86,20 +93,34 @@ def measure_morphology(
             with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
                 numbers = _measured(part, names, sky, noise)
             for place, one in enumerate(columns):
-                scale = side if one.unit == "px" else 1
-                scale = side**2 if one.name.startswith("flux_") and one.unit else scale
+                scale = float(side) ** _power_of_side(one)
                 values[start : start + step, place] = numbers[one.name] * scale
     values[~np.isfinite(values)] = np.nan
     return Morphology(columns, values, np.isfinite(values))
 
 
+def _power_of_side(one: Quantity) -> int:
+    """What a number of averaged pixels is multiplied by, so that it is one of the picture's own:
+    a power of the side of the squares. The mean of a square has the noise of a pixel over it."""
+    if one.unit == "px" or one.name.startswith("noise_"):
+        return 1
+    if one.name == "surface_brightness":
+        return -1
+    return 2 if one.name.startswith("flux_") and one.unit else 0
+
+
 def _binned(images: NDArray[Any], side: int) -> NDArray[Any]:
+    """Means of squares of pixels, of those that have a value; NaN where none has."""
     if side == 1:
         return images
     count, bands, height, width = images.shape
     height, width = height // side, width // side
     cut = images[:, :, : height * side, : width * side].astype(np.float64)
-    return cut.reshape(count, bands, height, side, width, side).mean(axis=(3, 5))
+    squares = cut.reshape(count, bands, height, side, width, side)
+    there = np.isfinite(squares)
+    total = np.where(there, squares, 0).sum(axis=(3, 5))
+    n = there.sum(axis=(3, 5))
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 @dataclass(frozen=True)

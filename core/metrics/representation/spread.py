@@ -23,6 +23,10 @@ DEAD_SHARE, SAME_SHARE, ONE_DIRECTION = 0.5, 0.02, 0.98
 
 LOW_RANK = 2.0
 
+ROUNDING_16, ROUNDING_32 = 1e-3, 1e-5
+"""Of a dimension's largest value: what deviates less is a constant and its rounding, in numbers
+that were stored as float16, and in others, which a network computed in float32."""
+
 
 @dataclass(frozen=True)
 class Collapse:
@@ -101,15 +105,20 @@ def mean_square_differences(values: np.ndarray) -> np.ndarray:
     return squares / table.shape[1]
 
 
+def _is_of_float16(table: np.ndarray) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((table.astype(np.float16) == table).all())
+
+
 def collapse_alarms(values: np.ndarray) -> Collapse:
     """Signs that (N, D) finite values, N of 2 or more, tell objects no longer apart."""
     table = finite_table(values, 2)
     table = table[sample_rows(np.ones(len(table), bool), SAMPLE)]
     n = len(table)
     deviation = table.std(0)
-    largest, size = float(deviation.max()), float(np.abs(table).max())
-    if largest <= 1e-9 * size:  # rounding of a constant
-        deviation, largest = np.zeros_like(deviation), 0.0
+    rounding = (ROUNDING_16 if _is_of_float16(table) else ROUNDING_32) * np.abs(table).max(0)
+    deviation = np.where(deviation <= rounding, 0, deviation)
+    largest = float(deviation.max())
     dead = float((deviation <= DEAD_DEVIATION * largest).mean())
     same = 1 - len(np.unique(table.astype(np.float32), axis=0)) / n
     x = unit_rows(table)

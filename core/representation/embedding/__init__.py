@@ -7,6 +7,7 @@ from core.representation.embedding.records import (
     EmbeddingRecord,
     finished_embeddings,
     load_embedding,
+    opened_embedding,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "embed",
     "finished_embeddings",
     "load_embedding",
+    "opened_embedding",
 ]

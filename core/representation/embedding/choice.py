@@ -32,7 +32,8 @@ def choose_embedding(survey: Survey, run_id: str | None) -> None:
             listed = f"these are {', '.join(there[:5])}" if there else "there is none"
             raise NotFound(
                 f"{run_id!r} is no finished embedding of {survey.name} as it is now ({listed});"
-                f" choose one, or embed again by `python -m core.run embed {survey.name}`."
+                f" choose one, or embed again by `python -m core.run embed {survey.name}"
+                f" --workspace {survey.folder.parents[1]}`."
             )
         text = json.dumps({"run_id": run_id, "content_hash": survey.manifest.content_hash})
         partial = path.with_name(f"{CHOSEN}.{os.getpid()}.partial")
@@ -73,5 +74,5 @@ def fitting_runs(survey: Survey) -> list[RunRecord]:
     return [
         run
         for run in finished_runs(survey, JobKind.EMBED)
-        if (run.record["survey"] or {}).get("content_hash") == survey.manifest.content_hash
+        if (run.record.get("survey") or {}).get("content_hash") == survey.manifest.content_hash
     ]

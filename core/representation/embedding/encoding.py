@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import NotReady
+from core.progress import Progress
 from core.representation.embedding.reading import read_ahead
 from core.representation.encoder import read_batch, reads
 from core.representation.memory import out_of_memory
@@ -41,10 +42,45 @@ def encoded(
     NotReady
         Memory does not suffice for one object.
     """
-    done, size = start, batch_size
-    while done < stop:
+    for one in _passed(model, survey, mask, range(start, stop), batch_size):
+        yield one._replace(stop=start + one.stop)
+
+
+def spread_codes(
+    model: Any,
+    survey: Survey,
+    mask: NDArray[np.bool_],
+    count: int,
+    batch_size: int,
+    progress: Progress,
+) -> Encoded:
+    """The codes of at most `count` rows of `mask` (which has some), evenly spread over the survey.
+
+    Raises
+    ------
+    NotReady
+        Memory does not suffice for one object.
+    """
+    rows = np.flatnonzero(mask)
+    if len(rows) > count:
+        rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
+    codes, size = [], batch_size
+    for one in _passed(model, survey, mask, rows.tolist(), batch_size):
+        size = one.batch_size
+        if one.codes is not None:
+            codes.append(one.codes)
+        progress(0.0, f"encoded {one.stop} of {len(rows)} objects that decide the precision")
+    return Encoded(len(rows), rows, np.concatenate(codes), size)
+
+
+def _passed(
+    model: Any, survey: Survey, mask: NDArray[np.bool_], rows: Sequence[int], batch_size: int
+) -> Iterator[Encoded]:
+    """As `encoded`, of any rows; `stop` counts them."""
+    done, size = 0, batch_size
+    while done < len(rows):
         try:
-            for one in _batches(model, survey, mask, done, stop, size):
+            for one in _batches(model, survey, mask, rows, done, size):
                 yield one
                 done = one.stop
         except (MemoryError, RuntimeError) as error:
@@ -64,16 +100,21 @@ def encoded(
 
 
 def _batches(
-    model: Any, survey: Survey, mask: NDArray[np.bool_], start: int, stop: int, size: int
+    model: Any,
+    survey: Survey,
+    mask: NDArray[np.bool_],
+    rows: Sequence[int],
+    start: int,
+    size: int,
 ) -> Iterator[Encoded]:
-    what = reads(model)
+    what, stop = reads(model), len(rows)
     bounds = [(first, min(first + size, stop)) for first in range(start, stop, size)]
 
     def read(bound: tuple[int, int]) -> tuple[NDArray[np.int64], Any]:
-        rows = np.arange(*bound)
-        rows = rows[mask[rows]]
-        return rows, read_batch(survey, rows, what) if len(rows) else None
+        taken = np.asarray(rows[slice(*bound)], np.int64)
+        taken = taken[mask[taken]]
+        return taken, read_batch(survey, taken, what) if len(taken) else None
 
-    for (_, last), (rows, batch) in read_ahead(read, bounds):
-        codes = model.encode(batch) if len(rows) else None
-        yield Encoded(last, rows, codes, size)
+    for (_, last), (taken, batch) in read_ahead(read, bounds):
+        codes = model.encode(batch) if len(taken) else None
+        yield Encoded(last, taken, codes, size)

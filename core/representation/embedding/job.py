@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadInput
 from core.progress import Progress, part_of, silent
-from core.representation.embedding.encoding import Encoded, encoded
+from core.representation.embedding.encoding import Encoded, encoded, spread_codes
 from core.representation.embedding.records import Embedding, load_embedding
 from core.representation.embedding.working import FLOAT16, FLOAT32, Working, working
 from core.representation.encoder import (
@@ -30,6 +30,9 @@ from core.vocabulary import DEFAULT, JobKind
 BATCH = 256
 MAX_BATCH = 65_536
 PRECISIONS = (FLOAT16, FLOAT32)
+
+SPREAD_ROWS = 512
+"""Objects, spread over the survey, whose numbers decide how precisely all are stored."""
 
 _FIT_ROWS = 5000
 """What most encoders look at while they are fitted; for the progress alone."""
@@ -56,8 +59,9 @@ def embed(
     options
         The encoder's own (`own_options` of its class), such as the weights of a network.
     precision
-        Of the numbers on disk: "float16", or "float32". Numbers that float16 cannot hold (beyond
-        65,504, or a small spread about a large mean) are stored as float32, and it is noted.
+        Of the numbers on disk: "float16", or "float32". Where float16 cannot hold those of 512
+        objects spread over the survey (beyond 65,504, or a small spread about a large mean) all
+        are stored as float32, and it is noted.
     batch_size
         Objects a batch; halved where memory runs out, which is noted.
     dask
@@ -79,6 +83,10 @@ def embed(
         )
     if not 1 <= batch_size <= MAX_BATCH:
         raise BadInput(f"A batch is 1 to {MAX_BATCH:,} objects, but is {batch_size}; change it.")
+    if dask is not None:
+        from core.representation.embedding.spreading import check_scheduler
+
+        check_scheduler(dask)
     name = encoder_name(encoder, survey)
     model = make_encoder(name, survey, options)
     asked = {key: str(one) for key, one in (options or {}).items()}
@@ -103,10 +111,13 @@ def embed(
         began, first = time.monotonic(), work.journal.done
         if first:
             told(first / total, f"going on after {first:,} of {total:,} objects")
+        if work.values is None and precision == FLOAT16 and mask.sum() > batch_size:
+            looked = spread_codes(model, survey, mask, SPREAD_ROWS, work.journal.batch_size, told)
+            _note_batch(looked, work)
+            if looked.codes is not None:
+                work.begin(looked.codes)
         for one in _encoded(model, survey, mask, work, dask):
-            if one.batch_size < work.journal.batch_size:
-                work.journal.batch_size = one.batch_size
-                work.note(f"memory ran out: batches of {one.batch_size} objects")
+            if _note_batch(one, work):
                 told(one.stop / total, f"memory ran out; going on with {one.batch_size} at a time")
             work.put(one.stop, one.rows, one.codes)
             speed = (one.stop - first) / max(time.monotonic() - began, 1e-6)
@@ -130,6 +141,15 @@ def _fitted(model: Any, survey: Survey, work: Working, progress: Progress) -> An
             work.note(sentence)
         settings = work.fitted(model.save(work.path))
     return ENCODERS[model.name].load(work.path, settings)
+
+
+def _note_batch(one: Encoded, work: Working) -> bool:
+    """Whether memory ran out; the smaller batch is noted."""
+    if one.batch_size >= work.journal.batch_size:
+        return False
+    work.journal.batch_size = one.batch_size
+    work.note(f"memory ran out: batches of {one.batch_size} objects")
+    return True
 
 
 def _fit_share(survey: Survey) -> float:

@@ -104,17 +104,18 @@ def load_embedding(
     if run_id is not None:
         for run in runs:
             if run.run_id == run_id:
-                return _opened(survey, run)
+                return opened_embedding(survey, run)
         raise NotFound(
             f"{run_id!r} is no finished embedding of {survey.name} as it is now; see the Encoders"
             " page for those there are."
         )
     found = _in_use(survey, name, runs, by_choice=encoder == DEFAULT)
     if found is not None:
-        return _opened(survey, found)
+        return opened_embedding(survey, found)
     raise NotReady(
         f"The survey {survey.name} has no {name} embedding yet; make one with"
-        f" `python -m core.run embed {survey.name} --encoder {name}`."
+        f" `python -m core.run embed {survey.name} --encoder {name} --workspace"
+        f" {survey.folder.parents[1]}`."
     )
 
 
@@ -137,7 +138,8 @@ def _in_use(
     return next((run for run in runs if run.config.get("encoder") == name), None)
 
 
-def _opened(survey: Survey, run: RunRecord) -> Embedding:
+def opened_embedding(survey: Survey, run: RunRecord) -> Embedding:
+    """The arrays of a finished embedding; `Damaged` where they do not fit the survey."""
     try:
         values = np.load(run.path / "embedding.npy", mmap_mode="r", allow_pickle=False)
         mask = np.load(run.path / "mask.npy", allow_pickle=False)
@@ -146,10 +148,11 @@ def _opened(survey: Survey, run: RunRecord) -> Embedding:
             f"The embedding {run.run_id} cannot be read ({str(error)[:120]}); remove the folder"
             f" {run.path} and embed {survey.name} again."
         ) from None
-    if len(values) != len(survey) or len(mask) != len(survey):
+    if values.ndim != 2 or len(values) != len(survey) or mask.shape != (len(survey),):
         raise Damaged(
-            f"The embedding {run.run_id} has {len(values)} rows, but the survey"
-            f" {survey.name} has {len(survey)}; embed it again."
+            f"The arrays of the embedding {run.run_id} have the shapes {values.shape} and"
+            f" {mask.shape}, but the survey {survey.name} has {len(survey)} objects; embed it"
+            " again."
         )
     return Embedding(values, mask, run.run_id, str(run.config.get("encoder")))
 

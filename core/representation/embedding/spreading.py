@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,10 @@ BATCHES = 8
 
 AHEAD = 2
 """Blocks in hand a worker: one at work, one waiting."""
+
+
+ANSWER_S = 8
+"""Seconds within which a scheduler must answer."""
 
 
 class Job(NamedTuple):
@@ -107,6 +112,42 @@ def _opened(job: Job) -> tuple[Any, Survey, NDArray[np.bool_]]:
     return model, survey, seen_rows(survey, reads(model))
 
 
+def check_scheduler(scheduler: str) -> None:
+    """Refuse an address at which no scheduler answers, before any other work.
+
+    Raises
+    ------
+    BadInput
+        The scheduler cannot be reached, or it is no address.
+    """
+    if not scheduler.strip():
+        raise BadInput(
+            "--dask is a scheduler's address (tcp://host:8786) or local, but is empty; name one,"
+            " or leave --dask out."
+        )
+    if scheduler == LOCAL:
+        return
+    from distributed.comm.addressing import parse_address, parse_host_port
+
+    try:
+        scheme, where = parse_address(scheduler)
+        if scheme in ("tcp", "tls"):
+            # Dask itself asks again and again until its time is up, and takes as long to give up.
+            socket.create_connection(parse_host_port(where), timeout=ANSWER_S).close()
+    except (OSError, ValueError) as error:
+        raise _no_scheduler(scheduler, error) from None
+    with _client(scheduler):
+        pass
+
+
+def _no_scheduler(scheduler: str, error: Exception) -> BadInput:
+    why = getattr(error, "strerror", None) or str(error)
+    return BadInput(
+        f"There is no Dask scheduler at {scheduler!r} ({str(why)[:120]}); start one with"
+        " `dask scheduler`, name `local` for this machine's cores, or leave --dask out."
+    )
+
+
 @contextmanager
 def _client(scheduler: str) -> Iterator[Any]:
     import distributed
@@ -120,12 +161,10 @@ def _client(scheduler: str) -> Iterator[Any]:
     else:
         cluster = None
     try:
-        client = distributed.Client(cluster or scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(
-            f"There is no Dask scheduler at {scheduler!r} ({str(error)[:120]}); start one with"
-            " `dask scheduler`, name `local` for this machine's cores, or leave --dask out."
-        ) from None
+        client = distributed.Client(cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
+    except (OSError, ValueError, TypeError, MemoryError) as error:
+        # Memory: another kind of server answers, and its words are taken for lengths.
+        raise _no_scheduler(scheduler, error) from None
     try:
         yield client
     except (FutureCancelledError, CommClosedError, TimeoutError) as error:

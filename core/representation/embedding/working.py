@@ -30,6 +30,9 @@ EVERY_S = 3.0
 
 FLOAT16, FLOAT32 = "float16", "float32"
 LARGEST = float(np.finfo(np.float16).max)
+SAME = 1e-6
+"""Values that spread over less than this share of their size are the same but for rounding."""
+
 MAX_ROUNDING = 0.01
 """Of a column's deviation: where float16 would round by more, the array is float32."""
 
@@ -96,7 +99,7 @@ class Working:
             if lost.any():
                 codes = np.where(lost[:, None], np.float32(np.nan), codes)
             if self.values is None:
-                self._create(codes)
+                self.begin(codes)
             assert self.values is not None
             if codes.shape[1] != self.journal.dimensions:
                 raise Damaged(
@@ -112,7 +115,8 @@ class Working:
         if time.monotonic() - self._noted > EVERY_S:
             self.save()
 
-    def _create(self, codes: NDArray[np.float32]) -> None:
+    def begin(self, codes: NDArray[np.float32]) -> None:
+        """Make the array, in the precision that (B, D) codes of objects like all others need."""
         precision = self._asked
         if precision == FLOAT16 and not fits_float16(codes):
             precision = FLOAT32
@@ -142,10 +146,19 @@ class Working:
         """
         assert self.values is not None
         finite = np.zeros(self.total, bool)
+        columns = self.values.shape[1]
+        low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
         for start in range(0, self.total, 65_536):
             part = slice(start, start + 65_536)
-            finite[part] = np.isfinite(self.values[part]).all(axis=1)
+            rows = np.asarray(self.values[part], np.float32)
+            finite[part] = np.isfinite(rows).all(axis=1)
+            known = rows[finite[part]]
+            low = np.minimum(low, known.min(axis=0, initial=np.inf))
+            high = np.maximum(high, known.max(axis=0, initial=-np.inf))
         seen = mask & finite
+        size = np.maximum(np.abs(low), np.abs(high)).max()
+        if seen.sum() > 1 and (high - low).max() <= SAME * size:
+            self.note("all objects have the same values, so that it tells none apart")
         self.save()
         np.save(self.path / MASK, seen)
         self.values = None
@@ -210,8 +223,9 @@ def fits_float16(codes: NDArray[np.float32]) -> bool:
         return True
     if np.abs(known).max() > LARGEST:
         return False
+    known = known[:, (known != known[0]).any(axis=0)]  # a constant has no spread to be lost
     error = np.sqrt(np.mean((known.astype(np.float16).astype(np.float64) - known) ** 2, axis=0))
-    return bool((error <= MAX_ROUNDING * known.std(axis=0)).all() or len(known) == 1)
+    return bool((error <= MAX_ROUNDING * known.std(axis=0)).all())
 
 
 def _is_whole(partial: Path) -> bool:

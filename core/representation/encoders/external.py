@@ -16,6 +16,9 @@ from core.representation.encoder import ROWS, SurveyRows, register_encoder
 from core.representation.encoders.external_files import SUFFIXES, file_hash, read_vectors
 from core.survey import Survey
 
+NAMED = 10
+"""Columns that are named where some are left out, at most."""
+
 
 @register_encoder("external")
 class ExternalEncoder:
@@ -50,7 +53,9 @@ class ExternalEncoder:
         self.ids = Path(ids).expanduser().resolve() if ids else None
         self.id_column, self.array = str(id_column), array
         self.notes: list[str] = []
-        self._named, self._values = read_vectors(self.path, self.ids, self.id_column, array)
+        self._named, self._values, self._left_out = read_vectors(
+            self.path, self.ids, self.id_column, array
+        )
         self.hash = file_hash(self.path, self.ids)
         self._places: tuple[str, NDArray[np.int64]] = ("", np.zeros(0, np.int64))
 
@@ -79,6 +84,12 @@ class ExternalEncoder:
                 else f"{self.path.name} has no rows; name another file."
             )
         self.notes = []
+        if self._left_out:
+            shown = ", ".join(self._left_out[:NAMED])
+            more = len(self._left_out) - NAMED
+            self.notes.append(
+                f"left out of the vectors: {shown}" + (f" and {more:,} more" if more > 0 else "")
+            )
         if matched < len(survey):
             self.notes.append(f"{len(survey) - matched:,} objects have no row in the file")
         if matched < len(self._named):

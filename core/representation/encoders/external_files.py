@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,10 +29,17 @@ Columns = Mapping[str, Any]
 """Arrays by name, each with a row an object."""
 
 
-def read_vectors(
-    path: Path, ids: Path | None, id_column: str, array: str | None
-) -> tuple[list[str], NDArray[Any]]:
-    """(N,) ids and (N, D) numbers.
+class Vectors(NamedTuple):
+    """(N,) ids, (N, D) numbers, and names of what else the file has, which nobody named and which
+    is left out."""
+
+    ids: list[str]
+    values: NDArray[Any]
+    left_out: list[str]
+
+
+def read_vectors(path: Path, ids: Path | None, id_column: str, array: str | None) -> Vectors:
+    """Vectors by object_id.
 
     Parameters
     ----------
@@ -60,6 +67,7 @@ def read_vectors(
     read = (lambda p: _csv(p, id_column)) if kind == "CSV" else _READERS[kind]
     columns = _read(path, read, kind)
     values = _numbers(path, columns, id_column, array)
+    taken = set(columns) if array else {id_column, *_meant(columns, id_column)}
     if ids is not None:
         named = _ids_of(ids, id_column)
     elif id_column in columns:
@@ -82,7 +90,7 @@ def read_vectors(
             f"{path.name} has {int(repeated.sum()):,} ids that came before, such as"
             f" {first[:80]!r}; keep one row an object."
         )
-    return named, values
+    return Vectors(named, values, [name for name in columns if name not in taken])
 
 
 def file_hash(*paths: Path | None) -> str:

@@ -30,7 +30,25 @@ FIT_ROWS = 5000
 _CLIP = 8.0
 _ROWS_AT_ONCE = 256
 _FEWEST_SHARE = 1e-3
-"""A number that fewer objects of the sample have is left out: nothing tells its scale."""
+"""Of a number that fewer objects of the sample have nothing tells the scale: its column is 0."""
+
+_STEPS = {
+    "missing_share": 0.1,
+    "zero_share": 0.1,
+    "top_share": 0.1,
+    "trail_cover": 0.1,
+    "residual_total": 0.1,
+    "region_share": 0.1,
+}
+"""Scale of a number that does not vary in the sample; 1 of the others: counts, sigma, px."""
+
+_TOLD_MISSING = (
+    *("gini", "r50", "petrosian", "m20", "sersic_n", "ellipticity", "nucleus_offset"),
+    *("separation", "clump_separation", "residual_radius", "sources"),
+)
+_TOLD_MISSING_OF_BANDS = ("sky", "noise", "flux", "r50", "m20", "colour", "gradient")
+"""Others are missing with one of these, or nearly so: each reason has one column, lest an object
+that was not found be told by a hundred."""
 
 
 @register_encoder("morphology")
@@ -39,10 +57,12 @@ class MorphologyEncoder:
 
     The numbers of `measure_morphology` and `measure_artefacts`, but for directions, as distances
     from the sample's median in robust deviations (1.4826 median absolute deviations; standard
-    deviations where that is 0), compressed by arcsinh and cut at 8. What cannot be measured
-    becomes the median, and one column for each pattern of missing numbers in the sample says so;
-    the last column is the share of numbers that are missing, whatever the pattern. Fitted on at
-    most 5,000 objects drawn with a fixed seed. Every object has a row, whatever its picture.
+    deviations where that is 0; a fixed step where the sample does not vary), compressed by
+    arcsinh and cut at 8. What cannot be measured becomes the median. Columns of zeros and ones
+    say which numbers are missing, one for each kind of reason, and which flags are raised; one is
+    the share of numbers that are missing. The columns are the same for every survey of these
+    bands, so that what is too rare to be in the sample is seen all the same. Fitted on at most
+    5,000 objects drawn with a fixed seed. Every object has a row, whatever its picture.
     """
 
     name: str
@@ -82,7 +102,7 @@ class MorphologyEncoder:
         return (
             *names[self.scale > 0].tolist(),
             *(f"no {name}" for name in names[self.flagged]),
-            "missing",
+            "missing_numbers",
             *(one.name for one in FLAGS),
         )
 
@@ -118,11 +138,19 @@ class MorphologyEncoder:
         # Counts are mostly the same; where they are not, that is the point.
         spread = np.sqrt(np.nanmean(np.square(away), axis=0))
         scale = np.where(robust > 1e-6 * np.maximum(spread, 1e-300), robust, spread)
-        self.scale = np.where(known & (scale > 1e-12 * np.abs(self.centre)), scale, 0.0)
-        patterns: dict[bytes, int] = {}
-        for column in np.flatnonzero((~there).any(axis=0) & known):
-            patterns.setdefault(there[:, column].tobytes(), int(column))
-        self.flagged = np.array(sorted(patterns.values()), np.int64)
+        varies = scale > 1e-12 * np.abs(self.centre)
+        names = _names(self.bands)
+        steps = np.array([_STEPS.get(name, 1.0) for name in names])
+        artefact = np.isin(names, [one.name for one in ARTEFACT_NUMBERS])
+        self.scale = np.where(known & varies, scale, np.where(known | artefact, steps, np.inf))
+        self.flagged = np.flatnonzero([_tells_missing(name, self.bands) for name in names])
+
+
+def _tells_missing(name: str, bands: tuple[str, ...]) -> bool:
+    if name in _TOLD_MISSING:
+        return True
+    of_bands = {one.name for one in quantities(bands)} - {one.name for one in quantities(())}
+    return name in of_bands and name.split("_")[0] in _TOLD_MISSING_OF_BANDS
 
 
 def _names(bands: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from core.representation.fast import (
 from core.representation.inputs.scaling import PixelScaling
 from core.representation.methods.method import METHODS
 from core.representation.methods.store import load_method, save_method
+from core.representation.training.held_out import collapsed
 from core.representation.whitening import Whitening
 from core.survey import RunRecord, Survey, finished_runs
 from core.vocabulary import JobKind
@@ -37,6 +39,13 @@ SHIPPED_METHOD, SHIPPED_WORD = "vicreg", "shipped"
 COMPONENTS = 64
 QUARTER_TURNS = (0, 1, 2, 3)
 FIT_ROWS = 5000
+
+FEW_STEPS = 100
+"""A network that was trained for fewer is doubted."""
+
+CLEARLY = 0.05
+"""By so much more of the held-out neighbours kept is another training clearly better."""
+
 MAX_COMPONENTS = 4096
 BATCH = 256
 
@@ -65,8 +74,10 @@ class NetworkEncoder:
     way
         How the network is run: the fastest way of `core.representation.fast` that keeps the
         neighbours which plain float32 finds in this embedding. `fit` chooses it.
+    doubts
+        Sentences on whether other weights would be better than those taken by rule.
     notes
-        Sentences about that for the record of a run.
+        These and one on the way, for the record of a run.
     """
 
     name: str
@@ -96,6 +107,7 @@ class NetworkEncoder:
         self.turns = {1: (0,), 2: (0, 2), 4: QUARTER_TURNS}[int(rotations)]
         self.components = int(components)
         self.way = exact_forward(self.method)
+        self.doubts: list[str] = []
         self.notes: list[str] = []
         self.scaling: PixelScaling | None = None
         self.whitening: Whitening | None = None
@@ -105,15 +117,20 @@ class NetworkEncoder:
         """With the weights that the options mean for this survey."""
         asked = options.get("weights")
         folder = weights_folder(survey, cls.method_name, str(asked) if asked else None)
-        return cls(folder, options.get("rotations", 4), options.get("components", COMPONENTS))
+        encoder = cls(folder, options.get("rotations", 4), options.get("components", COMPONENTS))
+        if not asked:
+            encoder.doubts = doubts_about(pretraining_runs(survey, cls.method_name), survey)
+            encoder.notes = list(encoder.doubts)
+        return encoder
 
     def fit(self, survey: Survey, progress: Progress) -> None:
         """Take the survey's pixel limits and the principal components of what the network sees."""
         self.scaling = PixelScaling.of(survey.manifest, self.method.spec.scaling)
         progress(0.0, "looking for the fastest way to run the network that changes nothing")
         self.way = self._fastest(survey)
+        self.notes = list(self.doubts)
         if self.way.sentence:
-            self.notes = [self.way.sentence]
+            self.notes.append(self.way.sentence)
             progress(0.0, self.way.sentence)
         rows = sampled_rows(survey, FIT_ROWS)
         codes: list[NDArray[np.float32]] = []
@@ -205,30 +222,109 @@ def weights_folder(survey: Survey, method: str, asked: str | None = None) -> Pat
 
     Raises
     ------
+    BadInput
+        Shipped weights of a method that comes without.
     NotFound
         `asked` is neither a run of this survey nor a folder.
     NotReady
         None was asked for, and there are neither runs of the method nor shipped weights.
     """
-    runs = [run for run in finished_runs(survey, JobKind.PRETRAIN) if _method_of(run) == method]
+    runs = pretraining_runs(survey, method)
+    if asked == SHIPPED_WORD and method != SHIPPED_METHOD:
+        raise BadInput(
+            f"Only {SHIPPED_METHOD} comes with shipped weights, but those of {method} were asked"
+            f" for; name a run of {method}, or embed with the encoder {SHIPPED_METHOD}."
+        )
     if asked == SHIPPED_WORD or (asked is None and not runs):
         if method == SHIPPED_METHOD:
             return SHIPPED
         raise NotReady(
             f"There is no network trained by {method} on {survey.name}; train one with"
-            f" `python -m core.run pretrain {survey.name} --method {method}`."
+            f" `python -m core.run pretrain {survey.name} --method {method} --workspace"
+            f" {survey.folder.parents[1]}`."
         )
     if asked is None:
         return runs[0].path
-    for run in finished_runs(survey, JobKind.PRETRAIN):
+    for run in pretraining_runs(survey):
         if run.run_id == asked:
             return run.path
     if Path(asked).is_dir():
         return Path(asked)
     raise NotFound(
-        f"Weights are a pretraining run of {survey.name}, a folder with network.safetensors, or"
+        f"Weights are a pretraining run on {survey.name}, a folder with network.safetensors, or"
         f" {SHIPPED_WORD}, but {asked!r} is none of them; see the Runs page for the run ids."
     )
+
+
+def pretraining_runs(survey: Survey, method: str | None = None) -> list[RunRecord]:
+    """Trainings (by a method) of the survey, and of others that trained on its objects too; the
+    newest first."""
+    runs = finished_runs(survey, JobKind.PRETRAIN)
+    for folder in sorted(survey.folder.parent.iterdir()):
+        if folder.name == survey.folder.name or not (folder / "runs").is_dir():
+            continue
+        # What is wrong with another survey's runs is told where that survey is used.
+        with contextlib.suppress(Damaged):
+            others = finished_runs(folder, JobKind.PRETRAIN)
+            runs += [run for run in others if _trained_on(run, survey)]
+    runs.sort(key=lambda run: (str(run.record["finished"]), run.run_id), reverse=True)
+    return [run for run in runs if method is None or _method_of(run) == method]
+
+
+def doubts_about(runs: Sequence[RunRecord], survey: Survey) -> list[str]:
+    """Why the first of these trainings may not be the one to take: a sentence without its dot, or
+    none."""
+    if not runs:
+        return []
+    newest, own = runs[0], _kept_neighbours(runs[0])
+    others = [run for run in runs[1:] if _trained_on(run, survey)]
+    best = max(others, key=lambda run: _kept_neighbours(run) or 0.0, default=None)
+    if best is not None:
+        theirs = _kept_neighbours(best) or 0.0
+        if own is not None and theirs > own + CLEARLY:
+            return [
+                f"the newest training, {newest.run_id}, was taken, but an older one,"
+                f" {best.run_id}, kept more neighbours of held-out objects ({theirs:.2f} against"
+                f" {own:.2f}); name it as the weights to have it"
+            ]
+    if own == 0.0:
+        return [
+            f"the newest training, {newest.run_id}, was taken, but its codes tell no objects"
+            " apart; train it for longer or with a lower learning rate"
+        ]
+    steps = _steps(newest)
+    if steps is not None and steps < FEW_STEPS:
+        longer = [run for run in others if (_steps(run) or 0) >= FEW_STEPS]
+        instead = f"name {longer[0].run_id} as the weights" if longer else "train it for longer"
+        return [
+            f"the newest training, {newest.run_id}, was taken, but it has no more than {steps}"
+            f" {'step' if steps == 1 else 'steps'}; {instead}"
+        ]
+    return []
+
+
+def _steps(run: RunRecord) -> int | None:
+    """Steps that led to the weights kept, where the run has them."""
+    found = (run.record.get("result") or {}).get("best_step") or run.config.get("steps")
+    return found if isinstance(found, int) else None
+
+
+def _kept_neighbours(run: RunRecord) -> float | None:
+    """Of held-out objects, where the run has measured it."""
+    quality = (run.record.get("result") or {}).get("best_quality") or {}
+    if collapsed(quality):
+        return 0.0
+    found = quality.get("neighbour_consistency")
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _trained_on(run: RunRecord, survey: Survey) -> bool:
+    """Whether a training saw this content of the survey."""
+    surveys = run.config.get("surveys")
+    if isinstance(surveys, dict):
+        return survey.manifest.content_hash in surveys.values()
+    about = run.record.get("survey") or {}  # up to version 0.4
+    return bool(about.get("content_hash") == survey.manifest.content_hash)
 
 
 def _method_of(run: RunRecord) -> str:

@@ -185,15 +185,16 @@ def _minmax(images: NDArray[Any]) -> Tensor:
 def to_bands(x: Tensor, bands: int = 3) -> Tensor:
     """(B, any bands, y, x) -> (B, bands, y, x).
 
-    One band is repeated; of more bands than the network has, the first, middle and last are
-    taken (blue, green and red of a sorted filter set).
+    One band is repeated, two become themselves and their mean where three are wanted. Else evenly
+    spaced ones are taken, the first and last among them: of more bands than wanted each once
+    (blue, green and red of a sorted filter set), of fewer all, some of them twice.
     """
     have = x.shape[1]
     if have == 2 and bands == 3:
         return torch.stack([x[:, 0], x.mean(1), x[:, 1]], dim=1)
-    if have < bands:
-        return x[:, :1].expand(-1, bands, -1, -1)
-    if have > bands:
+    if have == 1:
+        return x.expand(-1, bands, -1, -1)
+    if have != bands:
         return x[:, torch.linspace(0, have - 1, bands).round().long()]
     return x
 

@@ -14,6 +14,7 @@ from core.representation.inputs.scaling import INPUT_PX, checked_scaling, resize
 
 KINDS = ("looks", "plain")
 MAX_BANDS = 16
+MIN_PX, MAX_PX = 8, 1024
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         checked_scaling(self.scaling)
-        if self.kind not in KINDS or not 1 <= self.bands <= MAX_BANDS or not self.size_px >= 8:
+        fits = 1 <= self.bands <= MAX_BANDS and MIN_PX <= self.size_px <= MAX_PX
+        if self.kind not in KINDS or not fits:
             raise BadInput(
-                f"A network sees {' or '.join(KINDS)} of 1 to {MAX_BANDS} bands at 8 px or more,"
-                f" but came {self.as_dict()}; correct its settings."
+                f"A network sees {' or '.join(KINDS)} of 1 to {MAX_BANDS} bands at {MIN_PX} to"
+                f" {MAX_PX} px, but came {self.kind!r} of {self.bands} bands at {self.size_px} px;"
+                " correct its settings."
             )
 
     @property

@@ -1,7 +1,8 @@
 """Whether an embedding is good: measured without labels and with, kept, told in plain words."""
 
+from core.representation.embedding.choice import fitting_runs as embedding_runs
 from core.representation.quality.assessing import OWN_OBJECTS, Comparison, assess, assess_all
-from core.representation.quality.finding import Embedded, embedding_runs, embeddings_of, opened
+from core.representation.quality.finding import Embedded, embeddings_of, opened
 from core.representation.quality.keeping import QualityRun, Sheet, keep, kept, quality_runs
 from core.representation.quality.labels import Labels
 from core.representation.quality.records import MEASURES, Assessment, Measure, Probe, cell_of

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Damaged, NotFound, NotReady
+from core.representation.embedding import opened_embedding
+from core.representation.embedding.choice import fitting_runs
 from core.representation.encoder import ENCODERS, encoder_name
-from core.survey import RunRecord, Survey, finished_runs
-from core.vocabulary import JobKind
+from core.survey import RunRecord, Survey
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def embeddings_of(
     NotReady
         An encoder that has none, or none at all.
     """
-    records = embedding_runs(survey)
+    records = fitting_runs(survey)
     if runs:
         by_id = {record.run_id: record for record in records}
         for run_id in runs:
@@ -73,42 +74,21 @@ def embeddings_of(
         if name not in newest:
             raise NotReady(
                 f"The survey {survey.name} has no {name} embedding yet; make one with"
-                f" `python -m core.run embed {survey.name} --encoder {name}`."
+                f" `python -m core.run embed {survey.name} --encoder {name} --workspace"
+                f" {survey.folder.parents[1]}`."
             )
     if not newest:
         raise NotReady(
             f"The survey {survey.name} has no embedding to assess yet; make one with"
-            f" `python -m core.run embed {survey.name}`."
+            f" `python -m core.run embed {survey.name} --workspace {survey.folder.parents[1]}`."
         )
     return [opened(survey, newest[name]) for name in names or sorted(newest)]
 
 
-def embedding_runs(survey: Survey) -> list[RunRecord]:
-    """Finished embedding runs of this version of the survey, the newest first."""
-    found = []
-    for record in finished_runs(survey, JobKind.EMBED):
-        about = record.record.get("survey") or {}
-        if about.get("content_hash") == survey.manifest.content_hash:
-            found.append(record)
-    return found
-
-
 def opened(survey: Survey, record: RunRecord) -> Embedded:
     """The arrays of an embedding run; `Damaged` where they do not fit the survey."""
-    try:
-        values = np.load(record.path / "embedding.npy", mmap_mode="r", allow_pickle=False)
-        mask = np.load(record.path / "mask.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise Damaged(
-            f"The embedding {record.run_id} cannot be read ({str(error)[:120]}); embed the survey"
-            " again."
-        ) from None
-    if values.ndim != 2 or len(values) != len(survey) or mask.shape != (len(survey),):
-        raise Damaged(
-            f"The embedding {record.run_id} has the shape {values.shape}, but the survey"
-            f" {survey.name} has {len(survey)} objects; embed it again."
-        )
-    return Embedded(record, str(record.config["encoder"]), values, mask)
+    found = opened_embedding(survey, record)
+    return Embedded(record, found.encoder, found.values, found.mask)
 
 
 def loaded_encoder(embedded: Embedded) -> Any:

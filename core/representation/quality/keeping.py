@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,24 @@ class QualityRun:
         Of a few random objects.
     labels
         Where labels came from, "" without.
+    names
+        Run id -> how the embedding is called; empty in runs up to version 0.5.
     """
 
     run: RunRecord
     comparison: Comparison
     sheets: tuple[Sheet, ...]
     labels: str
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
-def keep(folder: Path, found: Comparison, sheets: Sequence[Sheet], labels: str) -> None:
+def keep(
+    folder: Path,
+    found: Comparison,
+    sheets: Sequence[Sheet],
+    labels: str,
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Write a comparison into the folder of a run."""
     for one in found.assessments:
         arrays: dict[str, Any] = dict(one.arrays)
@@ -58,6 +67,7 @@ def keep(folder: Path, found: Comparison, sheets: Sequence[Sheet], labels: str) 
         {
             "verdict": found.verdict,
             "labels": labels,
+            "names": dict(names or {}),
             "embeddings": [one.as_dict() for one in found.assessments],
             "sheets": [
                 {
@@ -95,12 +105,13 @@ def kept(record: RunRecord) -> QualityRun:
             for one in told["sheets"]
         )
         verdict, labels = str(told["verdict"]), str(told["labels"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        names = {str(run_id): str(name) for run_id, name in (told.get("names") or {}).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(
             f"The quality run {record.run_id} cannot be read ({str(error)[:120]}); assess the"
             " embeddings again."
         ) from None
-    return QualityRun(record, Comparison(assessments, verdict), sheets, labels)
+    return QualityRun(record, Comparison(assessments, verdict), sheets, labels, names)
 
 
 def _arrays(path: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from core.representation.quality.records import MEASURES, Assessment, Measure
 
@@ -12,7 +13,17 @@ SURE = 3.0
 KEPT_WELL, KEPT_BADLY = 0.7, 0.3
 """Shares of neighbours kept above and below which a remark is made."""
 
-EVEN = 1e-9
+MARGIN_SHARE, MARGIN_PART = 0.02, 0.02
+"""Shares are told apart by so much, other measures by such a part of the larger; the two-point
+score by the sum of the errors."""
+
+FEWEST_APART = 3
+"""Measures that must be apart before one embedding is preferred to another without labels."""
+
+WEIGHT = {"consistency": 2, "retrieval": 2}
+"""Measures that count more than once: they are what a search for similar objects rests on."""
+
+HINT = " Without labels this is a hint: a probe with the labels of a task says more."
 
 
 def verdict_of(one: Assessment) -> str:
@@ -55,54 +66,75 @@ def verdict_of(one: Assessment) -> str:
 
 
 def best_of(found: Sequence[Assessment]) -> Assessment | None:
-    """The embedding to take: of those without an alarm (of all, if each has one), the one whose
-    linear probe of the first class is best; without labels, the one that is better than the others
-    on most of the measures compared, by the neighbours kept where they tie. None of one."""
+    """The embedding to take, or None where there is no clear one.
+
+    Of those without an alarm (of all, if each has one): with labels, the one whose linear probe of
+    the first class is best. Without, the one that is ahead of most others and behind none. One is
+    ahead of another if at least three measures are apart by more than their errors, neighbours
+    kept or found again among them, and more of these speak for it, where these two count twice.
+    """
     if len(found) < 2:
         return None
     sound = [one for one in found if not one.alarms] or list(found)
     if all(one.probes for one in sound):
         return max(sound, key=lambda one: one.probes[0].linear[0])
-    return max(
-        sound,
-        key=lambda one: (
-            sum(_wins(one, other)[0] - _wins(other, one)[0] for other in sound),
-            one.measures.get("consistency") or 0.0,
-        ),
-    )
+    if len(sound) == 1:
+        return sound[0]
+    leads = {id(one): [_lead(one, other) for other in sound if other is not one] for one in sound}
+    best = max(sound, key=lambda one: sum(_sign(lead) for lead in leads[id(one)]))
+    mine = leads[id(best)]
+    return best if max(mine, default=0) > 0 and min(mine) >= 0 else None
 
 
-def comparison(found: Sequence[Assessment]) -> str:
-    """Which of the embeddings to take, and how it does against each other one."""
-    best = best_of(found)
-    if best is None:
+def comparison(found: Sequence[Assessment], names: Mapping[str, str] | None = None) -> str:
+    """Which of the embeddings to take, and how it does against each other one.
+
+    names : run id -> how an embedding is called; its encoder where left out
+    """
+    if len(found) < 2:
         return ""
+    called = _called(found, names or {})
+    best = best_of(found)
+    alarmed = [called[one.run_id] for one in found if one.alarms and one is not best]
+    alarms = f" Signs of collapse: {_listed(alarmed)}." if alarmed else ""
+    if best is None:
+        all_of = _listed([called[one.run_id] for one in found])
+        return f"No clear difference between {all_of}.{alarms}{HINT}"
     if best.probes and all(one.probes for one in found):
-        return _by_labels(found, best)
-    against = []
+        return _by_labels(found, best, called)
+    ahead, level, against = [], [], []
     for other in found:
         if other is best:
             continue
-        wins, of = _wins(best, other)
-        if of:
-            against.append(f"{_named(other, found)} on {wins} of {of}")
-    words = f"Take {_named(best, found)}"
-    if against:
-        words += f": better than {_listed(against)} measures"
-    alarmed = [_named(one, found) for one in found if one.alarms and one is not best]
+        mine, theirs = _apart(best, other), _apart(other, best)
+        name = called[other.run_id]
+        if _lead(best, other) > 0:
+            ahead.append(f"{name} on {len(mine)} of {len(mine) + len(theirs)}")
+            if theirs:
+                against.append(f"{name} is better in {_listed(theirs)}")
+        elif not (other.alarms and not best.alarms):
+            level.append(name)
+    words = f"Take {called[best.run_id]}"
+    if ahead:
+        words += f": better than {_listed(ahead)} measures that are apart"
     words += "."
-    if alarmed:
-        words += f" Signs of collapse: {_listed(alarmed)}."
-    return words + (" Without labels this is a hint: a probe with the labels of a task says more.")
+    if level:
+        words += f" No clear difference from {_listed(level)}."
+    if against:
+        words += (
+            f" The measures disagree: {'; '.join(against)}. Neighbours kept and found again count"
+            " most in a search for similar objects."
+        )
+    return words + alarms + HINT
 
 
-def _by_labels(found: Sequence[Assessment], best: Assessment) -> str:
+def _by_labels(found: Sequence[Assessment], best: Assessment, called: Mapping[str, str]) -> str:
     first = best.probes[0]
     value, low, _high = first.linear
     others = [one for one in found if one is not best]
-    level = [_named(one, found) for one in others if one.probes[0].linear[2] >= low]
+    level = [called[one.run_id] for one in others if one.probes[0].linear[2] >= low]
     words = (
-        f"Take {_named(best, found)}: its linear probe of {first.target} is the best"
+        f"Take {called[best.run_id]}: its linear probe of {first.target} is the best"
         f" (average precision {value:.2f}, {first.n_targets} of {first.n_labelled} labelled)."
     )
     if level:
@@ -111,26 +143,53 @@ def _by_labels(found: Sequence[Assessment], best: Assessment) -> str:
     return words
 
 
-def better(measure: Measure, a: float, b: float) -> bool:
-    """Whether `a` is the better value."""
-    return a > b + EVEN if measure.higher_is_better else a < b - EVEN
+def is_better(measure: Measure, one: Assessment, other: Assessment) -> bool:
+    """Whether `one` has the better value by more than what may be chance."""
+    a, b = one.measures.get(measure.name), other.measures.get(measure.name)
+    if a is None or b is None:
+        return False
+    gain = a - b if measure.higher_is_better else b - a
+    if measure.name in one.errors or measure.name in other.errors:
+        errors = (each.errors.get(measure.name, 0.0) for each in (one, other))
+        return gain > sum(errors)
+    if measure.percent:
+        return gain > MARGIN_SHARE
+    return gain > MARGIN_PART * max(abs(a), abs(b))
 
 
-def _wins(one: Assessment, other: Assessment) -> tuple[int, int]:
-    """On how many of the compared measures that both have `one` is better, and of how many."""
-    wins = of = 0
-    for measure in MEASURES:
-        a, b = one.measures.get(measure.name), other.measures.get(measure.name)
-        if measure.compared and a is not None and b is not None:
-            of += 1
-            wins += better(measure, a, b)
-    return wins, of
+def _apart(one: Assessment, other: Assessment) -> list[str]:
+    """Names of the compared measures in which `one` is better."""
+    titles = [m.title for m in MEASURES if m.compared and is_better(m, one, other)]
+    return [title if title == "Davies-Bouldin" else title.lower() for title in titles]
 
 
-def _named(one: Assessment, found: Sequence[Assessment]) -> str:
-    """The encoder's name, with the run where that is not enough."""
-    alone = sum(other.encoder == one.encoder for other in found) == 1
-    return one.encoder if alone else f"{one.encoder} ({one.run_id})"
+def _lead(one: Assessment, other: Assessment) -> int:
+    """Weighted measures for `one` less those for `other`; 0 where too few are apart."""
+    compared = [measure for measure in MEASURES if measure.compared]
+    mine = [measure.name for measure in compared if is_better(measure, one, other)]
+    theirs = [measure.name for measure in compared if is_better(measure, other, one)]
+    if len(mine) + len(theirs) < FEWEST_APART:
+        return 0
+    has_views = all(
+        each.measures.get(name) is not None for each in (one, other) for name in WEIGHT
+    )
+    if has_views and not WEIGHT.keys() & {*mine, *theirs}:
+        return 0  # the others measure one thing between them, clumps
+    return sum(WEIGHT.get(name, 1) for name in mine) - sum(WEIGHT.get(name, 1) for name in theirs)
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _called(found: Sequence[Assessment], names: Mapping[str, str]) -> dict[str, str]:
+    """Run id -> name: that given, else the encoder, with the run where that is not enough."""
+    often = Counter(one.encoder for one in found)
+    return {
+        one.run_id: names.get(one.run_id)
+        or (one.encoder if often[one.encoder] == 1 else f"{one.encoder} ({one.run_id})")
+        for one in found
+    }
 
 
 def _listed(words: Sequence[str]) -> str:

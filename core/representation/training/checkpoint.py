@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ from torch import Tensor
 
 from core.representation.methods.method import Method
 from core.representation.weightfiles import write_tensors
+from core.survey.partial import claim_partial, is_held, release_partial
+from core.workspace import storage_errors
 
 STATE = "checkpoint.safetensors"
+PLAN = "plan.json"
+"""Beside it: what the minutes became, so that they are not timed again."""
+
 ABANDONED_DAYS = 30
 """Checkpoints that nobody went on from for so long are removed when another run ends."""
 
@@ -41,8 +47,11 @@ def save_checkpoint(
     partial = folder / (STATE + ".partial")
     # A copy of each: tensors that share memory are refused by the format.
     copies = {name: value.detach().clone() for name, value in tensors.items()}
-    write_tensors(copies, partial, metadata={"state": json.dumps(state)})
-    partial.replace(folder / STATE)
+    try:
+        write_tensors(copies, partial, metadata={"state": json.dumps(state)})
+        partial.replace(folder / STATE)
+    finally:
+        partial.unlink(missing_ok=True)  # half of it would only fill a full disk further
 
 
 def load_checkpoint(
@@ -83,13 +92,49 @@ def load_checkpoint(
     return state, _of(tensors, _BEST)
 
 
+@contextlib.contextmanager
+def claimed_checkpoint(folder: Path, what: str) -> Iterator[Path]:
+    """Hold the folder of a training's state for this process: FOLDER.partial, as it was left.
+
+    It stays for the next one to go on from, unless the body removes it or saved no state.
+
+    Raises
+    ------
+    InUse
+        Another process trains by it.
+    """
+    with storage_errors(folder):
+        partial = claim_partial(folder, what, lambda left: (left / PLAN).exists())
+    try:
+        yield partial
+    finally:
+        if kept_step(partial) is None:  # a plan alone is soon made again
+            shutil.rmtree(partial, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # unless another's is in it
+        else:
+            with contextlib.suppress(OSError):  # a full disk: the next one finds this one gone
+                release_partial(partial)
+
+
+def kept_step(folder: Path) -> int | None:
+    """Steps done in the state that the folder holds; None where it holds none."""
+    try:
+        with safe_open(folder / STATE, "pt") as handle:
+            return int(json.loads(handle.metadata()["state"])["step"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
+
+
 def remove_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint of a run that ended, and those beside it that were abandoned."""
+    """Remove the checkpoint of a training that ended, and trainings' beside it that were
+    abandoned."""
     shutil.rmtree(folder, ignore_errors=True)
     limit = time.time() - ABANDONED_DAYS * 86400
     with contextlib.suppress(OSError):
         for other in folder.parent.iterdir():
-            if other.is_dir() and other.stat().st_mtime < limit:
+            trained = (other / STATE).exists() or (other / PLAN).exists()
+            if trained and other.stat().st_mtime < limit and not is_held(other):
                 shutil.rmtree(other, ignore_errors=True)
         folder.parent.rmdir()  # unless another run's is in it
 

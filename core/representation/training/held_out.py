@@ -35,6 +35,15 @@ equally far apart."""
 NEIGHBOURS = 10
 """Looked at of each object; a tenth of the objects at most."""
 
+LEAST_RANK, LEAST_SPREAD = 1.5, 1e-3
+"""Codes of less effective rank, or whose largest deviation is a smaller share of their size (which
+half precision only rounds), tell no objects apart."""
+
+COLLAPSED = (
+    "The codes collapsed: the network gives all objects nearly the same one, so do not use it;"
+    " train longer, with a lower learning rate, or by another method."
+)
+
 _VIEWS = 103
 _BLOCK = 64
 
@@ -105,17 +114,23 @@ class HeldOut:
         return found
 
     def quality(self, method: Method) -> dict[str, float]:
-        """Measures of `core.metrics` by name; those that make no sense are left out."""
+        """Measures of `core.metrics` by name; those that make no sense are left out, and of codes
+        that have collapsed there is the rank alone, 0 where all are the same."""
         plain, first, second = self.codes(method)
         if not all(np.isfinite(codes).all() for codes in (plain, first, second)):
             return {}
+        spread = float(plain.std(0, dtype=np.float64).max())
+        flat = spread <= LEAST_SPREAD * float(np.abs(plain).max())
+        rank = 0.0 if flat else metrics.rankme(plain)
+        if rank < LEAST_RANK:  # whitened, the rounding of such codes would look like a spread
+            return {"rank": round(rank, 6)}
         whitening = Whitening.fit(plain, min(COMPONENTS, max(2, len(plain) // 4)))
         k = min(NEIGHBOURS, max(1, len(plain) // 10))
         white, one, other = (whitening(codes) for codes in (plain, first, second))
         measures: dict[str, Callable[[], float]] = {
             "neighbour_consistency": lambda: metrics.neighbour_consistency(one, other, k),
             "view_retrieval": lambda: metrics.view_retrieval(one, other),
-            "rank": lambda: metrics.rankme(plain),
+            "rank": lambda: rank,
             "two_point": lambda: metrics.two_point_score(plain),
             "alignment": lambda: metrics.alignment(one, other),
             "uniformity": lambda: metrics.uniformity(white),
@@ -124,13 +139,21 @@ class HeldOut:
         for name, measure in measures.items():
             try:
                 found[name] = round(float(measure()), 6)
-            except BadInput:  # codes that have collapsed, for one, have no two-point score
+            except BadInput:  # so few objects, for one, have no two-point score
                 continue
         return found
 
 
+def collapsed(quality: dict[str, float]) -> bool:
+    """Whether the codes of that quality tell no objects apart."""
+    return quality.get("rank", LEAST_RANK) < LEAST_RANK
+
+
 def better(present: dict[str, float], best: dict[str, float] | None) -> bool:
-    """Whether a quality is at least as good as the best one before."""
+    """Whether a quality is at least as good as the best one before. Codes that have collapsed are
+    better than nothing, and than others that have."""
+    if best and collapsed(present) and not collapsed(best):
+        return False
     if best is None or PROGRESS_MEASURE not in best:
         return True
     if PROGRESS_MEASURE not in present:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,16 @@ from core.errors import BadInput, Cancelled
 from core.progress import Progress, silent
 from core.representation.augmentation import Conditions, ViewRecipe
 from core.representation.device import autocast, best_device
-from core.representation.methods.method import Method, method_named
+from core.representation.memory import out_of_memory
+from core.representation.methods.method import method_named
 from core.representation.training import held_out
 from core.representation.training.checkpoint import load_checkpoint, save_checkpoint
-from core.representation.training.guard import LossWatch, out_of_memory
+from core.representation.training.guard import LossWatch
 from core.representation.training.held_out import PROGRESS_MEASURE, HeldOut
+from core.representation.training.interrupts import held_back
 from core.representation.training.order import Order, divided
-from core.representation.training.team import Team
+from core.representation.training.outcome import PretrainResult
+from core.representation.training.team import Team, checked_batch, connection_broke
 from core.representation.training.views import random_numbers, recipe_of, views_of
 
 CHECKPOINT_SECONDS = 20.0
@@ -47,41 +49,12 @@ RECORDS = 400
 SMALLEST_BATCH = 8
 """Down to which a batch is halved when memory is not enough."""
 
+DIVERGED = "the loss diverged"
+
 Fetch = Callable[[Tensor], Tensor]
 """(B,) indices -> (B, bands, FINE_PX, FINE_PX) scaled pictures."""
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class PretrainResult:
-    """What came of a training.
-
-    Attributes
-    ----------
-    method
-        With the weights kept: those of the best evaluation, or the last where there was none.
-    history
-        A record of step, loss, its parts, learning_rate and seconds every few steps.
-    qualities
-        A record of step and quality (measures by name) of the held-out objects.
-    ending
-        Why it ended, in words.
-    best_step
-        Steps done when the kept weights were reached.
-    best_quality
-        Measures at that point; empty where nothing was held out.
-    notes
-        What else happened, in words: a batch that was halved, say.
-    """
-
-    method: Method
-    history: list[Record]
-    qualities: list[Record] = field(default_factory=list)
-    ending: str = ""
-    best_step: int = 0
-    best_quality: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def pretrain(
@@ -114,7 +87,8 @@ def pretrain(
         Folder in which the state is kept every few seconds; if it holds one of the same config,
         training goes on from there and ends with the weights of an unbroken run.
     progress
-        May raise `Cancelled`; the checkpoint is written before it goes on its way.
+        May raise `Cancelled`; the checkpoint is written before it goes on its way. So it is
+        before SIGINT or SIGTERM, which wait for the end of a step.
     on_record
         Given each record of `history` and `qualities` as it comes, those before a restart too.
 
@@ -147,7 +121,7 @@ class Trainer:
     ) -> None:
         self.fetch, self.config, self.team, self.fast = fetch, config, Team.present(), fast
         trained, self.held_rows = divided(count, config.seed, groups)
-        self.batch = _checked_batch(min(config.batch_size, len(trained)), count, self.team)
+        self.batch = checked_batch(min(config.batch_size, len(trained)), count, self.team)
         self.order = Order(trained, config.seed, getattr(fetch, "block", 1))
         self.conditions: Callable[[Tensor], Conditions] | None = getattr(fetch, "conditions", None)
         self.recipe = recipe_of(config)
@@ -175,8 +149,10 @@ class Trainer:
         self.best_quality: dict[str, float] = {}
         self.since_best = 0
         self.seconds = 0.0
+        self.done, self.ending = 0, ""
         self._reader = ThreadPoolExecutor(1) if self.order.block > 1 else None
         self._ahead: tuple[tuple[int, int], Future[Tensor]] | None = None
+        self._buffers: dict[str, Tensor] | None = None
 
     @property
     def evaluate_every(self) -> int:
@@ -186,45 +162,71 @@ class Trainer:
         self, checkpoint: Path | None, progress: Progress, on_record: Callable[[Record], None]
     ) -> PretrainResult:
         """Train to the end. The arguments are those of `pretrain`."""
-        steps = self.config.steps
-        step = self._restored(checkpoint) if checkpoint is not None else 0
+        if checkpoint is not None:
+            self._restore(checkpoint)
         for record in sorted([*self.history, *self.qualities], key=lambda one: one["step"]):
             on_record(record)
-        if step:
-            progress(step / steps, f"going on from step {step} of {steps}")
-        self.prepare_evaluation()
-        started, first, before = time.monotonic(), step, self.seconds
+        stopped: BaseException | None = None
+        try:
+            if self.done < self.config.steps and not self.ending:
+                if self.done:
+                    said = f"going on from step {self.done} of {self.config.steps}"
+                    progress(self.done / self.config.steps, said)
+                self.prepare_evaluation()
+                with held_back() as interrupted:
+                    stopped = self._train(checkpoint, progress, on_record, interrupted)
+        finally:
+            if self._reader is not None:
+                self._reader.shutdown(wait=False, cancel_futures=True)
+        if stopped is not None:
+            raise stopped
+        if self.watch.runaway and not self.ending:
+            self.ending = f"{DIVERGED} at step {self.done - self.watch.runaway + 1}"
+        return self._result()
+
+    def _train(
+        self,
+        checkpoint: Path | None,
+        progress: Progress,
+        on_record: Callable[[Record], None],
+        interrupted: Callable[[], bool],
+    ) -> BaseException | None:
+        """Do the steps that are left; what stopped it, after the state was saved."""
+        steps = self.config.steps
+        started, first, before = time.monotonic(), self.done, self.seconds
         saved, cost = started, 0.0
         every = max(1, steps // RECORDS)
-        ending = ""
+        writes = checkpoint is not None and self.team.is_main
         try:
-            while step < steps and not ending:
-                taken = self._halving(step, on_record)
+            while self.done < steps and not self.ending:
+                taken = self._halving(self.done, on_record)
                 if taken is None:
-                    ending = f"the loss diverged at step {step + 1}"
+                    self.ending = f"{DIVERGED} at step {self.done + 1}"
                     break
-                step += 1
+                self.done = step = self.done + 1
                 now = time.monotonic()
                 self.seconds = before + now - started
                 if (step - 1) % every == 0 or step == steps:
                     self.history.append({"step": step, **taken, "seconds": self.seconds})
                     on_record(self.history[-1])
                 if step % self.evaluate_every == 0 or step == steps:
-                    ending = self._evaluate(step, on_record)
+                    self._evaluate(step, on_record)
                 left = (now - started) / (step - first) * (steps - step)
                 said = f"step {step} of {steps}, loss {taken['loss']:.3g}, {left:.0f} s left"
-                stopped = self._tell(progress, step / steps, said)
+                stopped = self._tell(progress, step / steps, said, interrupted)
                 due = now - saved > max(CHECKPOINT_SECONDS, CHECKPOINT_COST * cost)
-                last = step == steps or ending or stopped is not None
-                if checkpoint is not None and self.team.is_main and (due or last):
-                    self._save(checkpoint, step)
+                last = step == steps or self.ending or stopped is not None
+                if checkpoint is not None and writes and (due or last):
+                    self._save(checkpoint)
                     saved, cost = time.monotonic(), time.monotonic() - now
                 if stopped is not None:
-                    raise stopped
-        finally:
-            if self._reader is not None:
-                self._reader.shutdown(wait=False, cancel_futures=True)
-        return self._result(step, ending or "all steps done")
+                    return stopped
+        except RuntimeError as error:
+            if checkpoint is not None and writes and connection_broke(error):
+                self._put_buffers_back()
+                self._save(checkpoint)
+            raise
+        return None
 
     def step(self, step: int) -> Record | None:
         """One step of the optimiser; loss, parts and learning rate. None, and nothing learnt, if
@@ -233,6 +235,10 @@ class Trainer:
         rate *= math.sqrt(self.batch / min(self.config.batch_size, len(self.order.rows)))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        if self.team.size > 1:  # what a loss changes, should another process be lost meanwhile
+            self._buffers = {
+                name: one.clone() for name, one in self.method.named_buffers() if one is not None
+            }
         # Whatever a method draws in its loss comes from here: the same after a restart.
         key = (self.config.seed, step)
         drawn = np.random.SeedSequence((*key, self.team.rank)).generate_state(1)[0]
@@ -258,6 +264,7 @@ class Trainer:
         values = self.team.mean(terms.detach().float()).tolist()
         if self.watch.diverges(values[0], length.item()):
             return None
+        self._buffers = None
         self.optimiser.step()
         self.method.after_step((step + 1) / self.config.steps)
         return {
@@ -317,15 +324,22 @@ class Trainer:
             self.notes.append(note)
             on_record({"step": step, "note": note})
 
-    def _evaluate(self, step: int, on_record: Callable[[Record], None]) -> str:
-        """Measure, remember the weights if they are the best; why to stop, else nothing."""
-        why = ""
+    def _put_buffers_back(self) -> None:
+        """To what they were before the step that was broken off, if one was."""
+        for name, one in self.method.named_buffers():
+            if self._buffers is not None and name in self._buffers:
+                one.copy_(self._buffers[name])
+
+    def _evaluate(self, step: int, on_record: Callable[[Record], None]) -> None:
+        """Measure, remember the weights if they are the best, and say so if it is to end."""
         if self.team.is_main:
             present = self.quality()
             if present:
                 self.qualities.append({"step": step, "quality": present})
                 on_record(self.qualities[-1])
-            if held_out.better(present, self.best_quality or None):
+            if self.watch.runaway:
+                pass  # such weights are not worth keeping, whatever their quality
+            elif held_out.better(present, self.best_quality or None):
                 self.best = {
                     name: value.detach().to("cpu", copy=True)
                     for name, value in self.method.state_dict().items()
@@ -336,13 +350,19 @@ class Trainer:
                 enough = self.config.steps >= EVALUATIONS * EVALUATE_FEWEST_STEPS
                 late = step >= self.config.steps / 2 and step < self.config.steps
                 if self.config.early_stop and enough and late and self.since_best >= PATIENCE:
-                    why = (
+                    self.ending = (
                         f"stopped early at step {step}: {PROGRESS_MEASURE} has not risen for"
                         f" {self.since_best} evaluations"
                     )
-        return str(self.team.told(why))
+        self.ending = str(self.team.told(self.ending))
 
-    def _tell(self, progress: Progress, fraction: float, message: str) -> BaseException | None:
+    def _tell(
+        self,
+        progress: Progress,
+        fraction: float,
+        message: str,
+        interrupted: Callable[[], bool],
+    ) -> BaseException | None:
         """Say how far it is; what stops all processes, if somebody asked for that."""
         stopped: BaseException | None = None
         if self.team.is_main:
@@ -350,6 +370,8 @@ class Trainer:
                 progress(fraction, message)
             except (Cancelled, KeyboardInterrupt) as error:
                 stopped = error
+            if interrupted():
+                stopped = KeyboardInterrupt()
         if self.team.told(stopped is not None) and stopped is None:
             return Cancelled("The main process was stopped.")
         return stopped
@@ -357,12 +379,18 @@ class Trainer:
     @property
     def _identity(self) -> Record:
         spec, count = self.method.spec.as_dict(), len(self.order.rows) + len(self.held_rows)
-        return {"config": self.config.as_dict(), "spec": spec, "count": count}
+        return {
+            "config": self.config.as_dict(),
+            "spec": spec,
+            "count": count,
+            "processes": self.team.size,
+        }
 
-    def _save(self, folder: Path, step: int) -> None:
+    def _save(self, folder: Path) -> None:
         state = {
             "identity": self._identity,
-            "step": step,
+            "step": self.done,
+            "ending": self.ending,
             "batch": self.batch,
             "watch": self.watch.as_dict(),
             "history": self.history,
@@ -375,11 +403,11 @@ class Trainer:
         }
         save_checkpoint(folder, state, self.method, self.optimiser, self.best)
 
-    def _restored(self, folder: Path) -> int:
-        """Steps done before; 0 if there is nothing to go on from."""
+    def _restore(self, folder: Path) -> None:
+        """Take up the state in the folder, if there is one to go on from."""
         found = load_checkpoint(folder, self._identity, self.method, self.optimiser)
         if found is None:
-            return 0
+            return
         state, best = found
         self.batch = state["batch"]
         self.watch = LossWatch(**state["watch"])
@@ -387,15 +415,17 @@ class Trainer:
         self.notes, self.best = state["notes"], best or None
         self.best_step, self.best_quality = state["best_step"], state["best_quality"]
         self.since_best, self.seconds = state["since_best"], state["seconds"]
-        return int(state["step"])
+        self.done, self.ending = state["step"], state["ending"]
 
-    def _result(self, step: int, ending: str) -> PretrainResult:
-        diverged = ending.startswith("the loss diverged")
-        if diverged and self.best is None:
+    def _result(self) -> PretrainResult:
+        step, ending = self.done, self.ending or "all steps done"
+        diverged = ending.startswith(DIVERGED)
+        # Only the main process knows what was kept.
+        if diverged and self.best is None and self.team.is_main:
             raise BadInput(
-                f"The loss of {self.config.method} diverged at step {step + 1}, before there was"
-                f" anything to keep; lower --learning-rate (it was {self.config.learning_rate:g})"
-                " or the strength of the augmentations."
+                f"The loss of {self.config.method} diverged{ending.removeprefix(DIVERGED)}, before"
+                " there was anything to keep; lower --learning-rate (it was"
+                f" {self.config.learning_rate:g}) or the strength of the augmentations."
             )
         if diverged:
             ending += f", so training was stopped there; the weights of step {self.best_step} are"
@@ -404,24 +434,10 @@ class Trainer:
             self.method.load_state_dict(self.best)
             step = self.best_step
         method = self.method.to("cpu").eval()
-        quality, notes = self.best_quality, self.notes
+        quality, notes = self.best_quality, list(self.notes)
+        if held_out.collapsed(quality):
+            notes.append(held_out.COLLAPSED)
         return PretrainResult(method, self.history, self.qualities, ending, step, quality, notes)
-
-
-def _checked_batch(batch: int, count: int, team: Team) -> int:
-    if batch < 4:
-        raise BadInput(
-            f"Pretraining needs at least 4 pictures, but the survey has {count}; import more or"
-            " use the shipped weights (`embed` without pretraining)."
-        )
-    if team.size == 1:
-        return batch
-    if batch < 2 * team.size:
-        raise BadInput(
-            f"{team.size} processes need a batch of {2 * team.size} objects or more, but it has"
-            f" {batch}; use fewer processes."
-        )
-    return batch // team.size * team.size
 
 
 def _schedule(fraction: float) -> float:

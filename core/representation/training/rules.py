@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from core.config import PretrainConfig
 from core.errors import BadInput
 from core.progress import Progress, silent
+from core.representation.memory import out_of_memory
 from core.representation.methods.method import method_named
-from core.representation.training.guard import out_of_memory
 from core.representation.training.loop import (
     EVALUATE_FEWEST_STEPS,
     EVALUATIONS,
@@ -31,6 +31,9 @@ BY_RULE = frozenset({BATCH, RATE})
 
 ENOUGH_STEPS = 300
 """The batch is halved, down to a third of the method's own, until the time allows so many."""
+
+FEW_STEPS = 20
+"""Minutes that leave time for fewer are told of."""
 
 TIMED_STEPS, TIMED_SECONDS, TIMED_SHARE = 5, 6.0, 0.05
 """Steps that are timed at most, and when timing ends before: after so many seconds or so large a
@@ -160,8 +163,11 @@ def _words(
     epochs = config.steps * batch / max(1, trained)
     time_words = "" if minutes is None else f", {minutes:g} minutes at {each:.2f} s a step"
     held = f", {count - trained:,} of them held out" if trained < count else ""
+    few = ""
+    if minutes is not None and config.steps < FEW_STEPS:
+        few = f"; {minutes:g} minutes, reading included, are too short to learn much: give more"
     return (
-        f"{count:,} pictures{held}{time_words}: {config.steps:,} steps of {batch} by"
-        f" {config.method} ({epochs:.3g} times through), learning rate"
-        f" {config.learning_rate:g}"
+        f"{count:,} pictures{held}{time_words}: {config.steps:,}"
+        f" {'step' if config.steps == 1 else 'steps'} of {batch} by {config.method}"
+        f" ({epochs:.3g} times through), learning rate {config.learning_rate:g}{few}"
     )

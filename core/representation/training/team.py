@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from core.errors import BadInput
 from core.representation.device import best_device
 from core.representation.training.gathering import processes
 
@@ -90,6 +91,31 @@ class Team:
             text.copy_(torch.frombuffer(bytearray(said), dtype=torch.uint8))
         distributed.broadcast(text, 0)
         return json.loads(bytes(text.cpu().numpy()))
+
+
+def checked_batch(batch: int, count: int, team: Team) -> int:
+    """Objects a step that the team can share evenly: `batch` or a few less, of `count` in all."""
+    if batch < 4:
+        raise BadInput(
+            f"Pretraining needs at least 4 pictures, but the survey has {count}; import more or"
+            " use the shipped weights (`embed` without pretraining)."
+        )
+    if team.size == 1:
+        return batch
+    if batch < 2 * team.size:
+        raise BadInput(
+            f"{team.size} processes need a batch of {2 * team.size} objects or more, but it has"
+            f" {batch}; use fewer processes."
+        )
+    return batch // team.size * team.size
+
+
+def connection_broke(error: BaseException) -> bool:
+    """Whether an error says that another process of the team is lost."""
+    words = ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "Broken pipe")
+    if type(error).__name__.startswith("Dist"):  # of torch.distributed, where it is built in
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def launched() -> int:

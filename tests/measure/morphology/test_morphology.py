@@ -347,6 +347,30 @@ def test_large_pictures_are_measured_in_their_own_pixels():
     assert large["concentration"] == pytest.approx(small["concentration"], rel=0.03)
 
 
+def test_averaging_large_pictures_changes_no_units():
+    """The same galaxy, of the same pixels and noise, in a frame of 520 px and in its middle."""
+    rng = np.random.default_rng(0)
+    large = (sersic(520, 12, 1) + rng.normal(0, 3, (520, 520))) + 50
+    middle = one(large[195:325, 195:325])
+    found = one(large)
+    for name in ("noise_1", "sky_1", "flux_1", "brightness_1", "surface_brightness", "r50"):
+        assert found[name] == pytest.approx(middle[name], rel=0.1), name
+    assert found["noise_1"] == pytest.approx(3, rel=0.1)
+    given = measure_morphology(large[None, None], sigma=3.0)
+    assert given.of("noise_1")[0] == pytest.approx(3)
+
+
+def test_squares_with_a_gap_are_averaged_over_what_is_there():
+    large = sersic(520, 12, 1) + np.random.default_rng(0).normal(0, 3, (520, 520))
+    whole = one(large)
+    # A bad pixel in every square of nine: nothing was left of such a picture.
+    large[::3, ::3] = np.nan
+    large[1, 1] = np.inf
+    holed = one(large)
+    assert holed["r50"] == pytest.approx(whole["r50"], rel=0.05)
+    assert holed["flux_1"] == pytest.approx(whole["flux_1"], rel=0.05)
+
+
 def test_eight_bit_pictures_are_measured_too():
     images = np.clip(galaxies(4, side=64) * 2 + 20, 0, 255).astype(np.uint8)
     found = measure_morphology(images)

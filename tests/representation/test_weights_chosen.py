@@ -1,0 +1,100 @@
+"""Which training's weights an encoder takes, and what it says of that choice."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.representation.encoder import make_encoder
+from core.representation.encoders.network import weights_folder
+from core.representation.methods.method import METHODS
+from core.representation.methods.store import save_method
+from core.survey import Batch, RunFolder, SurveyWriter
+from core.vocabulary import JobKind
+from core.workspace import open_workspace
+
+from .short_training import SLIM
+
+
+@pytest.fixture
+def surveys(tmp_path):
+    """Two of 12 small pictures, of different content."""
+    made = []
+    for seed, name in enumerate(("first", "second")):
+        pictures = np.random.default_rng(seed).integers(0, 255, (12, 3, 16, 16), np.uint8)
+        writer = SurveyWriter(
+            open_workspace(tmp_path / "ws"),
+            name,
+            bands=("red", "green", "blue"),
+            cutout_size_px=16,
+            dtype="uint8",
+            origin="test",
+            licence="none",
+        )
+        with writer:
+            writer.append(Batch([f"{name}{n}" for n in range(12)], pictures, [{}] * 12))
+            made.append(writer.commit())
+    return made
+
+
+def trained(survey, kept, steps, of=None):
+    """A finished training of BYOL that kept so many neighbours; collapsed where that is None."""
+    seen = {one.name: one.manifest.content_hash for one in of or [survey]}
+    config = {"method": "byol", "steps": steps, "surveys": seen}
+    torch.manual_seed(0)
+    with RunFolder(survey, JobKind.PRETRAIN, config) as run:
+        save_method(METHODS["byol"](METHODS["byol"].input_spec(3), SLIM), run.path, {})
+        quality = {"rank": 1.0} if kept is None else {"neighbour_consistency": kept}
+        run.result["best_quality"] = quality
+    return run.run_id
+
+
+def test_the_newest_training_is_taken_and_a_better_one_is_named(surveys):
+    survey = surveys[0]
+    good = trained(survey, 0.8, 500)
+    assert make_encoder("byol", survey).notes == []
+    newest = trained(survey, 0.78, 500)
+    assert make_encoder("byol", survey).notes == []  # hardly worse
+    newest = trained(survey, 0.4, 500)
+    encoder = make_encoder("byol", survey)
+    assert weights_folder(survey, "byol").name == newest
+    (note,) = encoder.notes
+    assert newest in note
+    assert f"an older one, {good}, kept more neighbours" in note
+    encoder.fit(survey, lambda *_: None)
+    assert encoder.notes[0] == note
+    encoder.fit(survey, lambda *_: None)
+    assert encoder.notes.count(note) == 1
+    assert make_encoder("byol", survey, {"weights": newest}).notes == []
+
+
+def test_a_training_of_a_few_steps_is_doubted(surveys):
+    survey = surveys[0]
+    trained(survey, 0.5, 3)
+    (note,) = make_encoder("byol", survey).notes
+    assert note.endswith("no more than 3 steps; train it for longer")
+    longer = trained(survey, 0.5, 300)
+    trained(survey, 0.52, 1)
+    (note,) = make_encoder("byol", survey).notes
+    assert note.endswith(f"no more than 1 step; name {longer} as the weights")
+
+
+def test_a_training_on_several_surveys_is_found_by_each(surveys):
+    first, second = surveys
+    both = trained(first, 0.5, 500, of=surveys)
+    assert weights_folder(second, "byol").name == both
+    trained(first, 0.5, 500)  # on the first alone
+    assert weights_folder(second, "byol").name == both
+    assert weights_folder(second, "byol", both).name == both
+    own = trained(second, 0.5, 500)
+    assert weights_folder(second, "byol").name == own
+
+
+def test_a_training_that_collapsed_is_doubted(surveys):
+    survey = surveys[0]
+    trained(survey, None, 500)
+    (note,) = make_encoder("byol", survey).notes
+    assert "tell no objects apart" in note
+    good = trained(survey, 0.3, 500)
+    trained(survey, None, 500)
+    (note,) = make_encoder("byol", survey).notes
+    assert f"an older one, {good}, kept more neighbours" in note
