@@ -26,7 +26,9 @@ _CSS = """<style>
 .block-container h3 { font-size: 1.05rem; font-weight: 600; padding: .5rem 0 0; }
 @media (max-width: 640px) {
   .st-key-encoders-top [role="radiogroup"] { gap: .3rem; }
-  .st-key-encoders-top [role="radiogroup"] button { border-radius: 8px; margin: 0; }
+  .st-key-encoders-top [role="radiogroup"] button {
+    border: 1px solid rgba(139,151,168,.45); border-radius: 8px; margin: 0; }
+  .st-key-encoders-top [role="radiogroup"] button[aria-checked="true"] { border-color: #4a97df; }
 }
 </style>"""
 

@@ -34,7 +34,8 @@ a.act:hover, a.act:focus-visible { background: #1d5689; }
 [data-testid="stBaseButton-primary"]:hover:enabled,
 [data-testid="stBaseButton-primaryFormSubmit"]:hover:enabled {
   background: #1d5689; border-color: #1d5689; color: #fff; }
-[data-baseweb="tag"] { background-color: #2469a8 !important; color: #fff !important; }
+[data-testid="stMultiSelectTagsContainer"] [data-tag] {
+  background-color: #2469a8 !important; color: #fff !important; }
 .st-key-link-to-views button p { text-decoration: underline; text-underline-offset: .2em; }
 .st-key-import-listing button, .st-key-import-listing button > div,
 .st-key-import-listing button > div > span { justify-content: flex-start; width: 100%; }
