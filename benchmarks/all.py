@@ -11,7 +11,7 @@ import sys
 from benchmarks.common import arguments
 
 EACH = (
-    *("finds", "probe", "rerank", "label_speed", "label_storm", "picture_route", "start"),
+    *("finds", "rerank", "label_speed", "label_storm", "picture_route", "start"),
     *("label_writes", "label_reads", "import_speed"),
     *("two_point", "embed_speed", "pretrain_speed", "backbone"),
 )

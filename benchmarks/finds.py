@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--others", nargs="*", default=["vicreg", "structure", "pca"])
+    parser.add_argument(
+        "--others", nargs="*", default=["vicreg", "structure", "morphology", "pca"]
+    )
     a = parser.parse_args()
     workspace = demo_workspace(a.workspace, "simulated")
     survey = Survey.open(workspace, "simulated")
@@ -47,7 +49,7 @@ def main() -> None:
     plan |= dict.fromkeys(a.others, (DEFAULT,))
     for encoder, samplers in plan.items():
         embedding = embedding_of(workspace, "simulated", encoder)
-        values = np.asarray(embedding.values)
+        values = embedding.rows()
         for sampler in samplers:
             finds, recall = [], []
             for seed in range(a.seeds):

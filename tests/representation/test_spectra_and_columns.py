@@ -78,7 +78,7 @@ def test_a_survey_of_spectra_is_searched_by_its_spectra(survey):
     run = next(r for r in finished_runs(survey, JobKind.EMBED) if r.run_id == second.run_id)
     again = ENCODERS["spectrum_pca"].load(run.path, run.record["result"])
     codes = again.encode(survey.spectra(np.arange(4)))
-    assert codes == pytest.approx(np.asarray(second.values[:4]), abs=1e-5)
+    assert codes == pytest.approx(np.asarray(second.values[:4]), rel=1e-3, abs=1e-4)
 
 
 def test_what_has_the_line_lies_together(survey):
@@ -115,7 +115,7 @@ def test_columns_of_any_survey(survey):
     assert [column["name"] for column in result["columns"]] == ["colour", "kind"]
     again = ENCODERS["columns"].load(run.path, result)
     codes = again.encode(survey.catalogue.iloc[:4])
-    assert codes == pytest.approx(np.asarray(embedding.values[:4]), abs=1e-6)
+    assert codes == pytest.approx(np.asarray(embedding.values[:4]), rel=1e-3, abs=1e-4)
 
 
 class Table:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+from datetime import timedelta
 
 import pytest
 import torch
@@ -28,7 +29,8 @@ def pictures():
 def _in_team(rank, port, folder):
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", rank=rank, world_size=2)
+    within = timedelta(seconds=60)  # a second process that never comes is an error, not a hang
+    distributed.init_process_group("gloo", rank=rank, world_size=2, timeout=within)
     try:
         for method in ("vicreg", "byol"):
             losses, state = _trained(method)
