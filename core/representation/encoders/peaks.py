@@ -8,19 +8,13 @@ places of a picture; here they are compared outright.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.progress import Progress
 from core.representation.encoder import register_encoder
-from core.representation.inputs.scaling import PixelScaling, resized, to_bands
-from core.survey import Survey
+from core.representation.encoders.pixel_numbers import PixelNumbers
+from core.representation.inputs.scaling import resized, to_bands
 
 PEAKS = 4
 """So many are described, the strongest first; the others compared with it."""
@@ -43,36 +37,13 @@ DIMENSIONS = 7 * PEAKS + 6 * _OTHERS + 1 + _OTHERS + 1
 
 
 @register_encoder("peaks")
-class PeaksEncoder:
+class PeaksEncoder(PixelNumbers):
     """(B, band, y, x) -> (B, 51): strength, distance, colour and sharpness of the four sharpest
     peaks, the others beside the strongest, and how much the picture looks like two nuclei.
     """
 
-    name: str
-
-    def __init__(self) -> None:
-        self.scaling: PixelScaling | None = None
-
-    def fit(self, survey: Survey, progress: Progress) -> None:
-        """Take the survey's pixel limits."""
-        progress(0.0, "taking the survey's pixel limits")
-        self.scaling = PixelScaling.of(survey.manifest)
-
-    def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        assert self.scaling is not None
-        with torch.inference_mode():
-            out: NDArray[np.float32] = peaks(self.scaling(images)).numpy()
-        return out
-
-    def save(self, _folder: Path) -> dict[str, Any]:
-        assert self.scaling is not None
-        return {"scaling": self.scaling.as_dict()}
-
-    @classmethod
-    def load(cls, _folder: Path, settings: dict[str, Any]) -> PeaksEncoder:
-        encoder = cls()
-        encoder.scaling = PixelScaling.from_dict(settings["scaling"])
-        return encoder
+    def numbers(self, scaled: Tensor) -> Tensor:
+        return peaks(scaled)
 
 
 def peaks(scaled: Tensor) -> Tensor:

@@ -6,20 +6,13 @@ what only a few of them have; the extremes of the residual pictures are just the
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.progress import Progress
 from core.representation.encoder import register_encoder
+from core.representation.encoders.pixel_numbers import PixelNumbers
 from core.representation.inputs.looks import CHANNELS, LOOKS, two_looks
-from core.representation.inputs.scaling import PixelScaling
-from core.survey import Survey
 
 SCALES_PX = (1, 3, 7)
 """Sides of the squares over which a look is averaged first: noise is loud at 1, arcs at 7."""
@@ -28,39 +21,15 @@ DIMENSIONS = LOOKS * len(SCALES_PX) * len(STATISTICS) * CHANNELS
 
 
 @register_encoder("structure")
-class StructureEncoder:
+class StructureEncoder(PixelNumbers):
     """(B, band, y, x) -> (B, 126): extremes and strength of bands, asymmetry and sharpness.
 
     The maximum, the minimum and the root mean square of every channel of both looks
     (`core.representation.inputs.looks`), after smoothing over 1, 3 and 7 px.
     """
 
-    name: str
-
-    def __init__(self) -> None:
-        self.scaling: PixelScaling | None = None
-
-    def fit(self, survey: Survey, progress: Progress) -> None:
-        """Take the survey's pixel limits."""
-        progress(0.0, "taking the survey's pixel limits")
-        self.scaling = PixelScaling.of(survey.manifest)
-
-    def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        assert self.scaling is not None
-        with torch.inference_mode():
-            looks = two_looks(self.scaling(images))
-            out: NDArray[np.float32] = structure(looks).numpy()
-        return out
-
-    def save(self, _folder: Path) -> dict[str, Any]:
-        assert self.scaling is not None
-        return {"scaling": self.scaling.as_dict()}
-
-    @classmethod
-    def load(cls, _folder: Path, settings: dict[str, Any]) -> StructureEncoder:
-        encoder = cls()
-        encoder.scaling = PixelScaling.from_dict(settings["scaling"])
-        return encoder
+    def numbers(self, scaled: Tensor) -> Tensor:
+        return structure(two_looks(scaled))
 
 
 def structure(looks: Tensor) -> Tensor:
