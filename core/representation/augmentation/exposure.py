@@ -73,9 +73,7 @@ class Brightness(Change):
     in_light = False
 
     def __call__(self, x: Tensor, dose: Dose, chances: Chances, _sight: Sight) -> Tensor:
-        power = dose.amount * chances.normal(1, 1, 1)
-        power = power * chances.chosen(dose.probability)[:, None, None, None]
-        return x * torch.exp(power).to(x.device)
+        return _amplified(x, dose, chances, 1)
 
 
 @register_augmentation("colour")
@@ -89,9 +87,7 @@ class Colour(Change):
     in_light = False
 
     def __call__(self, x: Tensor, dose: Dose, chances: Chances, _sight: Sight) -> Tensor:
-        power = dose.amount * chances.normal(x.shape[1], 1, 1)
-        power = power * chances.chosen(dose.probability)[:, None, None, None]
-        return x * torch.exp(power).to(x.device)
+        return _amplified(x, dose, chances, x.shape[1])
 
 
 @register_augmentation("sky_gradient")
@@ -163,3 +159,10 @@ def blurred(x: Tensor, sigma_px: Tensor) -> Tensor:
 def _places(size: int, device: torch.device) -> Tensor:
     """(size,) centres of pixels from -1 to 1 over the side."""
     return (2 * torch.arange(size, device=device) + 1) / size - 1
+
+
+def _amplified(x: Tensor, dose: Dose, chances: Chances, bands: int) -> Tensor:
+    """Each chosen object by a log-normal gain, one for all bands or one for each."""
+    power = dose.amount * chances.normal(bands, 1, 1)
+    power = power * chances.chosen(dose.probability)[:, None, None, None]
+    return x * torch.exp(power).to(x.device)
