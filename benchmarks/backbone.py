@@ -2,10 +2,10 @@
 
 python -m benchmarks.backbone --data FOLDER [--minutes 10] [--sets ...] [--encoders ...]
 
-Networks are trained on each set's own pictures for the minutes given, without labels, and named
-after their method; `NAME shipped` uses the shipped weights. An entry `fusion:PARTS` is a fusion
-of those parts. Average precision of a linear probe (5 folds) and of 10 nearest neighbours (leave
-one out), with 95 % bootstrap intervals; for some sets also with each target thinned to 1 %.
+Networks are trained on each set's own pictures for the processor minutes given, without labels,
+and named after their method; `NAME shipped` uses the shipped weights. An entry `fusion:PARTS` is a
+fusion of those parts. Average precision of a linear probe (5 folds) and of 10 nearest neighbours
+(leave one out), with 95 % bootstrap intervals; for some sets also with each target thinned to 1 %.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def values_of(
     for method in one.methods:
         if method not in trained:
             config = PretrainConfig(method=method, seed=seed)
-            pretrain_network(workspace, [survey.name], config, minutes=minutes)
+            pretrain_network(
+                workspace, [survey.name], config, minutes=minutes, clock=time.process_time
+            )
     embed(survey, one.encoder, options=one.options)
     return np.nan_to_num(load_embedding(survey, one.encoder).rows())
 

@@ -135,14 +135,15 @@ def pretrain_network(
     config: PretrainConfig,
     out: str | None = None,
     minutes: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Path:
-    """Pretrain as a recorded run; the folder with the weights. With `minutes`, steps, batch and
-    learning rate are chosen by rule."""
+    """Pretrain as a recorded run; the folder with the weights. With `minutes` of `clock`, steps,
+    batch and learning rate are chosen by rule."""
     from core.run_pretrain import run_pretrain
 
     to = Path(out) if out else None
     by_rule = () if minutes is None else ("batch_size", "learning_rate")
-    return run_pretrain(workspace, names, config, minutes, to, by_rule=by_rule).folder
+    return run_pretrain(workspace, names, config, minutes, to, by_rule=by_rule, clock=clock).folder
 
 
 def _demo(a: argparse.Namespace) -> str:

@@ -157,6 +157,7 @@ def run_pretrain(
     bands: int | None = None,
     processes: int = 1,
     quiet: bool = False,
+    clock: Callable[[], float] = monotonic,
     on_stop: Callable[[str], None] = lambda _: None,
 ) -> Pretrained:
     """Pretrain on the pictures of one or several surveys, as a recorded run of the first one.
@@ -174,6 +175,8 @@ def run_pretrain(
         The network sees; that of the surveys if they agree, else 3.
     processes
         On this machine, this one among them. Those that a launcher started join by themselves.
+    clock
+        Of the minutes; `time.process_time` makes them processor minutes.
     on_stop
         Given what is kept, in words, when a signal ends the job.
 
@@ -194,12 +197,13 @@ def run_pretrain(
         remove_checkpoint,
     )
     from core.representation.training.launch import with_others
+    from core.representation.training.rules import stopwatch
     from core.representation.training.team import launched
     from core.representation.training.views import recipe_of
     from core.run_jobs import open_survey, recorded_job
     from core.survey import RunFolder
 
-    began = monotonic()
+    spent = stopwatch(clock)
     method_named(config.method)
     recipe_of(config)
     asking.checked_numbers(minutes, bands)
@@ -232,8 +236,7 @@ def run_pretrain(
                 _joined(others, kept) as team,
             ):
                 team.told({**work.as_dict(), "config": config.as_dict()})
-
-                plan, words, train = _planned(surveys, team, work, checkpoint, began, progress)
+                plan, words, train = _planned(surveys, team, work, checkpoint, spent, progress)
                 if not quiet:
                     print(words, file=sys.stderr, flush=True)
                 settings = {
@@ -294,7 +297,7 @@ def follow(workspace: Workspace, names: Sequence[str]) -> None:
         with _joined() as team:
             work = _Work.from_dict(team.told())
             surveys = [open_survey(workspace, name) for name in names]
-            _, _, train = _planned(surveys, team, work, None, monotonic(), silent)
+            _, _, train = _planned(surveys, team, work, None, None, silent)
             with contextlib.suppress(Cancelled):
                 train(lambda _: None)
     except RuntimeError as error:
@@ -344,7 +347,7 @@ def _planned(
     team: Team,
     work: _Work,
     checkpoint: Path | None,
-    began: float,
+    spent: Callable[[], float] | None,
     progress: Progress,
 ) -> tuple[PretrainConfig, str, Callable[[Callable[[dict[str, Any]], None]], PretrainResult]]:
     """The complete settings, the same in words, and what trains by them. Every process of a team
@@ -362,7 +365,6 @@ def _planned(
     source = PictureSource(
         surveys, work.bands, progress, spec.scaling, memory_bytes=IN_MEMORY_BYTES // team.size
     )
-    groups = source.groups
     before = team.told(before)
     if before is not None:
         config, words = PretrainConfig.from_dict(before["config"]), before["words"]
@@ -376,8 +378,8 @@ def _planned(
             minutes=work.minutes,
             by_rule=work.by_rule,
             bands=work.bands,
-            groups=groups,
-            began=began,
+            groups=source.groups,
+            spent=spent,
             progress=progress,
         )
         config, words = plan.config, plan.words
@@ -395,7 +397,7 @@ def _planned(
             len(source),
             config,
             bands=work.bands,
-            groups=groups,
+            groups=source.groups,
             checkpoint=Path(folder),
             progress=progress,
             on_record=record,

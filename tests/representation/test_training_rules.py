@@ -72,14 +72,13 @@ def test_minutes_become_steps(pictures):
     assert 1 <= short.steps < longer.steps
     assert longer.batch_size == 4
     # Time that has gone by already is not there.
-    assert (
-        planned(served(pictures), 24, asked, minutes=0.02, by_rule=(), began=0.0).config.steps == 1
-    )
+    gone = planned(served(pictures), 24, asked, minutes=20, by_rule=(), spent=lambda: 1200.0)
+    assert gone.config.steps == 1
 
 
 def test_minutes_too_short_for_a_training_are_told(pictures):
     asked = PretrainConfig(settings=SLIM, batch_size=4)
-    gone = planned(served(pictures), 24, asked, minutes=1, by_rule=(), began=0.0)
+    gone = planned(served(pictures), 24, asked, minutes=1, by_rule=(), spent=lambda: 60.0)
     assert "1 step of 4" in gone.words
     assert gone.words.endswith(
         "1 minutes, reading included, are too short to learn much: give more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,6 +43,12 @@ RESERVED = 0.02
 """Share of the time kept for checkpoints and for writing the weights."""
 
 
+def stopwatch(clock: Callable[[], float] = time.monotonic) -> Callable[[], float]:
+    """Seconds of `clock` since now; `time.process_time` counts those that the processor worked."""
+    began = clock()
+    return lambda: clock() - began
+
+
 @dataclass(frozen=True)
 class Plan:
     """Settings that are complete, and what they are in words."""
@@ -60,7 +66,7 @@ def planned(
     by_rule: Collection[str] = BY_RULE,
     bands: int = 3,
     groups: NDArray[np.int64] | None = None,
-    began: float | None = None,
+    spent: Callable[[], float] | None = None,
     progress: Progress = silent,
 ) -> Plan:
     """Complete a configuration.
@@ -75,11 +81,13 @@ def planned(
     Parameters
     ----------
     minutes
-        For everything since `began` (monotonic seconds; now if None); None leaves the steps.
+        For everything; None leaves the steps.
+    spent
+        Seconds of them that are gone, by whatever clock they are of; by default they begin now.
     by_rule
         Which of batch_size and learning_rate are chosen; the others are as in the config.
     """
-    start = time.monotonic() if began is None else began
+    spent = spent or stopwatch()
     cls = method_named(config.method)
     trained = len(divided(count, config.seed, groups)[0])
     if BATCH in by_rule:
@@ -88,9 +96,10 @@ def planned(
     if minutes is not None:
         seconds = minutes * 60
         progress(0.0, "timing a few steps to turn the minutes into steps")
-        fits, each, once = _timed(fetch, count, config, bands, groups, TIMED_SHARE * seconds)
+        most = TIMED_SHARE * seconds
+        fits, each, once = _timed(fetch, count, config, bands, groups, most, spent)
         config = replace(config, batch_size=fits)
-        left = (seconds - (time.monotonic() - start)) * (1 - RESERVED)
+        left = (seconds - spent()) * (1 - RESERVED)
         left, each, once = Team.present().told([left, each, once])
         while BATCH in by_rule and _steps(left, each, once) < ENOUGH_STEPS:
             smaller = _whole(config.batch_size // 2)
@@ -114,6 +123,7 @@ def _timed(
     bands: int,
     groups: NDArray[np.int64] | None,
     most: float,
+    spent: Callable[[], float],
 ) -> tuple[int, float, float]:
     """Batch that fits into memory, seconds a step, seconds an evaluation; by real ones."""
     team = Team.present()
@@ -122,17 +132,17 @@ def _timed(
             trial = Trainer(fetch, count, replace(config, steps=1000), bands=bands, groups=groups)
             trial.step(0)  # the first one allocates
             trial.prepare_evaluation()
-            began = time.monotonic()
+            began = spent()
             trial.quality()
-            evaluation = time.monotonic() - began
-            began, done, on = time.monotonic(), 0, True
+            evaluation = spent() - began
+            began, done, on = spent(), 0, True
             while on:
                 done += 1
                 trial.step(done)
-                spent = time.monotonic() - began
+                gone = spent() - began
                 # The main process looks at its clock for all.
-                on = team.told(done < TIMED_STEPS and spent < min(TIMED_SECONDS, most))
-            return config.batch_size, max(1e-4, spent / done), evaluation
+                on = team.told(done < TIMED_STEPS and gone < min(TIMED_SECONDS, most))
+            return config.batch_size, max(1e-4, gone / done), evaluation
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error) or team.size > 1:
                 raise
