@@ -91,6 +91,9 @@ class _Worker:
         self.last_look = 0.0
         self.version: int | None = None
         self.rankings = 0
+        self.shown_by: dict[str, str] = {}
+        """object_id -> the sampler behind it, of the answers up to `shown_seq`."""
+        self.shown_seq = 0
 
     def turn(self) -> bool:
         """Look once; rank if there is reason to. True if the queue holds every answer."""
@@ -191,7 +194,16 @@ class _Worker:
         }
         # What cannot be shown cannot be answered on the label page: it would be in the way.
         unseen = np.flatnonzero(~self.survey.can_be_shown).tolist()
-        ranking = self.engine.rerank(labels, {*skipped, *unseen} - labels.keys())
+        self.shown_by |= self.db.shown_by(self.task.name, self.shown_seq)
+        self.shown_seq = seq
+        asked_by = {
+            row: sampler
+            for object_id, sampler in self.shown_by.items()
+            if (row := self._row(object_id)) is not None
+        }
+        ranking = self.engine.rerank(
+            labels, {*skipped, *unseen} - labels.keys(), asked_by=asked_by
+        )
         items = [
             QueueItem(
                 object_id=str(self.survey.object_ids[pick.row]),

@@ -76,12 +76,22 @@ class Readings(Tasks):
         return {row[0]: _as_label(row) for row in rows}
 
     def current_classes(self, task: str) -> dict[str, str]:
-        """Return the class of each labelled object: `current_labels` without the rest of it."""
+        """Return the class of each labelled object, the one touched last at the end:
+        `current_labels` without the rest of it."""
         sql = (
             "SELECT object_id, class_name FROM object_states"
-            " WHERE task_id = ? AND class_name IS NOT NULL"
+            " WHERE task_id = ? AND class_name IS NOT NULL ORDER BY last_seq, object_id"
         )
         return dict(self._rows(sql, (self._task_id(task),)))
+
+    def shown_by(self, task: str, after_seq: int = 0) -> dict[str, str]:
+        """Return the sampler that showed each object answered after `after_seq`, by object_id:
+        of several answers the newest counts. Objects opened by hand are left out."""
+        sql = (
+            "SELECT object_id, sampler FROM events INDEXED BY idx_events_task_id"
+            " WHERE task_id = ? AND seq > ? AND sampler IS NOT NULL ORDER BY seq"
+        )
+        return dict(self._rows(sql, (self._task_id(task), after_seq)))
 
     def adjudicated(self, task: str) -> dict[str, str]:
         """Return the class of each object that was adjudicated to one, by object_id."""

@@ -108,6 +108,7 @@ class Engine:
         self._embedding, self._mask = frozen_array(np.asanyarray(embedding)), np.array(mask)
         self._control = control_order(self.config.seed, len(values))
         self._detected: dict[str, np.ndarray] = {}
+        self._columns: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -122,15 +123,29 @@ class Engine:
             self._detected[name] = frozen_array(np.asarray(scores, dtype=np.float32))
         return self._detected[name]
 
+    def _standardised(self) -> np.ndarray:
+        """(N, D) float32, made once and kept: asked for by few samplers only."""
+        if self._columns is None:
+            self._columns = frozen_array(standardise(self._embedding, self._mask)[0])
+        return self._columns
+
     def rerank(
         self,
         labels: Mapping[int, str],
         excluded: Collection[int] = (),
         n: int | None = None,
+        *,
+        asked_by: Mapping[int, str] | None = None,
+        budget: int | None = None,
     ) -> Ranking:
         """Train on `labels` and fill a queue of `n` rows (`config.queue_length` if None).
 
-        labels : row -> class; excluded : rows not to be shown though unanswered (skipped ones).
+        Parameters
+        ----------
+        labels : row -> class, in the order in which the answers were given
+        excluded : rows not to be shown though unanswered (skipped ones)
+        asked_by : row -> the sampler that showed it, as far as known
+        budget : answers still to be spent, where somebody said so
 
         Raises
         ------
@@ -143,6 +158,8 @@ class Engine:
         if length < 0:
             raise BadInput(f"A queue has zero or more places, but {length} were asked for.")
         labelled, answers, open_rows = self._read(labels, excluded)
+        place = {row: turn for turn, row in enumerate(labels)}
+        who = asked_by or {}
         learner = Learner(self._learner.call(self.config.seed), query_strategy=draw_from_pool)
         seen = set(answers.tolist())
         trained = self.target in seen and len(seen) > 1
@@ -162,8 +179,11 @@ class Engine:
             target=self.target,
             learner=learner if trained else None,
             detector_scores={name: self.detector_scores(name) for name in needed},
-            budget=None,
+            budget=budget,
             rng=np.random.default_rng([self.config.seed, len(labelled)]),
+            turns=np.array([place[row] for row in labelled.tolist()], dtype=np.int64),
+            asked_by=tuple(who.get(row, "") for row in labelled.tolist()),
+            standardised=self._standardised,
         )
         length = min(length, len(open_rows))
         draws = {name: ask(learner, pool, SAMPLERS[name].call, length) for name in unique(cycle)}
@@ -225,7 +245,12 @@ class Engine:
         is_open[open_rows] = True
         controls = iter(self._control[is_open[self._control]].tolist())
         lists = {
-            name: iter(list(zip(draw.rows.tolist(), draw.probabilities.tolist(), strict=True)))
+            name: zip(
+                draw.rows.tolist(),
+                draw.probabilities.tolist(),
+                draw.chosen_by or [name] * len(draw.rows),
+                strict=True,
+            )
             for name, draw in draws.items()
         }
         used: set[int] = set()
@@ -237,10 +262,10 @@ class Engine:
                 row = next(row for row in controls if row not in used)
                 score = float(scores[row])
             else:
-                name = cycle[turn % len(cycle)]
+                of = cycle[turn % len(cycle)]
                 turn += 1
-                row, probability = next(pair for pair in lists[name] if pair[0] not in used)
-                score = float(draws[name].scores[row])
+                row, probability, name = next(one for one in lists[of] if one[0] not in used)
+                score = float(draws[of].scores[row])
             used.add(row)
             picks.append(Pick(row, name, score, probability, rank))
         return picks

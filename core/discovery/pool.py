@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -43,6 +43,13 @@ class Pool:
         Name -> (N,) float32, higher = odder.
     budget
         Answers still to be spent, where somebody said so.
+    turns
+        (L,) int, beside `labelled`: the place of each answer in the order they were given, 0 first.
+    asked_by
+        (L,) names, beside `labelled`: the sampler that showed each row; "" where nobody knows.
+    standardised
+        Gives (N, D) float32, the embedding's own columns (see `standardise`): for rules that look
+        at single columns, such as trees.
     rng
         The only source of chance a sampler may use.
     """
@@ -58,12 +65,20 @@ class Pool:
     detector_scores: Mapping[str, np.ndarray]
     budget: int | None
     rng: np.random.Generator
+    turns: np.ndarray
+    asked_by: tuple[str, ...]
+    standardised: Callable[[], np.ndarray]
 
     def __post_init__(self) -> None:
-        for name in ("embedding", "mask", "unlabelled", "labelled", "answers"):
+        for name in ("embedding", "mask", "unlabelled", "labelled", "answers", "turns"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
         scores = {name: frozen_array(values) for name, values in self.detector_scores.items()}
         object.__setattr__(self, "detector_scores", MappingProxyType(scores))
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """(N, D) float32: `standardised()`, made at the first use."""
+        return frozen_array(self.standardised())
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -89,11 +104,14 @@ class Draw:
     probabilities
         (k,) float: with which probability each of `rows` came to be among them; 1 where the
         rule leaves nothing to chance.
+    chosen_by
+        (k,) names: the sampler behind each of `rows`, where one asked others; else None.
     """
 
     scores: np.ndarray
     rows: np.ndarray
     probabilities: np.ndarray
+    chosen_by: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.rows.shape != self.probabilities.shape or self.rows.ndim != 1:
@@ -101,6 +119,8 @@ class Draw:
                 f"a draw has one probability a row, but got shapes {self.rows.shape} and"
                 f" {self.probabilities.shape}"
             )
+        if self.chosen_by is not None and len(self.chosen_by) != len(self.rows):
+            raise ValueError("a draw that names samplers names one a row")
         if np.isnan(self.scores[self.rows]).any() or len(np.unique(self.rows)) != len(self.rows):
             raise ValueError("a draw holds each row once, and only rows that have a score")
 

@@ -74,12 +74,17 @@ def run_loop(
             f" {batch}; change them."
         )
     labels: dict[int, str] = {}
+    asked_by: dict[int, str] = {}
     while len(labels) < budget:
-        ranking = engine.rerank(labels, excluded, n=min(batch, budget - len(labels)))
+        left = budget - len(labels)
+        ranking = engine.rerank(
+            labels, excluded, n=min(batch, left), asked_by=asked_by, budget=left
+        )
         if not ranking.picks:
             return
         answered = [Answered(pick, annotate(pick.row)) for pick in ranking.picks]
-        labels.update((one.pick.row, one.answer) for one in answered)
+        labels.update((one.row, one.answer) for one in answered)
+        asked_by.update((one.row, one.sampler) for one in answered)
         yield ranking, answered
 
 

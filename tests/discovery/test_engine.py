@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from core.config import LoopConfig
-from core.discovery import DETECTORS, SAMPLERS, Engine, control_order, sampler_names
+from core.discovery import (
+    DETECTORS,
+    SAMPLERS,
+    Engine,
+    control_order,
+    sampler_names,
+    top_draw,
+)
 from core.discovery.control import is_control_position, n_controls_before
 from core.discovery.schedule import COLD_START, TARGET_FINDING, schedule_of
 from core.errors import BadInput, NotFound
@@ -251,3 +258,37 @@ def test_unseen_rows_stay_drawable_and_can_be_learnt():
     one = Engine(values, mask, ("blank", "other"), "blank", QUICK)
     picks = one.rerank({100: "blank", 40: "other", 3: "other"}).picks
     assert {pick.row for pick in picks[:19]} == set(range(101, 120))
+
+
+def test_a_sampler_hears_who_asked_what_and_in_which_order(monkeypatch):
+    heard = []
+
+    def listening(pool, n):
+        heard.append(pool)
+        return top_draw(pool, np.zeros(len(pool.embedding), np.float32), n)
+
+    monkeypatch.setitem(SAMPLERS._entries, "random", replace(SAMPLERS["random"], call=listening))
+    labels = {60: "other", 3: "dual", 40: "other"}
+    engine(sampler="random").rerank(labels, asked_by={3: "anomaly", 60: "control"}, budget=7)
+    (pool,) = heard
+    assert pool.labelled.tolist() == [3, 40, 60]
+    assert pool.turns.tolist() == [1, 2, 0]
+    assert pool.asked_by == ("anomaly", "", "control")
+    assert pool.budget == 7
+    assert pool.columns.shape == (120, 6)
+    assert pool.columns is pool.columns
+    assert not pool.columns.flags.writeable
+
+
+def test_a_draw_may_name_the_samplers_behind_its_rows(monkeypatch):
+    def two_heads(pool, n):
+        draw = top_draw(pool, np.arange(len(pool.embedding), dtype=np.float32), n)
+        return replace(
+            draw, chosen_by=tuple(("odd", "even")[int(row % 2 == 0)] for row in draw.rows)
+        )
+
+    monkeypatch.setitem(SAMPLERS._entries, "random", replace(SAMPLERS["random"], call=two_heads))
+    picks = engine(sampler="random").rerank({}, n=4).picks
+    assert [(pick.row, pick.sampler) for pick in picks] == [
+        *((119, "odd"), (118, "even"), (117, "odd"), (116, "even"))
+    ]

@@ -53,6 +53,9 @@ def make_pool(n=40, n_classes=3, seed=0, unlabelled=None, detectors=()):
         },
         budget=None,
         rng=np.random.default_rng(seed),
+        turns=np.arange(n - len(rows)),
+        asked_by=("",) * (n - len(rows)),
+        standardised=lambda: values,
     )
 
 

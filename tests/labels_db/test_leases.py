@@ -548,3 +548,16 @@ def test_no_hand_out_walks_through_the_events(ranked: LabelsDB, make: Make) -> N
             assert not walks, (sql, plan)
             assert not line.endswith("answers USING PRIMARY KEY (task_id=?)"), (sql, plan)
             assert not line.startswith("SEARCH a USING PRIMARY KEY (task_id=?)"), (sql, plan)
+
+
+def test_who_showed_what_is_told_anew_or_since_a_number(ranked: LabelsDB, make: Make) -> None:
+    assert ranked.shown_by("duals") == {}
+    ranked.record(answer(make, one(ranked, "ann")))
+    before = ranked.last_seq("duals")
+    ranked.record(answer(make, one(ranked, "ann"), "star"))
+    ranked.record(make("d", "star"))  # opened by hand: no sampler stands behind it
+    assert ranked.shown_by("duals") == {"a": "margin", "b": "margin"}
+    assert ranked.shown_by("duals", before) == {"b": "margin"}
+    assert list(ranked.current_classes("duals")) == ["a", "b", "d"]
+    ranked.record(make("a", "star"))
+    assert list(ranked.current_classes("duals")) == ["b", "d", "a"]
