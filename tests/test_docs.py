@@ -34,7 +34,8 @@ def test_every_embedded_survey_is_in_readme(demo):
 def test_every_sampler_and_encoder_of_the_figures_exists():
     rows = re.findall(r"^\| (fusion|vicreg|pca|structure) +\| ([a-z_]+) +\|", README, re.M)
     samplers = {sampler for _, sampler in rows}
-    assert samplers == {"default", *SAMPLERS}
+    assert "default" in samplers
+    assert samplers <= {"default", *SAMPLERS}
     assert {encoder for encoder, _ in rows} <= set(ENCODERS)
 
 

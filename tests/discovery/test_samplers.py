@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,50 +13,13 @@ from core.discovery import (
     DETECTORS,
     SAMPLERS,
     Draw,
-    Learner,
     Need,
-    Pool,
     register_sampler,
     top_draw,
 )
 from core.discovery.registry import Entry, Registry
 from core.errors import AlreadyExists, BadInput
-
-
-class FixedLearner:
-    """Stands in for a trained learner: the probabilities are given."""
-
-    def __init__(self, probabilities):
-        self.probabilities = probabilities
-
-    def class_probabilities(self, values, n_classes):
-        assert self.probabilities.shape == (len(values), n_classes)
-        return self.probabilities
-
-
-def make_pool(n=40, n_classes=3, seed=0, unlabelled=None, detectors=()):
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=(n, 5)).astype(np.float32)
-    probabilities = rng.dirichlet(np.ones(n_classes), n).astype(np.float32)
-    rows = np.arange(n) if unlabelled is None else np.asarray(unlabelled)
-    return Pool(
-        embedding=values,
-        mask=np.ones(n, bool),
-        unlabelled=rows,
-        labelled=np.setdiff1d(np.arange(n), rows),
-        answers=np.zeros(n - len(rows), int),
-        classes=tuple("abcdefgh"[:n_classes]),
-        target=1,
-        learner=cast(Learner, FixedLearner(probabilities)),
-        detector_scores={
-            name: DETECTORS[name].call(values, np.zeros(n, bool), seed) for name in detectors
-        },
-        budget=None,
-        rng=np.random.default_rng(seed),
-        turns=np.arange(n - len(rows)),
-        asked_by=("",) * (n - len(rows)),
-        standardised=lambda: values,
-    )
+from tests.discovery.pools import FixedLearner, make_pool
 
 
 def plain_entropy(p):
@@ -130,7 +93,9 @@ def test_top_draw_breaks_ties_by_row_and_takes_no_more_than_there_is():
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 def test_every_sampler_copes_with_an_empty_pool(name):
-    pool = make_pool(unlabelled=np.empty(0, int), detectors=list(DETECTORS))
+    pool = make_pool(
+        unlabelled=np.empty(0, int), scores={detector: np.zeros(40) for detector in DETECTORS}
+    )
     draw = SAMPLERS[name].call(pool, 5)
     assert len(draw.rows) == 0
     assert np.isnan(draw.scores).all()
@@ -172,3 +137,55 @@ def test_a_name_is_registered_once_and_found_or_listed():
         register_sampler("margin", needs=Need.NOTHING, description="")(SAMPLERS["random"].call)
     with pytest.raises(BadInput, match="exactly if it needs one"):
         register_sampler("x", needs=Need.DETECTOR, description="")
+
+
+BUILT = ("vote_entropy", "consensus_kl", "bald", "k_centre", "typiclust", "badge", "stratified")
+RNG = np.random.default_rng(0)
+AWKWARD: dict[str, dict[str, Any]] = {
+    "a class of one": {"values": RNG.normal(size=(30, 4)), "answers": [0] * 9 + [1]},
+    "constant columns": {"values": np.zeros((30, 4))},
+    "two rows, over and over": {"values": np.repeat(RNG.normal(size=(2, 4)), 15, axis=0)},
+    "more columns than rows": {"values": RNG.normal(size=(30, 64))},
+    "one column": {"values": RNG.normal(size=(30, 1))},
+    "wild values": {"values": RNG.choice([-10.0, 10.0], size=(30, 4))},
+}
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+@pytest.mark.parametrize("name", BUILT)
+def test_a_sampler_survives(name, case):
+    """A batch larger than the pool, and one of half of it; the same again for the same seed."""
+    for n in (100, 10):
+        draws = []
+        for _ in range(2):
+            pool = make_pool(
+                unlabelled=range(10, 30),
+                n_classes=2,
+                learner="taught",
+                **AWKWARD[case],
+            )
+            draws.append(SAMPLERS[name].call(pool, n))
+        draw, again = draws
+        assert len(set(draw.rows.tolist())) == len(draw.rows) == min(n, 20)
+        assert set(draw.rows.tolist()) <= set(range(10, 30))
+        assert np.isfinite(draw.scores[10:]).all()
+        assert np.isnan(draw.scores[:10]).all()
+        assert ((draw.probabilities > 0) & (draw.probabilities <= 1)).all()
+        assert again.rows.tolist() == draw.rows.tolist()
+        assert again.probabilities.tolist() == draw.probabilities.tolist()
+        assert again.scores[10:].tolist() == draw.scores[10:].tolist()
+
+
+@pytest.mark.parametrize("answers", [[], [1], [0, 0, 0], [1, 1]])
+@pytest.mark.parametrize("name", ["k_centre", "typiclust", "stratified"])
+def test_a_sampler_draws_before_both_classes_are_seen(name, answers):
+    assert SAMPLERS[name].needs is not Need.BOTH_CLASSES
+    pool = make_pool(
+        unlabelled=range(len(answers), 40),
+        answers=answers,
+        learner=None,
+        scores={"isolation_forest": np.arange(40.0)},
+    )
+    draw = SAMPLERS[name].call(pool, 6)
+    assert len(set(draw.rows.tolist())) == 6
+    assert np.isfinite(draw.scores[pool.unlabelled]).all()

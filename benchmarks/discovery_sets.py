@@ -1,0 +1,122 @@
+"""Sets with a rare class on which searches are compared: features and truth, nothing else.
+
+Anything may be tuned on DEVELOPMENT; REPORT is run with what was settled there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.backbone_sets import labelled_set
+from benchmarks.common import embedding_of
+from core.errors import NotReady
+from core.representation import DEFAULT_ENCODER
+from core.workspace import Workspace
+
+MOST_ROWS = 20_000
+"""Of a table: above it, some of the ordinary rows are left out, always the same ones."""
+
+RARE = 0.02
+"""Share of a class that is made rare."""
+
+FEWEST = 10
+"""Targets that are left of it at least."""
+
+MOTIONS = ("pmra", "pmdec", "parallax", "z", "z_err", "ebv", "rchi2")
+MISSING = (-10, -999, -9999)
+"""Codes of the table for what was not measured."""
+
+
+@dataclass(frozen=True)
+class RareSet:
+    """features : (N, D) float32, NaN where a value is missing; is_target : (N,) bool"""
+
+    features: NDArray[np.float32]
+    is_target: NDArray[np.bool_]
+
+
+Make = Callable[[Workspace, Path | None], RareSet]
+
+
+def _table(name: str, _workspace: Workspace, data: Path | None) -> RareSet:
+    path = _given(data) / "odds" / f"{name}.npz"
+    if not path.exists():
+        raise NotReady(f"There is no {path}; give the folder that holds odds/ by --data.")
+    with np.load(path) as found:
+        return _cut(found["X"].astype(np.float32), found["y"].astype(bool))
+
+
+def _pictures(
+    name: str, target: str, rare: bool, workspace: Workspace, data: Path | None
+) -> RareSet:
+    """The default embedding of a set of pictures; with `rare`, most of the target left out."""
+    given = labelled_set(name, workspace, data)
+    values = embedding_of(workspace, given.survey.name, DEFAULT_ENCODER).rows()
+    found = RareSet(np.asarray(values, np.float32), given.labels == target)
+    return _thinned(found) if rare else found
+
+
+def _subclass(name: str, _workspace: Workspace, data: Path | None) -> RareSet:
+    """Sources of one subclass among all others, by magnitude, colours, motion and redshift."""
+    import pandas as pd
+
+    table = pd.read_parquet(_given(data) / "tables" / "sdss_gaia.parquet")
+    columns = ["gaia_g_mag", "bp_mag", "rp_mag", *MOTIONS]
+    values = table[columns].to_numpy(np.float32)
+    values[np.isin(values, MISSING)] = np.nan
+    values[:, 1] -= values[:, 2]
+    values[:, 2] = values[:, 0] - values[:, 2]
+    return _cut(values, (table["subclass"] == name).to_numpy(bool))
+
+
+def _given(data: Path | None) -> Path:
+    if data is None:
+        raise NotReady("This set is read from a folder; give it by --data.")
+    return data
+
+
+def _cut(values: NDArray[np.float32], y: NDArray[np.bool_]) -> RareSet:
+    others = np.flatnonzero(~y)
+    rng = np.random.default_rng(0)
+    rows = np.arange(len(y))
+    if len(rows) > MOST_ROWS:
+        kept = rng.choice(others, max(MOST_ROWS - int(y.sum()), MOST_ROWS // 2), replace=False)
+        rows = np.sort(np.concatenate([kept, np.flatnonzero(y)]))
+    found = RareSet(values[rows], y[rows])
+    return _thinned(found) if found.is_target.mean() > 5 * RARE else found
+
+
+def _thinned(found: RareSet) -> RareSet:
+    targets, others = np.flatnonzero(found.is_target), np.flatnonzero(~found.is_target)
+    count = min(len(targets), max(FEWEST, round(RARE * len(others))))
+    kept = np.random.default_rng(0).choice(targets, count, replace=False)
+    rows = np.sort(np.concatenate([others, kept]))
+    return RareSet(found.features[rows], found.is_target[rows])
+
+
+def _tables(*names: str) -> dict[str, Make]:
+    return {name: partial(_table, name) for name in names}
+
+
+DEVELOPMENT: dict[str, Make] = {
+    **_tables("satimage-2", "pendigits", "vowels", "mammography", "musk", "thyroid", "letter"),
+    "simulated dual nuclei": partial(_pictures, "simulated", "dual_nucleus", False),
+    "FRI made rare": partial(_pictures, "first", "FRI", True),
+}
+
+REPORT: dict[str, Make] = {
+    **_tables("optdigits", "mnist", "cardio", "annthyroid", "shuttle", "cover"),
+    "calcium white dwarfs": partial(_subclass, "CalciumWD"),
+    "magnetic white dwarfs": partial(_subclass, "WDmagnetic"),
+    "L dwarfs": partial(_subclass, "Ldwarf"),
+    "bent made rare": partial(_pictures, "first", "Bent", True),
+    "lens candidates": partial(_pictures, "lens_candidates", "lens", False),
+    "simulated artefacts": partial(_pictures, "simulated", "artefact", False),
+    "injected dual nuclei": partial(_pictures, "injected", "dual_nucleus", False),
+}

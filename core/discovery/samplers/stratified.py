@@ -1,0 +1,28 @@
+"""Stratified: rows from all heights of the ranking, each with a known probability."""
+
+from __future__ import annotations
+
+from core.discovery.pool import Draw, Pool, drawable_scores
+from core.discovery.registry import Need, register_sampler
+from core.discovery.strata import stratified_draw
+
+
+@register_sampler(
+    "stratified",
+    needs=Need.DETECTOR,
+    detector="isolation_forest",
+    description="objects from all heights of the ranking, drawn with known probability",
+)
+def stratified(pool: Pool, n: int) -> Draw:
+    """Score = P(target), or the isolation forest's while nothing is trained.
+
+    The rows are a stratified sample by that score (`core.discovery.strata`), in chance order;
+    probabilities are the inclusion probabilities of the whole batch, given the score. Who shows
+    only the first k of n rows multiplies them by k / n.
+    """
+    trained = pool.learner is not None
+    scores = (
+        pool.probabilities[:, pool.target] if trained else pool.detector_scores["isolation_forest"]
+    )
+    places, probabilities = stratified_draw(scores[pool.unlabelled], n, pool.rng)
+    return Draw(drawable_scores(pool, scores), pool.unlabelled[places], probabilities)
