@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-
-from core.errors import NotReady
+from core.errors import Cancelled
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
-if TYPE_CHECKING:
-    from core.progress import Progress
-    from core.survey import Survey
-    from core.survey.layout import ColumnInfo
-
-__all__ = [
-    "FLAG_PREFIX",
-    "NUMBER_PREFIX",
-    "add_measure_arguments",
-    "measure_command",
-    "measured_columns",
-    "run_measure",
-]
-
-NUMBER_PREFIX, FLAG_PREFIX = "morph_", "flag_"
-"""Of the names of the columns."""
-
-_BLOCK_BYTES = 32 * 1024 * 1024
-_MOST_AT_ONCE = 512
+__all__ = ["add_measure_arguments", "measure_command", "run_measure"]
 
 
 def add_measure_arguments(sub: argparse.ArgumentParser) -> None:
@@ -40,7 +20,12 @@ def add_measure_arguments(sub: argparse.ArgumentParser) -> None:
 
 def measure_command(a: argparse.Namespace) -> str:
     """`python -m core.run measure`: the sentences to print."""
-    counts = run_measure(open_workspace(a.workspace, create=False), a.survey)
+    from core.survey.measuring import FLAG_PREFIX, NUMBER_PREFIX
+
+    def kept(words: str) -> None:
+        a.stopped = words
+
+    counts = run_measure(open_workspace(a.workspace, create=False), a.survey, on_stop=kept)
     flagged = ", ".join(f"{n:,} {name}" for name, n in counts["flags"].items() if n)
     return (
         f"Measured {counts['with_picture']:,} of {counts['objects']:,} objects of {a.survey}:"
@@ -50,97 +35,61 @@ def measure_command(a: argparse.Namespace) -> str:
     )
 
 
-def run_measure(workspace: Workspace, name: str, *, quiet: bool = False) -> dict[str, Any]:
+def run_measure(
+    workspace: Workspace,
+    name: str,
+    *,
+    quiet: bool = False,
+    on_stop: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """Measure every picture of a survey and keep the columns; the counts.
+
+    Memory does not grow with the survey but by its object ids, and how much is measured is noted
+    every few seconds: after a kill or a cancel the same call goes on and gives the same.
+
+    Parameters
+    ----------
+    on_stop
+        Given what is kept, in words, when a signal ends the job.
 
     Raises
     ------
     NotReady
         None of its objects has a picture.
+    InUse
+        Another process measures this survey.
+    Cancelled
+        On request; the message says what is kept.
     """
     from core.run_jobs import open_survey, recorded_job
-    from core.survey.added_columns import write_columns
+    from core.survey.added_columns import write_column_batches
+    from core.survey.measuring import measuring
 
     survey = open_survey(workspace, name)
-    with recorded_job(workspace, JobKind.MEASURE, name, {}, quiet=quiet) as (
-        run_id,
-        progress,
-        told,
+    with (
+        recorded_job(workspace, JobKind.MEASURE, name, {}, quiet=quiet) as (
+            run_id,
+            progress,
+            told,
+        ),
+        measuring(survey) as work,
     ):
-        columns, info = measured_columns(survey, progress)
-        flags = {
-            column.removeprefix(FLAG_PREFIX): int(values.true_count)
-            for column, values in columns.items()
-            if column.startswith(FLAG_PREFIX)
-        }
-        counts: dict[str, Any] = {
-            "objects": len(survey),
-            "with_picture": int(survey.has_image.sum()),
-            "found": len(survey) - columns[f"{NUMBER_PREFIX}snr"].null_count,
-            "columns": len(columns),
-            "flags": flags,
-        }
-        write_columns(
-            survey, run_id, JobKind.MEASURE, columns, info=info, provenance={"counts": counts}
+        try:
+            work.run(progress)
+        except Cancelled as stopped:
+            raise Cancelled(f"{str(stopped).rstrip('.')}; {work.words()}.") from None
+        except KeyboardInterrupt:
+            on_stop(work.words())
+            raise
+        counts = work.counts()
+        write_column_batches(
+            survey,
+            run_id,
+            JobKind.MEASURE,
+            work.schema,
+            work.batches(),
+            info=work.info,
+            provenance={"counts": counts},
         )
         told.update(counts)
     return counts
-
-
-def measured_columns(
-    survey: Survey, progress: Progress
-) -> tuple[dict[str, Any], dict[str, ColumnInfo]]:
-    """Columns (Arrow arrays in row order) and what they mean.
-
-    The pictures are read in blocks; beside one of these the numbers of all objects are held. An
-    object without a picture, and a number that cannot be measured, is null.
-    """
-    import pyarrow as pa
-
-    from core.measure.morphology import (
-        ARTEFACT_NUMBERS,
-        FLAGS,
-        measure_artefacts,
-        measure_morphology,
-        quantities,
-    )
-    from core.survey.layout import ColumnInfo
-
-    rows = np.flatnonzero(survey.has_image)
-    if not len(rows):
-        raise NotReady(
-            f"No object of the survey {survey.name} has a picture to measure; import pictures"
-            " first."
-        )
-    bands = survey.manifest.bands
-    numbers = (*quantities(bands), *ARTEFACT_NUMBERS)
-    values = np.full((len(numbers), len(survey)), np.nan, np.float32)
-    flags = np.zeros((len(FLAGS), len(survey)), bool)
-    done = 0
-    for part in _blocks(survey, rows):
-        progress(done / len(rows), f"measuring the pictures of {len(rows):,} objects")
-        images = survey.images(part)
-        shape, artefacts = measure_morphology(images, bands=bands), measure_artefacts(images)
-        values[:, part] = np.concatenate([shape.values, artefacts.values], axis=1).T
-        flags[:, part] = artefacts.flags.T
-        done += len(part)
-    columns: dict[str, Any] = {}
-    info: dict[str, ColumnInfo] = {}
-    for one, measured in zip(numbers, values, strict=True):
-        name = NUMBER_PREFIX + one.name
-        columns[name] = pa.array(measured.astype(np.float64), mask=~np.isfinite(measured))
-        info[name] = ColumnInfo(one.unit, one.meaning)
-    for one, raised in zip(FLAGS, flags, strict=True):
-        name = FLAG_PREFIX + one.name
-        columns[name] = pa.array(raised, mask=~survey.has_image)
-        info[name] = ColumnInfo("", one.meaning)
-    progress(1.0, f"measured the pictures of {len(rows):,} objects")
-    return columns, info
-
-
-def _blocks(survey: Survey, rows: np.ndarray) -> Iterator[np.ndarray]:
-    manifest = survey.manifest
-    each = len(manifest.bands) * manifest.cutout_size_px**2 * np.dtype(manifest.dtype).itemsize
-    step = max(1, min(_MOST_AT_ONCE, _BLOCK_BYTES // each))
-    for start in range(0, len(rows), step):
-        yield rows[start : start + step]

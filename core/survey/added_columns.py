@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ __all__ = [
     "columns_stamp",
     "full_catalogue",
     "names_added_by",
+    "write_column_batches",
     "write_columns",
 ]
 
@@ -105,18 +106,47 @@ def write_columns(
     StorageFull
         The disk is full.
     """
-    checked_name(run_id, "run")
-    for name, column in columns.items():
-        if column.type not in _TYPES:
-            raise TypeError(f"the added column {name!r} is {column.type}, not one of {_TYPES}")
-        if not 0 < len(name) <= 128 or not name.isprintable() or name in RESERVED:
-            raise BadInput(
-                "An added column has a name of 1 to 128 printable characters other than"
-                f" {' and '.join(RESERVED)}, but came {name[:80]!r}; choose another."
-            )
+    for name in columns:
+        _check_name(name)
     ids = survey.object_ids if object_ids is None else object_ids
-    known = dict(info or {})
     table = pa.table({"object_id": pa.array(list(ids), pa.string()), **columns})
+    return write_column_batches(
+        survey,
+        run_id,
+        kind,
+        table.schema,
+        table.to_batches(),
+        info=info,
+        config=config,
+        provenance=provenance,
+    )
+
+
+def write_column_batches(
+    survey: Survey,
+    run_id: str,
+    kind: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    info: Mapping[str, ColumnInfo] | None = None,
+    config: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Path:
+    """`write_columns` of columns that come batch by batch, each written as it comes.
+
+    Parameters
+    ----------
+    schema
+        Of every batch: object_id (string), then the columns.
+    """
+    checked_name(run_id, "run")
+    columns = {field.name: field.type for field in schema if field.name != "object_id"}
+    for name, of in columns.items():
+        _check_name(name)
+        if of not in _TYPES:
+            raise TypeError(f"the added column {name!r} is {of}, not one of {_TYPES}")
+    known = dict(info or {})
     record = {
         "run_id": run_id,
         "kind": str(kind),
@@ -149,7 +179,11 @@ def write_columns(
         partials = [folder / f"{run_id}.json.partial", folder / f"{run_id}.parquet.partial"]
         try:
             partials[0].write_text(text + "\n", encoding="utf-8")
-            pq.write_table(table, partials[1], compression="zstd", write_page_checksum=True)
+            with pq.ParquetWriter(
+                partials[1], schema, compression="zstd", write_page_checksum=True
+            ) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
             for partial in partials:
                 _sync(partial)
             # The table comes last: its name says that the columns are there.
@@ -160,6 +194,14 @@ def write_columns(
             for partial in partials:
                 partial.unlink(missing_ok=True)
     return final
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= 128 or not name.isprintable() or name in RESERVED:
+        raise BadInput(
+            "An added column has a name of 1 to 128 printable characters other than"
+            f" {' and '.join(RESERVED)}, but came {name[:80]!r}; choose another."
+        )
 
 
 def column_runs(survey: Survey) -> list[ColumnsRun]:

@@ -16,6 +16,20 @@ _ROOM_BYTES = 160 * 1024 * 1024
 _MAD_TO_SIGMA = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
+SPIKE = 20.0
+"""A pixel counts for no more than this many times what the third brightest of its neighbours has
+above the sky: a cosmic ray, a hot pixel or a hot column has less, the core of a star that is
+sampled by a pixel (FWHM) and more has enough."""
+
+GAP = 100.0
+"""A few objects this much brighter than all others are artefacts or saturated stars, which would
+leave the others no room in a stretch."""
+
+_ABSURD_GAP = 1e6
+"""No detector sees so much in one survey without anything in between: fill values, 1e38."""
+
+_CANDIDATES = 64
+
 _MASK_64 = (1 << 64) - 1
 
 
@@ -71,8 +85,8 @@ class LimitsSample:
             if len(values) == 0:
                 values = np.array([[0.0, 1.0, 0.0]])
             sky = float(np.median(values[:, 0]))
-            peak = float(np.percentile(values[:, 1], 99.9))
             noise = float(np.median(values[:, 2]))
+            peak = float(np.percentile(_plausible(values[:, 1], sky, noise), 99.9))
             if dtype == "uint8":
                 sky, peak, noise = 0.0, 255.0, max(noise, 12**-0.5)
             else:
@@ -83,6 +97,19 @@ class LimitsSample:
             high.append(peak)
             sigma.append(noise)
         return BandLimits(tuple(low), tuple(high), tuple(sigma))
+
+
+def _plausible(peaks: np.ndarray, sky: float, noise: float) -> np.ndarray:
+    """The peaks of the objects without those that are artefacts, by the gap below them."""
+    peaks = np.sort(peaks)
+    count, least = len(peaks), max(noise, 1e-30)
+    above = np.maximum(peaks - sky, least)
+    number = np.arange(1, count)
+    gap = above[1:] / above[:-1]
+    gap[above[:-1] <= least] = 1.0  # a noiseless survey may have nothing beside its few objects
+    few, more = number >= count - count // 50, number >= count - max(1, count // 4)
+    wide = np.flatnonzero((few & (gap > GAP)) | (more & (gap > _ABSURD_GAP)))
+    return peaks[: wide[0] + 1] if len(wide) else peaks
 
 
 def _measured(image: np.ndarray) -> np.ndarray:
@@ -107,8 +134,32 @@ def _measured(image: np.ndarray) -> np.ndarray:
         noise = _MAD_TO_SIGMA * np.median(np.abs(sky - level))
         if noise == 0:
             noise = sky.std()
-        result[:, band] = level, finite.max(), noise
+        result[:, band] = level, _peak(plane, level), noise
     return result
+
+
+def _peak(plane: np.ndarray, level: float) -> float:
+    """The brightest pixel of a plane (y, x), spikes cut down; see `SPIKE`."""
+    flat = np.where(np.isfinite(plane), plane, -np.inf).ravel()
+    if min(plane.shape) < 2:
+        return float(flat.max())
+    padded = np.pad(plane.astype(np.float64), 1, constant_values=np.nan)
+    padded = np.where(np.isfinite(padded), padded - level, -np.inf)
+    around = np.array([padded.shape[1] * y + x for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x])
+
+    def cut(places: np.ndarray) -> np.ndarray:
+        y, x = np.divmod(places, plane.shape[1])
+        inner = (y + 1) * padded.shape[1] + x + 1
+        values = padded.ravel()
+        third = np.partition(values[inner[:, None] + around], -3, axis=1)[:, -3]
+        return np.minimum(values[inner], SPIKE * np.maximum(third, 0))
+
+    count = min(_CANDIDATES, flat.size)
+    first = np.argpartition(flat, -count)[-count:]
+    best = cut(first).max()
+    if best < flat[first].min() - level:  # what is not among the brightest may be more
+        best = cut(np.arange(flat.size)).max()
+    return float(level + best)
 
 
 def _measured_bytes(image: np.ndarray) -> np.ndarray:

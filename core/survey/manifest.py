@@ -59,7 +59,8 @@ class Manifest:
         SHA-256 over object ids, columns, masks and pixels (see `core.survey.content`).
     band_low, band_high, band_sigma
         Pixel limits a band over the whole survey: sky level, 99.9th percentile of the objects'
-        brightest pixels, noise of the sky (always > 0); low and high of uint8 are 0 and 255.
+        brightest pixels (`core.survey.limits` says which do not count), noise of the sky (always
+        > 0); low and high of uint8 are 0 and 255.
     notes
         Sentences about the import that a person should know.
     wavelength_log10_start, wavelength_log10_step, wavelength_pixels

@@ -17,12 +17,10 @@ from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any
 
-from core.errors import BadInput, NotReady, SkysiftError
+from core.errors import SkysiftError
 from core.survey.batch import Batch, Reject
+from core.survey.dask_cluster import AHEAD, dask_client, submitted
 from core.survey.readers import Reader, Unit
-
-AHEAD = 2
-"""Units in hand a worker: one being read, one waiting."""
 
 CRASHED = "crashed the program that reads it"
 
@@ -209,24 +207,15 @@ def _over_dask(
     reader: Reader, units: Iterable[Unit], scheduler: str
 ) -> Iterator[tuple[Unit, list[Batch]]]:
     packed = pickle.dumps(reader)
-    with _dask_client(scheduler) as client:
-        n_threads = sum(client.nthreads().values())
-        if not n_threads:
-            raise NotReady(
-                f"The Dask scheduler at {scheduler} has no workers yet; start some with `dask"
-                f" worker {scheduler}` and run the same command again."
-            )
-        waiting: deque[tuple[Unit, Any]] = deque()
-        remaining = iter(units)
-        while True:
-            while len(waiting) < AHEAD * n_threads:
-                unit = next(remaining, None)
-                if unit is None:
-                    break
-                waiting.append((unit, client.submit(read_unit, packed, unit, pure=False)))
-            if not waiting:
-                return
-            unit, future = waiting.popleft()
+
+    with dask_client(scheduler, "or leave --scheduler out") as client:
+        futures = submitted(
+            client,
+            scheduler,
+            units,
+            lambda unit: client.submit(read_unit, packed, unit, pure=False),
+        )
+        for unit, future in futures:
             yield unit, _result_of(client, future, packed, unit)
 
 
@@ -247,28 +236,3 @@ def _result_of(client: Any, future: Any, packed: bytes, unit: Unit) -> list[Batc
             ]
         return [rejected(unit, CRASHED)]
     return found
-
-
-@contextmanager
-def _dask_client(scheduler: str) -> Iterator[Any]:
-    import distributed
-    from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
-
-    try:
-        client = distributed.Client(scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(
-            f"There is no Dask scheduler at {scheduler!r} ({str(error)[:120]}); start one with"
-            " `dask scheduler`, or leave --scheduler out."
-        ) from None
-    try:
-        yield client
-    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
-        raise NotReady(
-            f"The Dask scheduler at {scheduler} went away ({type(error).__name__}); when it is"
-            " back, the same command goes on where it was."
-        ) from None
-    finally:
-        with suppress(Exception):  # a scheduler that is gone cannot be said goodbye to
-            client.close(timeout=2)

@@ -8,6 +8,7 @@ import torch
 from core.errors import BadInput
 from core.representation.inputs.scaling import SCALINGS, PixelScaling, resized, to_bands
 from core.representation.inputs.spec import InputSpec
+from core.survey.limits import LimitsSample
 
 
 def test_pictures_are_divided_by_255():
@@ -167,3 +168,57 @@ def test_the_noise_of_the_sky_is_known_in_scaled_pixels(kind, linear):
         sky = np.array(SCALING.low)[:, None, None] + 0.1 * rng.normal(size=(4, 3, 64, 64)) * sigma
     measured = scaling(sky).std((0, 2, 3)) * (1 if linear else 10)
     assert measured.tolist() == pytest.approx(scaling.sky_noise(), rel=0.03)
+
+
+# Pixels that are no light
+
+
+def a_survey(units=1.0):
+    """(50, 3, 24, 24) float32 galaxies, 20 to 3,000 sigma, on skies of 1, 2 and 3."""
+    rng = np.random.default_rng(3)
+    light = np.exp(-np.hypot(*(np.mgrid[-12:12, -12:12] + 0.5)) / 2)
+    found = rng.normal(0, 1, (50, 3, 24, 24))
+    found += 10 ** rng.uniform(1.3, 3.5, (50, 1, 1, 1)) * light
+    return ((found + np.arange(1, 4)[:, None, None]) * units).astype(np.float32)
+
+
+def scaling_of(images, kind):
+    sample = LimitsSample()
+    for row, image in enumerate(images):
+        sample.offer(row, image)
+    found = sample.limits(3, "float32")
+    return PixelScaling(False, found.low, found.high, found.sigma, kind)
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+@pytest.mark.parametrize("value", [1e38, 3.4e38, -3.4e38, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("patch", [(slice(2, 3), slice(2, 3)), (slice(0, 8), slice(0, 9))])
+def test_one_spoilt_object_of_fifty_leaves_the_others_as_they_are(kind, value, patch):
+    clean = a_survey()
+    spoilt = clean.copy()
+    spoilt[(7, slice(None), *patch)] = value
+    expected = scaling_of(clean, kind)(clean)
+    found = scaling_of(spoilt, kind)(spoilt)
+    others = np.arange(50) != 7
+    assert (found[others] - expected[others]).abs().max() < 0.02
+    # Of the spoilt object itself, what is not spoilt stays as well.
+    kept = torch.ones(3, 24, 24, dtype=torch.bool)
+    kept[(slice(None), *patch)] = False
+    assert (found[7] - expected[7])[kept].abs().max() < 0.02
+    at = found[7][(slice(None), *patch)]
+    ends = (0.0, 1.0) if kind == "minmax" else (-0.25, 1.5)
+    if not np.isfinite(value):
+        assert (at == 0).all()
+    else:
+        assert (at == (ends[1] if value > 0 else ends[0])).any()
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+@pytest.mark.parametrize("units", [1e-20, 1e20])
+def test_the_units_of_a_survey_do_not_matter(kind, units):
+    plain, other = a_survey(), a_survey(units)
+    assert torch.allclose(
+        scaling_of(plain, kind)(plain), scaling_of(other, kind)(other), atol=1e-4
+    )
+    steep = scaling_of(other, kind).steepness()
+    assert steep == pytest.approx(scaling_of(plain, kind).steepness(), rel=1e-4)

@@ -11,10 +11,12 @@ import torch.multiprocessing as mp
 from torch import distributed
 
 from core.config import PretrainConfig
+from core.errors import BadInput
 from core.progress import silent
 from core.representation.methods.method import METHODS
 from core.representation.training import checkpoint as checkpoints
-from core.representation.training import loop
+from core.representation.training import loop, team
+from core.representation.training.launch import with_others
 from core.representation.training.loop import Trainer, pretrain
 from core.representation.training.team import Team, connection_broke
 
@@ -87,11 +89,53 @@ def test_two_processes_agree_with_one_at_the_same_batch(tmp_path, monkeypatch):
 
 
 def test_alone_a_team_is_no_trouble():
-    team = Team.join()
-    assert (team.rank, team.size, team.is_main) == (0, 1, True)
-    assert team.told({"a": [1]}) == {"a": [1]}
-    assert team.share_of(8) == slice(0, 8)
-    team.leave()
+    alone = Team.join()
+    assert (alone.rank, alone.size, alone.is_main) == (0, 1, True)
+    assert alone.told({"a": [1]}) == {"a": [1]}
+    assert alone.share_of(8) == slice(0, 8)
+    alone.leave()
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets variables as a launcher does; those of others are not there."""
+    for name in ("MASTER_PORT", "ACCELERATE_MIXED_PRECISION", *team._SIZES, *team._RANKS):
+        monkeypatch.delenv(name, raising=False)
+    return lambda **given: [monkeypatch.setenv(name, value) for name, value in given.items()]
+
+
+@pytest.mark.parametrize(
+    ("size", "rank"),
+    [
+        ("WORLD_SIZE", "RANK"),
+        ("PMI_SIZE", "PMI_RANK"),
+        ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    ],
+)
+def test_every_launcher_is_understood(environment, size, rank):
+    assert (team.launched(), team.launched_rank()) == (1, 0)
+    environment(**{size: "3", rank: "2"})
+    assert (team.launched(), team.launched_rank()) == (3, 2)
+
+
+def test_those_that_do_not_come_together_are_told(environment, monkeypatch):
+    environment(WORLD_SIZE="2", RANK="0")
+    monkeypatch.setattr("accelerate.PartialState", lambda **_: None)
+    with pytest.raises(BadInput, match="started 2 processes, but they did not come together"):
+        Team.join()
+
+
+def test_the_only_one_of_several_that_accelerate_was_asked_for_is_told(environment):
+    """What `accelerate launch --cpu --num_processes 2` sets, and what with one process."""
+    environment(ACCELERATE_MIXED_PRECISION="no")
+    with with_others(1, []):
+        pass
+    environment(MASTER_ADDR="127.0.0.1", MASTER_PORT="29500")
+    with pytest.raises(BadInput, match="say --processes N"), with_others(1, []):
+        pass
+    environment(OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK="1")
+    with with_others(1, []):
+        pass
 
 
 def test_which_errors_say_that_a_process_was_lost():

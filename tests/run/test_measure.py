@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from core.errors import Cancelled, NotReady
-from core.measure.morphology import FLAGS, measure_morphology
+from core.errors import Cancelled, InUse, NotReady, StorageFull
+from core.measure.morphology import FLAGS, measure_artefacts, measure_morphology
 from core.run import main
-from core.run_measure import add_measure_arguments, measured_columns, run_measure
+from core.run_measure import add_measure_arguments, run_measure
 from core.survey import Batch, Survey, SurveyWriter
 from core.survey.added_columns import added_columns, added_info, column_runs
+from core.survey.measuring import measuring
 from core.workspace import open_workspace
 from labels_db import LabelsDB
 from tests.measure.morphology.simulated import galaxies
@@ -72,24 +76,138 @@ def test_the_command_adds_what_was_measured(workspace, images, capsys):
     assert column_runs(survey)[0].record["counts"]["with_picture"] == 10
 
 
-def test_a_cancelled_job_leaves_no_columns(workspace, monkeypatch):
-    monkeypatch.setattr(LabelsDB, "cancel_requested", lambda *_: True)
-    monkeypatch.setattr("core.run_jobs.HEARTBEAT_S", 0.0)
-    with pytest.raises(Cancelled):
-        run_measure(workspace, "sky", quiet=True)
-    assert column_runs(Survey.open(workspace, "sky")) == []
+@pytest.fixture
+def whole(workspace, small_blocks):
+    """The columns of a job that nobody stops, and no trace of it."""
+    run_measure(workspace, "sky", quiet=True)
+    survey = Survey.open(workspace, "sky")
+    found = added_columns(survey)
+    (run,) = column_runs(survey)
+    run.path.unlink()
+    run.path.with_suffix(".json").unlink()
+    return found
 
 
-def test_progress_is_told_block_by_block(workspace, monkeypatch):
-    monkeypatch.setattr("core.run_measure._MOST_AT_ONCE", 4)
-    told: list[float] = []
-    whole, _info = measured_columns(Survey.open(workspace, "sky"), lambda at, _: told.append(at))
-    assert told == [0, 0.4, 0.8, 1.0]
-    monkeypatch.setattr("core.run_measure._MOST_AT_ONCE", 512)
-    once, _info = measured_columns(Survey.open(workspace, "sky"), lambda *_: None)
-    assert whole["flag_empty"].equals(once["flag_empty"])
-    a, b = (one["morph_gini"].to_numpy(zero_copy_only=False) for one in (whole, once))
-    assert a == pytest.approx(b, rel=1e-4, nan_ok=True)
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of three objects, each noted as done; columns put together four rows at a time."""
+    for name, value in (("_MOST_AT_ONCE", 3), ("_ROWS_AT_ONCE", 4), ("EVERY_S", -1.0)):
+        monkeypatch.setattr(f"core.survey.measuring.{name}", value)
+
+
+def left(survey):
+    return [one.name for one in (survey.folder / "checkpoints").glob("*")]
+
+
+KILLED = """
+import os, signal, sys
+from core.run import main
+from core.survey import measuring
+
+measure, blocks = measuring.measure_artefacts, []
+
+def killed(images):
+    blocks.append(len(images))
+    if len(blocks) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return measure(images)
+
+measuring.measure_artefacts = killed
+measuring._MOST_AT_ONCE, measuring.EVERY_S = 3, -1.0
+main(["measure", "sky", "--workspace", sys.argv[1]])
+"""
+
+
+def test_killed_by_kill_9_it_goes_on_to_the_same(workspace, whole, monkeypatch):
+    survey = Survey.open(workspace, "sky")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(workspace.root)], capture_output=True, timeout=60
+    )
+    assert done.returncode == -9, done.stderr.decode()
+    assert column_runs(survey) == []
+    assert len(left(survey)) == 1
+    measured = []
+    monkeypatch.setattr(
+        "core.survey.measuring.measure_artefacts",
+        lambda images: measured.append(len(images)) or measure_artefacts(images),
+    )
+    run_measure(workspace, "sky", quiet=True)
+    assert measured == [3, 1]  # six were done
+    pd.testing.assert_frame_equal(added_columns(Survey.open(workspace, "sky")), whole)
+    assert left(survey) == []
+
+
+def test_cancelled_it_keeps_what_is_measured_and_goes_on(workspace, whole, monkeypatch):
+    survey = Survey.open(workspace, "sky")
+    asked: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(LabelsDB, "cancel_requested", lambda *_: asked.append(0) or len(asked) > 2)
+        patch.setattr("core.run_jobs.HEARTBEAT_S", 0.0)
+        with pytest.raises(Cancelled, match=r"6 of 10 objects are measured, and the same command"):
+            run_measure(workspace, "sky", quiet=True)
+    assert column_runs(survey) == []
+    with measuring(survey) as work:
+        assert (work.done, work.total) == (6, 10)
+        with pytest.raises(InUse, match="measurement of sky"):
+            run_measure(workspace, "sky", quiet=True)
+        told: list[tuple[float, str]] = []
+        work.run(lambda *one: told.append(one))
+        assert told[0] == (0.6, "going on after 6 of 10 objects")
+        assert [at for at, _ in told] == [0.6, 0.6, 0.9, 1.0]
+        rows = pd.concat([batch.to_pandas() for batch in work.batches()], ignore_index=True)
+    assert rows.pop("object_id").tolist() == [f"o{n}" for n in range(11)]
+    for name in whole.columns:
+        assert rows[name].astype(object).fillna(-1).tolist() == (
+            whole[name].astype(object).fillna(-1).tolist()
+        )
+
+
+def test_what_was_measured_is_kept_where_the_disk_is_full_at_the_end(
+    workspace, whole, monkeypatch
+):
+    def full(*_args):
+        raise OSError(28, "No space left on device", "x")
+
+    survey = Survey.open(workspace, "sky")
+    with monkeypatch.context() as patch:
+        patch.setattr("core.survey.added_columns.pq.ParquetWriter.write_batch", full)
+        with pytest.raises(StorageFull):
+            run_measure(workspace, "sky", quiet=True)
+    assert len(left(survey)) == 1
+    monkeypatch.setattr("core.survey.measuring.measure_artefacts", None)  # nothing is left to do
+    run_measure(workspace, "sky", quiet=True)
+    pd.testing.assert_frame_equal(added_columns(Survey.open(workspace, "sky")), whole)
+
+
+@pytest.mark.parametrize("damage", ["short", "journal", "gone"])
+def test_what_is_damaged_is_measured_again(workspace, whole, small_blocks, damage):
+    survey = Survey.open(workspace, "sky")
+
+    def stop(at, _words):
+        if at > 0.5:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled), measuring(survey) as work:
+        work.run(stop)
+    (folder,) = (survey.folder / "checkpoints").iterdir()
+    if damage == "short":
+        with open(folder / "numbers.f32", "r+b") as file:
+            file.truncate(7)
+    elif damage == "journal":
+        (folder / "journal.json").write_text("[6")
+    else:
+        (folder / "flags.u8").unlink()
+    run_measure(workspace, "sky", quiet=True)
+    pd.testing.assert_frame_equal(added_columns(Survey.open(workspace, "sky")), whole)
+
+
+def test_other_blocks_differ_by_rounding_alone(workspace, whole, monkeypatch):
+    monkeypatch.setattr("core.survey.measuring._MOST_AT_ONCE", 512)
+    run_measure(workspace, "sky", quiet=True)
+    once = added_columns(Survey.open(workspace, "sky"))
+    assert once["flag_empty"].equals(whole["flag_empty"])
+    gini = whole["morph_gini"].to_numpy()
+    assert once["morph_gini"].to_numpy() == pytest.approx(gini, rel=1e-4, nan_ok=True)
 
 
 def test_a_survey_without_pictures_is_told(tmp_path):

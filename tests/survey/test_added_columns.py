@@ -181,12 +181,12 @@ def test_a_taken_run_id_and_bad_names_are_refused(survey):
     assert sorted(os.listdir(survey.folder / "columns")) == ["one.json", "one.parquet"]
 
 
-@pytest.mark.parametrize("at", ["write_table", "rename"])
+@pytest.mark.parametrize("at", ["write_batch", "rename"])
 def test_a_full_disk_leaves_nothing_half_written(survey, monkeypatch, at):
     def full(*_args, **_more):
         raise OSError(28, "No space left on device", "x")
 
-    where = "pq.write_table" if at == "write_table" else "os.rename"
+    where = "pq.ParquetWriter.write_batch" if at == "write_batch" else "os.rename"
     monkeypatch.setattr(f"core.survey.added_columns.{where}", full)
     with pytest.raises(StorageFull):
         write_columns(survey, "one", "x", {"a": pa.array([1.0] * 6)})

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,8 @@ from numpy.typing import NDArray
 from core.errors import BadInput, NotReady
 from core.representation.embedding.encoding import Encoded, encoded
 from core.representation.encoder import ENCODERS, reads, seen_rows
-from core.survey import Survey
+from core.survey import Survey, dask_cluster
+from core.survey.dask_cluster import dask_client, submitted
 from core.workspace import Workspace
 
 LOCAL = "local"
@@ -25,12 +24,7 @@ LOCAL = "local"
 BATCHES = 8
 """Batches in a block: what a worker is given at a time."""
 
-AHEAD = 2
-"""Blocks in hand a worker: one at work, one waiting."""
-
-
-ANSWER_S = 8
-"""Seconds within which a scheduler must answer."""
+_INSTEAD = "name `local` for this machine's cores, or leave --dask out"
 
 
 class Job(NamedTuple):
@@ -69,24 +63,16 @@ def spread(
     blocks = iter(
         (first, min(first + step, len(survey))) for first in range(start, len(survey), step)
     )
-    waiting: deque[Any] = deque()
     with _client(scheduler) as client:
-        threads = sum(client.nthreads().values())
-        if not threads:
-            raise NotReady(
-                f"The Dask scheduler at {scheduler} has no workers yet; start some with `dask"
-                f" worker {scheduler}` and run the same command again."
-            )
-        while True:
-            while len(waiting) < AHEAD * threads:
-                block = next(blocks, None)
-                if block is None:
-                    break
-                waiting.append(client.submit(encode_block, job, *block, pure=False))
-            if not waiting:
-                return
+        futures = submitted(
+            client,
+            scheduler,
+            blocks,
+            lambda block: client.submit(encode_block, job, *block, pure=False),
+        )
+        for _block, future in futures:
             try:
-                found: list[Encoded] = waiting.popleft().result()
+                found: list[Encoded] = future.result()
             except KilledWorker:
                 raise NotReady(
                     "A block of rows ended the Dask workers that encoded it, for want of memory"
@@ -125,55 +111,27 @@ def check_scheduler(scheduler: str) -> None:
             "--dask is a scheduler's address (tcp://host:8786) or local, but is empty; name one,"
             " or leave --dask out."
         )
-    if scheduler == LOCAL:
-        return
-    from distributed.comm.addressing import parse_address, parse_host_port
-
-    try:
-        scheme, where = parse_address(scheduler)
-        if scheme in ("tcp", "tls"):
-            # Dask itself asks again and again until its time is up, and takes as long to give up.
-            socket.create_connection(parse_host_port(where), timeout=ANSWER_S).close()
-    except (OSError, ValueError) as error:
-        raise _no_scheduler(scheduler, error) from None
-    with _client(scheduler):
-        pass
-
-
-def _no_scheduler(scheduler: str, error: Exception) -> BadInput:
-    why = getattr(error, "strerror", None) or str(error)
-    return BadInput(
-        f"There is no Dask scheduler at {scheduler!r} ({str(why)[:120]}); start one with"
-        " `dask scheduler`, name `local` for this machine's cores, or leave --dask out."
-    )
+    if scheduler != LOCAL:
+        dask_cluster.check_scheduler(scheduler, _INSTEAD)
 
 
 @contextmanager
 def _client(scheduler: str) -> Iterator[Any]:
+    if scheduler != LOCAL:
+        with dask_client(scheduler, _INSTEAD) as client:
+            yield client
+        return
     import distributed
-    from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
 
-    if scheduler == LOCAL:
-        cluster = distributed.LocalCluster(
-            threads_per_worker=1, dashboard_address=None, set_as_default=False
-        )
-    else:
-        cluster = None
     try:
-        client = distributed.Client(cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, MemoryError) as error:
-        # Memory: another kind of server answers, and its words are taken for lengths.
-        raise _no_scheduler(scheduler, error) from None
-    try:
-        yield client
-    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+        cluster = distributed.LocalCluster(threads_per_worker=1, dashboard_address=None)
+    except (RuntimeError, OSError, TimeoutError) as error:
         raise NotReady(
-            f"The Dask scheduler at {scheduler} went away ({type(error).__name__}); when it is"
-            " back, the same command goes on where it was."
+            f"The Dask workers of this machine did not start ({str(error)[:120]}); leave --dask"
+            " out."
         ) from None
+    try:
+        with dask_client(cluster, _INSTEAD) as client:
+            yield client
     finally:
-        with suppress(Exception):  # a scheduler that is gone cannot be said goodbye to
-            client.close(timeout=2)
-        if cluster is not None:
-            cluster.close(timeout=5)
+        cluster.close(timeout=5)

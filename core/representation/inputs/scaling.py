@@ -35,6 +35,12 @@ SCALINGS: dict[str, str] = {
 LOWEST, HIGHEST = -0.25, 1.5
 """Scaled pixels are cut here: an artefact may be a thousand times brighter than any galaxy."""
 
+ABSURD = 1e4
+"""No pixel this many times as far from the sky as the survey's brightest cores is light."""
+
+_LARGEST, _SMALLEST = 1e37, 1e-30
+"""Pixels are cut here first, so that float32 can subtract them; nothing smaller is divided by."""
+
 
 class BandLimits(Protocol):
     """Survey-wide pixel statistics, one number a band (a survey's manifest has them)."""
@@ -57,7 +63,8 @@ class PixelScaling:
     (x - low) / (high - low), I its mean over the bands and k the mean of 3 sigma / (high - low),
     s asinh(I / k) / (I asinh(1 / k)) (Lupton et al. 2004, PASP 116, 133). uint8 pictures were
     stretched when they were made: both only divide them by 255. "minmax": (x - min) / (max - min)
-    of the object, all bands together; sky is then where the object is darkest.
+    of the object, all bands together; sky is then where the object is darkest. A pixel that no
+    light can have (`ABSURD`) is no extreme, and is cut at those of the others.
 
     Raises
     ------
@@ -101,14 +108,15 @@ class PixelScaling:
         return cls(bool(settings["linear"]), low, high, sigma, kind)
 
     def __call__(self, images: NDArray[Any]) -> Tensor:
-        """(B, band, y, x) native pixels -> (B, band, y, x) float32; NaN becomes sky."""
+        """(B, band, y, x) native pixels -> (B, band, y, x) float32; what is not finite becomes
+        sky."""
         if images.ndim != 4:
             raise BadInput(
                 f"Pictures come as (object, band, y, x), but the array has shape {images.shape};"
                 " reorder its axes."
             )
         if self.kind == "minmax":
-            return _minmax(images)
+            return self._minmax(images)
         if self.linear:
             return torch.from_numpy(np.ascontiguousarray(images)).float().div_(255.0)
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
@@ -116,12 +124,30 @@ class PixelScaling:
             torch.tensor(v, dtype=torch.float32).view(1, -1, 1, 1)
             for v in (self.low, self.high, self.sigma)
         )
-        x = torch.nan_to_num(x - low, nan=0.0, posinf=0.0, neginf=0.0)
-        span, softening = (high - low).clamp_min(1e-12), (SOFTENING_SIGMA * sigma).clamp_min(1e-12)
+        x = torch.where(torch.isfinite(x), x.clamp(-_LARGEST, _LARGEST) - low, 0.0)
+        span = (high - low).clamp_min(_SMALLEST)
+        softening = (SOFTENING_SIGMA * sigma).clamp_min(_SMALLEST)
         if self.kind == "lupton":
             return _lupton((x / span).clamp_(-1e6, 1e6), float((softening / span).mean()))
         top = torch.asinh(span / softening).clamp_min(1e-6)
-        return (torch.asinh(x / softening) / top).clamp_(LOWEST, HIGHEST)
+        x = (x / softening).clamp_(-1e18, 1e18)  # whose square is finite
+        return (torch.asinh(x) / top).clamp_(LOWEST, HIGHEST)
+
+    def _minmax(self, images: NDArray[Any]) -> Tensor:
+        x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        known = torch.isfinite(x)
+        if not self.linear:
+            low, high = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.low, self.high))
+            likely = known & ((x.double() - low).abs() <= ABSURD * (high - low))
+            # Objects of another survey, in other units, may have none.
+            known = torch.where(likely.any((1, 2, 3), keepdim=True), likely, known)
+        lowest = torch.where(known, x, torch.inf).amin((1, 2, 3), keepdim=True)
+        highest = torch.where(known, x, -torch.inf).amax((1, 2, 3), keepdim=True)
+        # float64 between: a survey in odd units may span more than float32 can subtract.
+        span = (highest.double() - lowest.double()).float()
+        scaled = torch.where(torch.isfinite(x), x - lowest, 0.0)
+        scaled /= torch.where(span > 0, span, 1.0)
+        return torch.nan_to_num(scaled, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0.0, 1.0)
 
     def steepness(self) -> tuple[float, ...]:
         """a of each band, where light = sinh(a scaled) / a undoes the stretch; 0 where none is.
@@ -132,7 +158,7 @@ class PixelScaling:
         if self.linear or self.kind == "minmax":
             return (0.0,) * len(self.low)
         reach = [
-            max(high - low, 1e-12) / max(SOFTENING_SIGMA * sigma, 1e-12)
+            max(high - low, _SMALLEST) / max(SOFTENING_SIGMA * sigma, _SMALLEST)
             for low, high, sigma in zip(self.low, self.high, self.sigma, strict=True)
         ]
         if self.kind == "lupton":
@@ -149,7 +175,7 @@ class PixelScaling:
         if self.kind == "asinh":
             return tuple(1 / (SOFTENING_SIGMA * max(a, 1e-6)) for a in steep)
         return tuple(
-            sigma / max(high - low, 1e-12) * math.sinh(a) / a
+            sigma / max(high - low, _SMALLEST) * math.sinh(a) / a
             for low, high, sigma, a in zip(self.low, self.high, self.sigma, steep, strict=True)
         )
 
@@ -169,17 +195,6 @@ def _lupton(s: Tensor, knee: float) -> Tensor:
     scaled = s * (torch.asinh(light / knee) / (light * math.asinh(1 / knee)))
     scaled /= (scaled.amax(1, keepdim=True) / HIGHEST).clamp_min(1.0)
     return scaled.clamp_(LOWEST, HIGHEST)
-
-
-def _minmax(images: NDArray[Any]) -> Tensor:
-    x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
-    finite = torch.isfinite(x)
-    lowest = torch.where(finite, x, torch.inf).amin((1, 2, 3), keepdim=True)
-    highest = torch.where(finite, x, -torch.inf).amax((1, 2, 3), keepdim=True)
-    # float64 between: a survey in odd units may span more than float32 can subtract.
-    span = (highest.double() - lowest.double()).float()
-    scaled = torch.where(finite, x - lowest, 0.0) / torch.where(span > 0, span, 1.0)
-    return torch.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).clamp_(0.0, 1.0)
 
 
 def to_bands(x: Tensor, bands: int = 3) -> Tensor:

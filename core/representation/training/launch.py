@@ -16,7 +16,7 @@ import torch
 
 from core.errors import BadInput
 from core.representation.device import best_device
-from core.representation.training.team import launched
+from core.representation.training.team import check_launcher, launched
 
 WAIT_SECONDS = 20.0
 """For the others to end by themselves when this process is done."""
@@ -60,6 +60,7 @@ def with_others(count: int, command: Sequence[str]) -> Iterator[Others]:
         Arguments of this Python.
     """
     if count == 1:
+        check_launcher()
         yield Others()
         return
     if launched() > 1:

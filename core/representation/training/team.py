@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ from torch import Tensor, distributed
 from core.errors import BadInput
 from core.representation.device import best_device
 from core.representation.training.gathering import processes
+
+# Of torchrun and accelerate; MPICH and Intel MPI; Open MPI; MVAPICH.
+_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,25 @@ class Team:
 
     @classmethod
     def join(cls) -> Team:
-        """Join the processes that a launcher started (`accelerate launch`, `torchrun`, or this
-        program itself by `--processes`); alone where none did.
+        """Join the processes that a launcher started (`accelerate launch`, `torchrun`, `mpirun`,
+        or this program itself by `--processes`); alone where none did.
 
         Accelerate reads from the environment who belongs to it, and gives each process its GPU.
+
+        Raises
+        ------
+        BadInput
+            They do not come together: with GPUs that is where `mpirun` started them.
         """
         if launched() > 1:
             from accelerate import PartialState  # type: ignore[import-untyped]
 
             PartialState(cpu=best_device().type == "cpu")
+            if processes() != launched():
+                raise BadInput(
+                    f"A launcher started {launched()} processes, but they did not come together;"
+                    " start them by --processes N or by `torchrun`."
+                )
         return cls.present()
 
     def leave(self) -> None:
@@ -120,9 +134,35 @@ def connection_broke(error: BaseException) -> bool:
 
 def launched() -> int:
     """How many processes a launcher started for this work; 1 where none did."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return max(1, _in_environment(_SIZES))
 
 
 def launched_rank() -> int:
     """Which of them this one is."""
-    return int(os.environ.get("RANK", "0"))
+    return _in_environment(_RANKS)
+
+
+def check_launcher() -> None:
+    """Refuse to be the only one of several processes that `accelerate launch` was asked for.
+
+    Without GPUs it starts one, unless it is given --multi_gpu (which then means cores) or a list
+    of hosts for MPI, and tells neither its user nor that one.
+
+    Raises
+    ------
+    BadInput
+        It was asked for several.
+    """
+    by_accelerate = "ACCELERATE_MIXED_PRECISION" in os.environ
+    # It names a meeting place where there is somebody to meet.
+    alone = not any(name in os.environ for name in _SIZES)
+    if by_accelerate and "MASTER_PORT" in os.environ and alone:
+        raise BadInput(
+            "`accelerate launch` was asked for several processes and started this one alone, as it"
+            " does without GPUs; leave it out and say --processes N, or give it --multi_gpu"
+            " without --cpu, which starts them on cores as well."
+        )
+
+
+def _in_environment(names: Sequence[str]) -> int:
+    return next((int(os.environ[name]) for name in names if os.environ.get(name)), 0)
