@@ -12,15 +12,15 @@ import re
 import secrets
 import signal
 import socket
-import subprocess
 import sys
+import time
 import webbrowser
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from core.errors import BadInput, InUse, SkysiftError
+from core.errors import BadInput, InUse, NotReady, SkysiftError
 from core.workspace import (
     Workspace,
     hold_workspace,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import streamlit as st
 
     from pages._server.oidc import OpenID
+    from pages._server.services import Services
 
 SCRIPT = Path(__file__).parent / "pages" / "_shared" / "shell.py"
 AUTH_FILE = Path(__file__).parent / ".streamlit" / "secrets.toml"
@@ -151,8 +152,6 @@ def _serve(options: argparse.Namespace) -> None:
                 " docs/group.md.",
                 file=sys.stderr,
             )
-        if options.demo:
-            _make_demo(workspace, options.demo)
         _log_to(workspace)
         token = _token(workspace)
         app, services = _compose(
@@ -167,30 +166,38 @@ def _serve(options: argparse.Namespace) -> None:
         opened = f"{url}?token={quote(token)}"
         app.state["announce"] = lambda: _announce(opened, open_browser=not options.no_browser)
         try:
+            if options.demo:
+                _make_demo(services, options.demo)
             app.run(config=_streamlit_config(options, base_path, openid))
         finally:
             services.close()
 
 
-def _make_demo(workspace: Workspace, name: str) -> None:
+def _make_demo(services: Services, name: str) -> None:
     """Build an embedded survey with its task if there is no survey yet.
 
-    In a process of its own, since a job lowers its priority for good. Embedding it is left to
-    the running server, so that the page is there at once and shows the progress.
+    In a process of its own, since a job lowers its priority for good. It goes on to embed the
+    survey, so that the page is there at once and shows the progress.
     """
     from core.survey import list_surveys
+    from core.vocabulary import JobKind
 
-    if list_surveys(workspace):
+    if list_surveys(services.workspace):
         return
-    print(f"Making the survey {name} (once, some ten seconds)", flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "core.run", "demo", name, "--workspace", str(workspace.root)],
-        cwd=Path(__file__).parent,
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.returncode)  # the job has said why
+    print(f"Making the survey {name} (once, some seconds)", flush=True)
+    children = services.children
+    if services.start_processes:
+        kind = JobKind.EMBED
+        children.start_job(kind, name, [name, "--embed"], within=JobKind.DEMO)
+    else:
+        kind = JobKind.DEMO
+        children.start_job(kind, name, [name])
+    while not any(task.survey == name for task in services.db().tasks()):
+        if not children.job_running(kind, name):
+            error = children.job_error(kind, name)
+            if error is not None:
+                raise NotReady(error)
+        time.sleep(0.05)
 
 
 def _compose(
@@ -202,7 +209,7 @@ def _compose(
     openid: OpenID | None = None,
     *,
     start_processes: bool = True,
-) -> tuple[st.App, Any]:
+) -> tuple[st.App, Services]:
     """The ASGI app with its services."""
     import streamlit as st
     from starlette.middleware import Middleware

@@ -1,8 +1,8 @@
-"""Dual nuclei found on `simulated` by every sampler beside random, with an oracle answering.
+"""Dual nuclei found on `simulated` by many samplers beside random, with an oracle answering.
 
-Every sampler on the embedding that the app uses; the default sampler on the other encoders.
+Each on the embedding that the app uses; the default sampler on the other encoders too.
 
-python -m benchmarks.finds [--seeds 5] [--budget 200]
+python -m benchmarks.finds [--seeds 5] [--budget 200] [--samplers NAMES]
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ import pandas as pd
 
 from benchmarks.common import arguments, demo_workspace, embedding_of, report
 from core.config import LoopConfig
-from core.discovery import SAMPLERS, Engine, read_truth, simulate
+from core.discovery import Engine, read_truth, simulate
 from core.representation import DEFAULT_ENCODER
 from core.survey import Survey
 from core.vocabulary import DEFAULT
 
 TARGET = "dual_nucleus"
+RANDOM = "random"
+SAMPLERS = (
+    *("portfolio", "ens", "positive_unlabelled", "margin", "vote_entropy", "bald", "badge"),
+    *("anomaly", "diverse", "typiclust", "astronomaly", "protege", "pine_forest", "aad_forest"),
+)
 SHOWN = (50, 100, 200)
 SEPARATION_BINS = (0.5, 1.0, 2.0, 3.0, 4.0)
 """Edges in units of the PSF's full width at half maximum."""
@@ -34,6 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--others", nargs="*", default=["vicreg", "structure", "morphology", "pca"]
     )
+    parser.add_argument("--samplers", nargs="*", default=list(SAMPLERS))
     a = parser.parse_args()
     workspace = demo_workspace(a.workspace, "simulated")
     survey = Survey.open(workspace, "simulated")
@@ -45,7 +51,7 @@ def main() -> None:
     targets = np.array([truth.get(row) == TARGET for row in range(len(survey))])
     bins = list(pairwise(SEPARATION_BINS))
     rows: list[list[Any]] = []
-    plan = {DEFAULT_ENCODER: (DEFAULT, *sorted(SAMPLERS))}
+    plan = {DEFAULT_ENCODER: (DEFAULT, *a.samplers, RANDOM)}
     plan |= dict.fromkeys(a.others, (DEFAULT,))
     for encoder, samplers in plan.items():
         embedding = embedding_of(workspace, "simulated", encoder)
@@ -68,6 +74,7 @@ def main() -> None:
                 )
             mean = np.mean(finds, axis=0)
             spread = np.array(finds)[:, -1].astype(int)
+            print(encoder, sampler, *mean, flush=True)
             rows.append(
                 [
                     encoder,
@@ -77,7 +84,7 @@ def main() -> None:
                     *(f"{value:.2f}" for value in np.mean(recall, axis=0)),
                 ]
             )
-    at_random = next(float(row[4]) for row in rows if row[1] == "random")
+    at_random = next(float(row[4]) for row in rows if row[1] == RANDOM)
     for row in rows:
         row.insert(6, f"{float(row[4]) / max(at_random, 1e-9):.1f}")
     columns = ["encoder", "sampler", *(f"finds at {n}" for n in SHOWN), "range at 200"]

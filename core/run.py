@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -15,13 +14,16 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from core.config import LoopConfig, PretrainConfig
+from core.config import PretrainConfig
 from core.errors import BadInput, SkysiftError
+from core.niceness import give_way
 from core.run_compress import add_compress_job
 from core.run_data import add_data_jobs, joined_codes
 from core.run_embed import add_embed_job
+from core.run_examples import add_examples_job
 from core.run_pretrain import add_pretrain_job
 from core.run_quality import add_quality_job
+from core.run_simulate import add_simulate_job
 from core.vocabulary import DEFAULT, checked_classes
 from core.workspace import Workspace, open_workspace, owner_name, storage_errors
 
@@ -33,11 +35,6 @@ THREAD_SETTINGS = {
 """Set before torch loads. Threads that spin while they wait for each other stand still as soon as
 another process wants the core: embedding beside one busy process took three times the processor
 time without this."""
-
-NICENESS = 5
-"""A job gives way to the server, so that the label page stays quick beside it."""
-
-MAX_BATCH = 10_000
 
 NEXT_STEP = "open it with `python app.py --workspace {workspace}`"
 
@@ -147,10 +144,16 @@ def pretrain_network(
 
 
 def _demo(a: argparse.Namespace) -> str:
-    from core.run_jobs import checked_demo, run_demo
+    from core.run_jobs import checked_demo, run_demo, run_demo_embedded
 
     checked_demo(a.name)
     workspace = open_workspace(a.workspace)
+    if a.embed:
+        survey = run_demo_embedded(workspace, a.name)
+        return (
+            f"{survey.name}: {len(survey):,} objects, embedded;"
+            f" {NEXT_STEP.format(workspace=a.workspace)}."
+        )
     survey = run_demo(workspace, a.name)
     return (
         f"{survey.name}: {len(survey):,} objects; next,"
@@ -271,48 +274,6 @@ def _worker(a: argparse.Namespace) -> str:
     return ""
 
 
-def _simulate(a: argparse.Namespace) -> str:
-    from core.run_jobs import run_simulate
-
-    for name in ("budget", "batch"):
-        if getattr(a, name) < 1:
-            raise BadInput(f"--{name} must be at least 1, but is {getattr(a, name)}; raise it.")
-    if a.batch > MAX_BATCH:
-        raise BadInput(f"--batch may be up to {MAX_BATCH:,}, but is {a.batch}; lower it.")
-    if a.json not in (None, "-") and (Path(a.json).is_dir() or not Path(a.json).parent.is_dir()):
-        raise BadInput(f"--json names a file in a folder that is there, but came {a.json}.")
-    config = LoopConfig(
-        sampler=a.sampler,
-        learner=a.learner,
-        control_share=a.control_share,
-        queue_length=max(a.batch, 100),
-        seed=a.seed,
-    )
-    workspace = open_workspace(a.workspace, create=False)
-    found = run_simulate(
-        workspace,
-        a.survey,
-        Path(a.truth),
-        a.target,
-        a.encoder,
-        config,
-        a.budget,
-        a.batch,
-        quiet=a.json == "-",
-    )
-    text = json.dumps(found, indent=1)
-    if a.json == "-":
-        return text
-    if a.json:
-        Path(a.json).write_text(text + "\n")
-    finds = found["finds"][-1] if found["finds"] else 0
-    asked = found["labels"][-1] if found["labels"] else 0
-    return (
-        f"{finds} of {found['n_targets']} {a.target} found with {asked} labels among"
-        f" {found['n_objects']:,} objects (sampler {a.sampler}, seed {a.seed})."
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m core.run", description="The jobs of Skysift; JOB --help says more of one."
@@ -333,6 +294,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = job("demo", _demo, "build an embedded survey (hubble, simulated); no download")
     sub.add_argument("name", help="hubble or simulated")
+    sub.add_argument("--embed", action="store_true", help="go on and embed it")
 
     add_data_jobs(job)
 
@@ -401,21 +363,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("task")
     sub.add_argument("--once", action="store_true", help="rank once and end")
 
-    sub = job("simulate", _simulate, "run the loop with an oracle instead of a person")
-    sub.add_argument("survey")
-    sub.add_argument("--truth", required=True, help="CSV with object_id,label")
-    sub.add_argument("--target", required=True)
-    sub.add_argument("--sampler", default=DEFAULT)
-    sub.add_argument("--learner", default=DEFAULT)
-    sub.add_argument("--encoder", default=DEFAULT)
-    sub.add_argument("--budget", type=int, default=200)
-    sub.add_argument("--batch", type=int, default=10)
-    sub.add_argument("--control-share", type=float, default=LoopConfig.control_share)
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--json", default=None, help="file to write, or - for standard output")
+    add_examples_job(job)
+    add_simulate_job(job)
     return parser
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
+    give_way()
     sys.exit(main())

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from core.config import LoopConfig
 from core.errors import AlreadyExists, BadInput, Cancelled, NotFound, NotReady, SkysiftError
 from core.progress import Progress
 from core.survey import (
@@ -24,7 +24,7 @@ from core.survey import (
     list_surveys,
 )
 from core.survey.interrupted import interrupted
-from core.vocabulary import JobKind, checked_classes, checked_name
+from core.vocabulary import DEFAULT, JobKind, checked_classes, checked_name
 from core.workspace import Workspace, owner_name
 from labels_db import LabelsDB, TaskSpec
 
@@ -230,6 +230,20 @@ def run_demo(workspace: Workspace, name: str, *, quiet: bool = False) -> Survey:
     return survey
 
 
+def run_demo_embedded(workspace: Workspace, name: str) -> Survey:
+    """Build an embedded survey with its task, then its embedding, in one process.
+
+    PyTorch loads while the survey is made.
+    """
+    import core.survey.demos  # noqa: F401  (before the thread: no two imports of one library)
+    from core.run_embed import run_embed
+
+    threading.Thread(target=import_module, args=("torch",), daemon=True).start()
+    survey = run_demo(workspace, name)
+    run_embed(workspace, name, DEFAULT)
+    return survey
+
+
 def run_map(
     workspace: Workspace, name: str, encoder: str, seed: int, *, quiet: bool = False
 ) -> None:
@@ -255,57 +269,6 @@ def run_map(
         np.save(run.path / "map.npy", positions)
 
 
-def run_simulate(
-    workspace: Workspace,
-    name: str,
-    truth: Path,
-    target: str,
-    encoder: str,
-    config: LoopConfig,
-    budget: int,
-    batch: int,
-    *,
-    quiet: bool = False,
-) -> dict[str, Any]:
-    """The loop with an oracle for the annotator; the finds after every batch."""
-    from core.discovery import Engine, read_truth, simulate
-    from core.representation import encoder_name, load_embedding
-    from core.run_embed import run_embed
-
-    survey = open_survey(workspace, name)
-    answers = read_truth(truth, survey.object_ids)
-    resolved = encoder_name(encoder, survey)
-    try:
-        embedding = load_embedding(survey, encoder)
-    except NotReady:
-        run_embed(workspace, name, resolved, quiet=quiet)
-        embedding = load_embedding(survey, encoder)
-    classes = tuple(dict.fromkeys([target, *sorted(set(answers.values()))]))
-    engine = Engine(np.asarray(embedding.values), embedding.mask, classes, target, config)
-    asked = {"target": target, "encoder": embedding.encoder, "budget": budget, "batch": batch}
-    asked.update(config.as_dict(), embedding_run=embedding.run_id)
-    with recorded_job(workspace, JobKind.SIMULATE, name, asked, quiet=quiet) as (_, tell, result):
-        done = simulate(engine, answers, budget, batch, progress=tell)
-        result.update(finds=done.finds[-1] if done.finds else 0)
-    return {
-        "finds": done.finds,
-        "labels": done.labels,
-        "n_targets": done.n_targets,
-        "n_objects": done.n_objects,
-        "survey": name,
-        "content_hash": survey.manifest.content_hash,
-        **asked,
-        "order": [
-            {
-                "object_id": str(survey.object_ids[step.pick.row]),
-                "answer": step.answer,
-                "sampler": step.pick.sampler,
-            }
-            for step in done.order
-        ],
-    }
-
-
 __all__ = [
     "DEMO_TASKS",
     "create_task",
@@ -313,7 +276,7 @@ __all__ = [
     "open_survey",
     "recorded_job",
     "run_demo",
+    "run_demo_embedded",
     "run_map",
-    "run_simulate",
     "unfinished_words",
 ]

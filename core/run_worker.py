@@ -25,10 +25,12 @@ from core.run_jobs import recorded_job
 from core.survey import Survey, newest_version
 from core.vocabulary import JobKind
 from core.workspace import Workspace, storage_errors
-from labels_db import LabelsDB, ModelRecord, QueueItem, Task
+from labels_db import LabelsDB, ModelRecord, QueueItem, Strategy, Task
 
 POLL_S = 0.05
 HEARTBEAT_S = 2.0
+AWAITING_S = 0.25
+"""Until there is an embedding it is looked for this often."""
 QUIET_S = 1.5
 """After this long without a new answer the model takes in what is there."""
 KEPT_SCORES = 3
@@ -80,6 +82,7 @@ class _Worker:
         self.workspace = workspace
         self.db = db
         self.task = task
+        self.strategy = db.strategy(task.name)
         self.tell = tell
         self.survey = Survey.open(workspace, task.survey)
         self.engine: Any = None
@@ -98,7 +101,7 @@ class _Worker:
     def turn(self) -> bool:
         """Look once; rank if there is reason to. True if the queue holds every answer."""
         now = time.monotonic()
-        if now - self.last_look > HEARTBEAT_S:
+        if now - self.last_look > (AWAITING_S if self.engine is None else HEARTBEAT_S):
             self.last_look = now
             self._follow_survey()
             if not self._load_engine():
@@ -108,7 +111,10 @@ class _Worker:
         version = self.db.data_version()
         if version != self.version:
             self.version = version
-            changed = self.db.task(self.task.name).version != self.task.version
+            changed = (
+                self.db.task(self.task.name).version != self.task.version
+                or self.db.strategy(self.task.name).version != self.strategy.version
+            )
             if changed and not self._load_engine():
                 return False
             seq = self.db.last_seq(self.task.name)
@@ -150,14 +156,23 @@ class _Worker:
             self.tell(0.0, str(error))
             return False
         task = self.db.task(self.task.name)
+        strategy = self.db.strategy(task.name)
         same = (task.every_class, task.target) == (self.task.every_class, self.task.target)
-        self.task = task
+        same_strategy = strategy == self.strategy
+        self.task, self.strategy = task, strategy
         if embedding.run_id == self.embedding_run and same:
+            if not same_strategy:
+                self.engine = self.engine.with_config(_config(strategy, task.seed))
+                self.ranked_seq = -1
             return True
-        config = LoopConfig(seed=task.seed)
         # Of retired classes too: what was labelled so still says what the target is not.
         self.engine = Engine(
-            embedding.values, embedding.mask, task.every_class, task.target, config
+            embedding.values,
+            embedding.mask,
+            task.every_class,
+            task.target,
+            _config(strategy, task.seed),
+            parts=embedding.parts,
         )
         self.embedding_run = embedding.run_id
         self.seen_seq = self.db.last_seq(self.task.name)
@@ -167,6 +182,7 @@ class _Worker:
             and latest is not None
             and latest.encoder_run == embedding.run_id
             and latest.label_seq == self.seen_seq
+            and latest.strategy == strategy.version
         )
         # A queue ranked by an earlier worker from the same answers is as good as a new one.
         self.ranked_seq = self.seen_seq if fresh else -1
@@ -237,11 +253,22 @@ class _Worker:
                 state=ranking.state,
                 seconds=round(time.monotonic() - began, 4),
                 scores_file=scores_file,
+                strategy=self.strategy.version,
             ),
         )
         self.ranked_seq, self.seen_seq = seq, seq
         self.rankings += 1
         _keep_newest(folder, KEPT_SCORES)
+
+
+def _config(strategy: Strategy, seed: int) -> LoopConfig:
+    return LoopConfig(
+        sampler=strategy.sampler,
+        learner=strategy.learner,
+        control_share=strategy.control_share,
+        retrain_every=strategy.retrain_every,
+        seed=seed,
+    )
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -20,10 +20,12 @@ from labels_db.records import (
     ObjectState,
     QueueItem,
     RunRow,
+    Strategy,
     Task,
     TaskSpec,
     TaskVersion,
 )
+from labels_db.searched import SearchedObject
 from labels_db.task_checks import class_keys, document
 
 __all__ = [
@@ -47,6 +49,8 @@ __all__ = [
     "Person",
     "QueueItem",
     "RunRow",
+    "SearchedObject",
+    "Strategy",
     "Task",
     "TaskSpec",
     "TaskVersion",

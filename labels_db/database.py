@@ -10,9 +10,13 @@ from labels_db.people import People
 from labels_db.preferences import Preferences
 from labels_db.queue import Queue
 from labels_db.runs import Runs
+from labels_db.searched import Searched
+from labels_db.strategies import Strategies
 
 
-class LabelsDB(Gold, Incoming, Outgoing, Own, Queue, People, Preferences, Runs):
+class LabelsDB(
+    Gold, Incoming, Outgoing, Own, Searched, Queue, People, Preferences, Runs, Strategies
+):
     """Tasks, label events, queues, people and runs of one workspace, in one SQLite file.
 
     Use it as a context manager, one object a thread and process: it opens in about a

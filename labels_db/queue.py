@@ -24,7 +24,7 @@ MAX_STATE_LENGTH = 4000
 
 _MODEL_COLUMNS = (
     "version, n_labels, label_seq, sampler, learner, encoder_run, survey_version, seed, state,"
-    " seconds, scores_file, created_at"
+    " seconds, scores_file, strategy, created_at"
 )
 _NEXT = (
     "SELECT q.object_id, q.rank, q.sampler, q.score, q.probability, q.model_version"
@@ -61,7 +61,7 @@ class Queue(Leases):
             version = (newest.fetchone()[0] or 0) + 1
             conn.execute(
                 f"INSERT INTO models (task_id, {_MODEL_COLUMNS})"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     task_id,
                     version,
@@ -75,6 +75,7 @@ class Queue(Leases):
                     record.state,
                     record.seconds,
                     record.scores_file,
+                    record.strategy,
                     utc_now(),
                 ),
             )
@@ -157,4 +158,5 @@ def _checked_model(model: ModelRecord) -> ModelRecord:
         state=checked_prose(model.state, "state", MAX_STATE_LENGTH),
         seconds=finite_or_none(model.seconds, "seconds"),
         scores_file=optional(model.scores_file, "scores_file"),
+        strategy=checked_whole(model.strategy, "strategy", at_least=0),
     )

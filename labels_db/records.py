@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from core.config import LoopConfig
 from core.vocabulary import Action, RunState, Settled
 
 
@@ -334,12 +335,31 @@ class Handout:
     retry_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Strategy:
+    """How the queue of a task is filled from now on; see `core.config.LoopConfig`.
+
+    It lies beside the definition of the task, for it changes nothing of what an answer means.
+    `version` counts the changes (0: nobody chose one), `from_seq` is the last event before it.
+    """
+
+    sampler: str = LoopConfig.sampler
+    learner: str = LoopConfig.learner
+    control_share: float = LoopConfig.control_share
+    retrain_every: int = LoopConfig.retrain_every
+    version: int = 0
+    from_seq: int = 0
+    changed_at: str = ""
+    changed_by: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord:
     """One retraining of a task: what it saw and where its scores lie.
 
     `version` (1, 2, ... in each task) and `created_at` are set by `LabelsDB.replace_queue`.
-    `label_seq` is the last event it knew; `state` a sentence for the page.
+    `label_seq` is the last event it knew; `state` a sentence for the page; `strategy` the version
+    of the strategy in use.
     """
 
     task: str
@@ -354,6 +374,7 @@ class ModelRecord:
     state: str = ""
     seconds: float | None = None
     scores_file: str | None = None
+    strategy: int = 0
     created_at: str = ""
 
 

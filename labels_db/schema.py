@@ -303,9 +303,22 @@ def _create_preferences(db: sqlite_utils.Database) -> None:
     )
 
 
+def _create_strategies(db: sqlite_utils.Database) -> None:
+    db.execute(
+        "CREATE TABLE strategies (task_id INTEGER NOT NULL REFERENCES tasks (id),"
+        " version INTEGER NOT NULL, sampler TEXT NOT NULL, learner TEXT NOT NULL,"
+        " control_share REAL NOT NULL, retrain_every INTEGER NOT NULL, from_seq INTEGER NOT NULL,"
+        " changed_at TEXT NOT NULL, changed_by TEXT NOT NULL, PRIMARY KEY (task_id, version))"
+        " WITHOUT ROWID, STRICT"
+    )
+    # 0 is the strategy of every task that nobody chose one for, as all were before.
+    db.execute("ALTER TABLE models ADD COLUMN strategy INTEGER NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "tasks, events, queue and runs", _first),
     Migration(2, "people, answers, leases", many_hands.create),
     Migration(3, "preferences", _create_preferences),
+    Migration(4, "strategies", _create_strategies),
 )
 """In order; the last one's version is the newest that this Skysift reads."""

@@ -27,8 +27,11 @@ _CSS = """<style>
 @media (max-width: 640px) {
   .st-key-encoders-top [role="radiogroup"] { gap: .3rem; }
   .st-key-encoders-top [role="radiogroup"] button {
-    border: 1px solid rgba(139,151,168,.45); border-radius: 8px; margin: 0; }
-  .st-key-encoders-top [role="radiogroup"] button[aria-checked="true"] { border-color: #4a97df; }
+    border: 1px solid rgba(139,151,168,.45) !important; border-radius: 8px !important;
+    margin: 0 !important; }
+  .st-key-encoders-top [role="radiogroup"] button[aria-checked="true"] {
+    border-color: #4a97df !important; }
+  .st-key-encoders-runs > :first-child { flex-basis: 100%; }
 }
 </style>"""
 

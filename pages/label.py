@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages._server.services import services
+from pages._shared.strategy import strategy_switch
 from pages._shared.tasks import the_task
 from pages.components.labeller import labeller
 
@@ -14,6 +15,7 @@ __all__ = ["draw"]
 def draw() -> None:
     """Draw the page for the chosen task, opening ?object= first."""
     task = the_task()
+    strategy_switch(task)
     labeller(
         base_path=services().base_path,
         task=task.name,

@@ -10,6 +10,7 @@ from pages._server.identity import Identity
 from pages._server.services import services
 from pages._shared.editing import tell_done
 from pages._shared.people_panel import people_panel
+from pages._shared.strategy import edit_strategy, show_strategy
 from pages._shared.task_classes import edit_classes, show_classes
 from pages._shared.task_history import show_history
 from pages._shared.task_list import task_list
@@ -61,7 +62,7 @@ def _one(task: Task, identity: Identity, is_owner: bool) -> None:
     # It pulls in astropy and scikit-learn, a second that the label page need not wait for.
     from pages._shared.files_panel import files_panel
 
-    names = ["Question", "Classes", "Files", "History"]
+    names = ["Question", "Classes", "Strategy", "Files", "History"]
     if task.tree is not None:
         names.insert(2, "Decision tree")
     tabs = dict(zip(names, st.tabs(names), strict=True))
@@ -69,6 +70,8 @@ def _one(task: Task, identity: Identity, is_owner: bool) -> None:
         edit_question(task) if is_owner else show_question(task)
     with tabs["Classes"]:
         edit_classes(task, identity) if is_owner else show_classes(task, identity)
+    with tabs["Strategy"]:
+        edit_strategy(task) if is_owner else show_strategy(task)
     if task.tree is not None:
         with tabs["Decision tree"]:
             edit_tree(task) if is_owner else show_tree(task.tree)

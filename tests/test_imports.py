@@ -15,6 +15,7 @@ BASE = {
     "core.workspace",
     "core.progress",
     "core.csvsafe",
+    "core.niceness",
 }
 ROOMS: dict[str, set[str]] = {
     "core.metrics": set(),
@@ -52,6 +53,9 @@ RUN = {
     "core.run_measure",
     "core.run_pretrain",
     "core.run_embed",
+    "core.run_discovery",
+    "core.run_examples",
+    "core.run_simulate",
 }
 RUN_INSIDES = {
     "core.run_pretrain",
@@ -59,6 +63,7 @@ RUN_INSIDES = {
     *("core.run_jobs", "core.run_worker", "core.run_care", "core.run_people"),
     *("core.run_data", "core.run_columns", "core.run_import", "core.run_compress"),
     "core.run_quality",
+    *("core.run_examples", "core.run_simulate"),
 }
 EVERYTHING_IN_CORE = set(ROOMS) | RUN
 

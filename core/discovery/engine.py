@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from core.config import LoopConfig
+from core.discovery.answered import aimed, one_thread
 from core.discovery.control import control_order, is_control_position, n_controls_before
 from core.discovery.learner import Learner, ask, draw_from_pool
 from core.discovery.pool import Draw, Pool, frozen_array
-from core.discovery.prepare import standardise, whiten
-from core.discovery.registry import DETECTORS, LEARNERS, SAMPLERS
+from core.discovery.prepare import CHUNK, Standardised, chunks, whiten
+from core.discovery.registry import DETECTORS, LEARNERS, SAMPLERS, Entry, LearnerFactory
+from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
 from core.discovery.schedule import DEFAULT_LEARNER, schedule_of, unique
+from core.discovery.scratch import keep_rows
+from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Told, Wanted, in_words
 from core.errors import BadInput, NotFound
 from core.vocabulary import CONTROL_SAMPLER, DEFAULT, ScoreKind
+
+STAND_INS = 100
+"""Other answers that a model is taught at least. As long as there are fewer, unanswered rows at
+random stand in for them, as in AutoTAR (Cormack & Grossman 2015, arXiv 1504.06868): of a rare
+target hardly one of them is, and the first answers, all of them odd, say little of the usual."""
+
+LEAST_PER_STAND_IN = 20
+"""Of a survey of fewer than 2,000, one row in so many stands in at most."""
 
 _SCORE_DETECTOR = "isolation_forest"
 """Ranks the survey while nothing is trained."""
@@ -51,6 +65,9 @@ class Ranking:
     class_probabilities
         (N, C) float32, read-only: P(class) of every row, in the order of the engine's classes;
         None while nothing is trained.
+    told
+        Where only some of a large survey were scored by the learner: how many, and what that may
+        miss. None where all were.
     """
 
     picks: list[Pick]
@@ -61,6 +78,7 @@ class Ranking:
     state: str
     n_labels: int
     class_probabilities: np.ndarray | None = None
+    told: Told | None = None
 
 
 class Engine:
@@ -76,6 +94,10 @@ class Engine:
     classes : the task's classes, two or more
     target : the wanted one among them
     config : which sampler and learner, the control share, the seed
+    parts : name -> columns of the embedding, where it is several side by side; a detector may look
+        at one of them alone ("isolation_forest/peaks")
+    scratch : folder for what does not fit in memory, that for temporary files if None; it takes
+        256 bytes an object of a large survey, and nothing is left there
 
     Raises
     ------
@@ -90,6 +112,9 @@ class Engine:
         classes: Sequence[str],
         target: str,
         config: LoopConfig | None = None,
+        *,
+        parts: Mapping[str, slice] | None = None,
+        scratch: str | None = None,
     ) -> None:
         self.config = config or LoopConfig()
         self.classes = tuple(classes)
@@ -100,33 +125,69 @@ class Engine:
                 f" {target!r}; correct the task."
             )
         self.target = self.classes.index(target)
-        schedule_of(self.config.sampler, trained=False)  # refuses an unknown name
-        name = self.config.learner
-        self._learner = LEARNERS.find(DEFAULT_LEARNER if name == DEFAULT else name)
-        values, unseen = standardise(embedding, mask)
-        self._values = frozen_array(whiten(values, unseen))
+        self._learner = _learner_of(self.config)
+        self._rows, self._scratch = Standardised(embedding, mask), scratch
+        self._values = frozen_array(whiten(self._rows, self._rows.unseen, scratch))
         self._embedding, self._mask = frozen_array(np.asanyarray(embedding)), np.array(mask)
-        self._control = control_order(self.config.seed, len(values))
+        self.parts = dict(parts or {})
+        n_columns = self._embedding.shape[1]
+        for part, columns in self.parts.items():
+            if not range(n_columns)[columns] or (columns.stop or 0) > n_columns:
+                raise BadInput(
+                    f"A part is some of the {n_columns} columns of the embedding, but {part!r} is"
+                    f" {columns.start} to {columns.stop}; embed the survey again."
+                )
+        self._control = control_order(self.config.seed, len(self._values))
         self._detected: dict[str, np.ndarray] = {}
         self._columns: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._values)
 
+    def with_config(self, config: LoopConfig) -> Engine:
+        """The same survey and task by another strategy; the embedding is not read anew.
+
+        Raises
+        ------
+        BadInput
+            An unknown sampler or learner, or another seed, which would change the control order.
+        """
+        if config.seed != self.config.seed:
+            raise BadInput(
+                f"The seed of an engine stays {self.config.seed}, but {config.seed} was asked for;"
+                " make a new engine."
+            )
+        learner = _learner_of(config)
+        other = copy.copy(self)
+        other.config, other._learner = config, learner
+        return other
+
     def detector_scores(self, name: str) -> np.ndarray:
-        """(N,) float32 of a registered detector, read-only; computed at the first call."""
+        """(N,) float32 of a registered detector, read-only; computed at the first call.
+
+        "DETECTOR/PART" is the detector on the columns of one part of the embedding.
+        """
         if name not in self._detected:
-            detector = DETECTORS.find(name).call
-            # Standardised anew: kept, it would double the engine's memory for one use.
-            values, unseen = standardise(self._embedding, self._mask)
-            scores = detector(values, unseen, self.config.seed)
+            named, _, part = name.partition("/")
+            detector = DETECTORS.find(named).call
+            if part and part not in self.parts:
+                raise BadInput(
+                    f"The parts of this embedding are {', '.join(self.parts) or 'none'}, but"
+                    f" {part!r} was asked for; choose one of them."
+                )
+            rows = self._rows
+            if part:
+                rows = Standardised(self._embedding[:, self.parts[part]], self._mask)
+            # A large survey's rows are made as the detector reads them.
+            values = np.asarray(rows) if len(rows) <= CHUNK else cast(np.ndarray, rows)
+            scores = detector(values, rows.unseen, self.config.seed)
             self._detected[name] = frozen_array(np.asarray(scores, dtype=np.float32))
         return self._detected[name]
 
     def _standardised(self) -> np.ndarray:
         """(N, D) float32, made once and kept: asked for by few samplers only."""
         if self._columns is None:
-            self._columns = frozen_array(standardise(self._embedding, self._mask)[0])
+            self._columns = frozen_array(keep_rows(self._rows, self._rows.shape, self._scratch))
         return self._columns
 
     def rerank(
@@ -157,17 +218,20 @@ class Engine:
         length = self.config.queue_length if n is None else n
         if length < 0:
             raise BadInput(f"A queue has zero or more places, but {length} were asked for.")
-        labelled, answers, open_rows = self._read(labels, excluded)
-        place = {row: turn for turn, row in enumerate(labels)}
+        labelled, answers, open_rows, turns = self._read(labels, excluded)
         who = asked_by or {}
-        learner = Learner(self._learner.call(self.config.seed), query_strategy=draw_from_pool)
+        estimator = aimed(self._learner.call, self.config.seed, self.target, self._values)
+        learner = Shortlisting(one_thread(estimator), query_strategy=draw_from_pool)
         seen = set(answers.tolist())
+        found = self.target in seen and (len(open_rows) > 0 or len(seen) > 1)
         trained = self.target in seen and len(seen) > 1
-        if trained:
-            learner.teach(self._values[labelled], answers)
+        n_stand_ins = self._teach(learner, labelled, answers, open_rows) if found else 0
 
         n_done = len(self) - len(open_rows)
-        cycle = schedule_of(self.config.sampler, trained=trained)
+        cycle = schedule_of(self.config.sampler, trained=trained, found=found)
+        length = min(length, len(open_rows))
+        if set(cycle) <= TOP_ONLY and self._learner.name not in QUICK_LEARNERS:
+            learner.wanted = Wanted(self.target, open_rows, length, labelled, self.config.seed)
         needed = unique(d for name in cycle if (d := SAMPLERS[name].detector))
         pool = Pool(
             embedding=self._values,
@@ -177,17 +241,18 @@ class Engine:
             answers=answers,
             classes=self.classes,
             target=self.target,
-            learner=learner if trained else None,
+            learner=learner if found else None,
             detector_scores={name: self.detector_scores(name) for name in needed},
             budget=budget,
             rng=np.random.default_rng([self.config.seed, len(labelled)]),
-            turns=np.array([place[row] for row in labelled.tolist()], dtype=np.int64),
+            turns=turns,
             asked_by=tuple(who.get(row, "") for row in labelled.tolist()),
             standardised=self._standardised,
+            detect=self.detector_scores,
+            parts=tuple(self.parts),
         )
-        length = min(length, len(open_rows))
         draws = {name: ask(learner, pool, SAMPLERS[name].call, length) for name in unique(cycle)}
-        probabilities = pool.probabilities if trained else None
+        probabilities = None if pool.learner is None else pool.probabilities
         scores = (
             self.detector_scores(_SCORE_DETECTOR)
             if probabilities is None
@@ -196,39 +261,95 @@ class Engine:
         return Ranking(
             picks=self._fill(draws, cycle, open_rows, length, n_done, scores),
             scores=frozen_array(scores),
-            score_kind=ScoreKind.TARGET_PROBABILITY if trained else ScoreKind.ANOMALY,
+            score_kind=ScoreKind.ANOMALY
+            if probabilities is None
+            else ScoreKind.TARGET_PROBABILITY,
             sampler="+".join(unique(cycle)),
-            learner=self._learner.name if trained else None,
-            state=self._sentence(answers, cycle, trained=trained, n_open=len(open_rows)),
+            learner=None if probabilities is None else self._learner.name,
+            state=self._sentence(answers, cycle, n_stand_ins, n_open=len(open_rows))
+            + in_words(learner.told),
             n_labels=len(labelled),
-            class_probabilities=probabilities,
+            class_probabilities=probabilities if trained else None,
+            told=learner.told,
         )
+
+    def _teach(
+        self, learner: Learner, labelled: np.ndarray, answers: np.ndarray, open_rows: np.ndarray
+    ) -> int:
+        """Teach the answers and, while others than the target are few, unanswered rows at random
+        in their place; returns how many of these."""
+        others = answers[answers != self.target]
+        wanted = min(STAND_INS, len(self) // LEAST_PER_STAND_IN) - len(others)
+        n = min(max(wanted, 0 if len(others) else 1), len(open_rows))
+        rng = np.random.default_rng([self.config.seed, len(labelled), 0xD0])
+        rows = np.sort(rng.choice(open_rows, n, replace=False))
+        if len(others):
+            # As the answered ones are mixed, so that they do not shift P(class) among them.
+            classes = rng.choice(others, n)
+        else:
+            classes = np.full(n, next(k for k in range(len(self.classes)) if k != self.target))
+        learner.teach(
+            self._values[np.concatenate([labelled, rows])], np.concatenate([answers, classes])
+        )
+        return n
+
+    def more_like(
+        self, rows: Sequence[int], done: Collection[int] = (), n: int | None = None
+    ) -> list[Pick]:
+        """The rows most like any of `rows`, nearest first: a target for the moment, which needs
+        no answer and changes none.
+
+        done : rows not to be shown; the given ones never are. Scores are minus the distances.
+
+        Raises
+        ------
+        NotFound
+            A row that the survey does not have.
+        BadInput
+            No row, or `n` below 0.
+        """
+        length = self.config.queue_length if n is None else n
+        if not len(rows) or length < 0:
+            raise BadInput(
+                "More like this needs an object to be like and zero or more places, but got"
+                f" {len(rows)} objects and {length} places; name an object."
+            )
+        left = self._read({}, {*rows, *done})[2]
+        scores = -nearest_distance(self._values, np.array(sorted({*rows}), dtype=np.int64))
+        order = left[np.argsort(-scores[left], kind="stable")][:length].tolist()
+        return [
+            Pick(row, LIKE_THIS, float(scores[row]), 1.0, rank) for rank, row in enumerate(order)
+        ]
 
     def _read(
         self, labels: Mapping[int, str], excluded: Collection[int]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(L,) labelled rows ascending, (L,) their class indices, (U,) rows still open."""
-        labelled = np.array(sorted(labels), dtype=np.int64)
-        aside = np.array(sorted(excluded), dtype=np.int64)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(L,) labelled rows ascending, (L,) their class indices, (U,) rows still open, (L,) the
+        turn of each labelled row."""
+        given = np.fromiter(labels, dtype=np.int64, count=len(labels))
+        turns = np.argsort(given, kind="stable")
+        labelled = given[turns]
+        aside = np.fromiter(excluded, dtype=np.int64, count=len(excluded))
         for rows, what in ((labelled, "answered"), (aside, "set aside")):
             wrong = rows[(rows < 0) | (rows >= len(self))]
             if len(wrong):
                 raise NotFound(
-                    f"The rows of this survey are 0 to {len(self) - 1}, but row {wrong[0]} was"
+                    f"The rows of this survey are 0 to {len(self) - 1}, but row {wrong.min()} was"
                     f" {what}; open the task with the survey version that it was labelled on."
                 )
         index = {name: number for number, name in enumerate(self.classes)}
-        unknown = sorted({str(name) for name in labels.values() if name not in index})
-        if unknown:
+        numbers = list(map(index.get, labels.values()))
+        if None in numbers:
+            unknown = min({str(name) for name in labels.values() if name not in index})
             raise BadInput(
                 f"The classes of this task are {', '.join(self.classes)}, but an answer says"
-                f" {unknown[0]!r}; correct that answer or the task."
+                f" {unknown!r}; correct that answer or the task."
             )
-        answers = np.array([index[labels[row]] for row in labelled.tolist()], dtype=np.int64)
+        answers = np.array(numbers, dtype=np.int64)[turns]
         is_open = np.ones(len(self), dtype=bool)
         is_open[labelled] = False
         is_open[aside] = False
-        return labelled, answers, np.flatnonzero(is_open)
+        return labelled, answers, np.flatnonzero(is_open), turns
 
     def _fill(
         self,
@@ -243,7 +364,11 @@ class Engine:
         share = self.config.control_share
         is_open = np.zeros(len(self), dtype=bool)
         is_open[open_rows] = True
-        controls = iter(self._control[is_open[self._control]].tolist())
+        controls = (
+            row
+            for part in chunks(len(self))
+            for row in self._control[part][is_open[self._control[part]]].tolist()
+        )
         lists = {
             name: zip(
                 draw.rows.tolist(),
@@ -271,26 +396,36 @@ class Engine:
         return picks
 
     def _sentence(
-        self, answers: np.ndarray, cycle: Sequence[str], *, trained: bool, n_open: int
+        self, answers: np.ndarray, cycle: Sequence[str], n_stand_ins: int, *, n_open: int
     ) -> str:
         target = repr(self.classes[self.target])
         if n_open == 0:
             return f"All {len(self)} objects are answered or set aside; nothing is left to show."
         found = int((answers == self.target).sum())
-        if trained:
-            reason = f"Trained on {len(answers)} answers, {found} of them {target}"
-        elif not len(answers):
+        if not len(answers):
             reason = "No answers yet"
-        elif found:
-            reason = f"Only {target} seen yet, nothing else"
-        else:
+        elif not found:
             reason = f"No {target} seen yet"
+        elif found == len(answers):
+            reason = f"Only {target} seen yet"
+        else:
+            reason = f"Trained on {len(answers)} answers, {found} of them {target}"
+        if n_stand_ins:
+            many = "" if n_stand_ins == 1 else "s"
+            reason += f", with {n_stand_ins} unanswered object{many} at random taken for others"
         asked = self.config.sampler
         if asked != DEFAULT and asked not in cycle:
             reason += f" ({asked!r} waits for {SAMPLERS[asked].needs})"
-        shown = " and ".join(SAMPLERS[name].description for name in unique(cycle))
+        *first, last = (SAMPLERS[name].description for name in unique(cycle))
+        shown = f"{', '.join(first)} and {last}" if first else last
         if len(set(cycle)) > 1:
             shown += ", in turn"
         if self.config.control_share:
             shown += f", and {100 * self.config.control_share:.3g} % at random as control"
         return f"{reason}: showing {shown}."
+
+
+def _learner_of(config: LoopConfig) -> Entry[LearnerFactory]:
+    """The learner of a strategy; `BadInput` for an unknown one, or an unknown sampler."""
+    schedule_of(config.sampler, trained=False)
+    return LEARNERS.find(DEFAULT_LEARNER if config.learner == DEFAULT else config.learner)

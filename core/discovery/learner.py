@@ -11,8 +11,10 @@ from sklearn.utils import check_X_y
 
 from core.discovery.pool import Draw, Pool
 from core.discovery.registry import Sampler
+from core.discovery.threads import in_threads, one_blas_thread
 
-_CHUNK = 65_536
+_ONE_CHUNK = 16_384
+_CHUNK = 8_192
 
 
 class Learner(ActiveLearner):
@@ -78,16 +80,29 @@ class Learner(ActiveLearner):
             self._add_training_data(X, y)
             self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
 
+    def _fit_to_known(self, bootstrap: bool = False, **fit_kwargs: Any) -> Any:
+        with one_blas_thread():
+            return super()._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
+
+    def _fit_on_new(
+        self, X: np.ndarray, y: np.ndarray, bootstrap: bool = False, **fit_kwargs: Any
+    ) -> Any:
+        with one_blas_thread():
+            return super()._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
+
     def class_probabilities(self, values: np.ndarray, n_classes: int) -> np.ndarray:
         """(N, n_classes) float32: P(class) of every row; 0 for a class not taught yet.
 
-        values: (N, D) float32, read in chunks so that no copy of it is made.
+        values: (N, D) float32, read in chunks so that no copy of it is made, by all cores.
         """
         probabilities = np.zeros((len(values), n_classes), dtype=np.float32)
         columns = np.asarray(self.estimator.classes_, dtype=np.intp)
-        for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
+
+        def predict(part: slice) -> None:
             probabilities[part, columns] = self.predict_proba(values[part])
+
+        size = _CHUNK if len(values) > _ONE_CHUNK else _ONE_CHUNK
+        in_threads(predict, [slice(s, s + size) for s in range(0, len(values), size)])
         return probabilities
 
 

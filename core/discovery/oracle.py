@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,19 +48,66 @@ class Truth(Mapping[int, str]):
 
 
 class Oracle:
-    """Answers like a person who is always right."""
+    """Answers like a person who knows the truth and errs now and then.
 
-    def __init__(self, truth: Mapping[int, str]) -> None:
+    Parameters
+    ----------
+    truth : row -> label
+    target : the wanted class; needed where `error_rate` is above 0
+    error_rate
+        Probability of a wrong answer: a target is called by the most frequent other class, any
+        other object is called a target.
+    seed
+        Decides which objects are answered wrongly, whatever the order of asking: whoever is asked
+        twice says the same.
+
+    Raises
+    ------
+    BadInput
+        A rate outside of 0 to 1 (1 excluded), or one without a target and another class.
+    """
+
+    def __init__(
+        self,
+        truth: Mapping[int, str],
+        target: str | None = None,
+        error_rate: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        if not 0 <= error_rate < 1:
+            raise BadInput(
+                f"The error rate of an annotator is at least 0 and below 1, but is {error_rate};"
+                " change it."
+            )
         self._truth = truth
+        self._target = target
+        self._wrong: frozenset[int] = frozenset()
+        self._other = ""
+        if error_rate:
+            others = Counter(label for label in truth.values() if label != target)
+            if target is None or not others:
+                raise BadInput(
+                    "An annotator who errs needs a target and another class to mistake it for,"
+                    f" but the truth holds {', '.join(sorted(set(truth.values()))) or 'nothing'};"
+                    " leave the error rate at 0."
+                )
+            # Of equally frequent classes the first by name, or the order of the file would count.
+            self._other = min(others, key=lambda label: (-others[label], label))
+            rows = np.array(sorted(truth), dtype=np.int64)
+            chance = np.random.default_rng([seed, 0xE7]).random(int(rows[-1]) + 1)
+            self._wrong = frozenset(rows[chance[rows] < error_rate].tolist())
 
     def __call__(self, row: int) -> str:
-        """The label of `row`; `NotFound` where the truth has none."""
+        """The answer for `row`; `NotFound` where the truth has none."""
         try:
-            return self._truth[row]
+            label = self._truth[row]
         except KeyError:
             raise NotFound(
                 f"The truth has no label for row {row}; set such objects aside first."
             ) from None
+        if row not in self._wrong or self._target is None:
+            return label
+        return self._other if label == self._target else self._target
 
 
 def read_truth(path: str | os.PathLike[str], object_ids: Sequence[str] | np.ndarray) -> Truth:

@@ -38,13 +38,14 @@ class Pool:
     classes, target
         The task's classes and the index of the wanted one.
     learner
-        Trained on the answers; None until the target and another class are seen.
+        Trained on the answers; None until a target is seen. While nothing else is, rows at random
+        stand in for the others.
     detector_scores
         Name -> (N,) float32, higher = odder.
     budget
         Answers still to be spent, where somebody said so.
     turns
-        (L,) int, beside `labelled`: the place of each answer in the order they were given, 0 first.
+        (L,) int, beside `labelled`: the place of each answer in the order given, 0 first.
     asked_by
         (L,) names, beside `labelled`: the sampler that showed each row; "" where nobody knows.
     standardised
@@ -52,6 +53,9 @@ class Pool:
         at single columns, such as trees.
     rng
         The only source of chance a sampler may use.
+    detect, parts
+        Gives the (N,) scores of a detector not declared ("isolation_forest", or of one part of the
+        embedding alone "isolation_forest/peaks"), and the names of the parts; see `detected`.
     """
 
     embedding: np.ndarray
@@ -68,12 +72,22 @@ class Pool:
     turns: np.ndarray
     asked_by: tuple[str, ...]
     standardised: Callable[[], np.ndarray]
+    detect: Callable[[str], np.ndarray] | None = None
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("embedding", "mask", "unlabelled", "labelled", "answers", "turns"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
         scores = {name: frozen_array(values) for name, values in self.detector_scores.items()}
         object.__setattr__(self, "detector_scores", MappingProxyType(scores))
+
+    def detected(self, name: str) -> np.ndarray:
+        """(N,) float32 of a detector, declared or not; computed when first asked for."""
+        if name in self.detector_scores:
+            return self.detector_scores[name]
+        if self.detect is None:
+            raise ValueError(f"this pool has no detector {name!r}")
+        return frozen_array(self.detect(name))
 
     @cached_property
     def columns(self) -> np.ndarray:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
+from core.discovery.scratch import keep_rows
+from core.discovery.threads import one_blas_thread
 from core.errors import BadInput
-from core.mapping import pca
+from core.mapping import pca, principal_axes
 
 CLIP = 10.0
 """Standard deviations beyond which a value says no more: one wild value must not outvote the
@@ -20,7 +25,77 @@ and lowered it from .82 to .81 on tables."""
 _FLAT = 1e-3
 """Components with less than this share of the first one's deviation are rounding."""
 
-_CHUNK = 65_536
+CHUNK = 65_536
+
+
+class Standardised:
+    """The rows of `standardise`, made from the embedding as they are read.
+
+    It stands for an (N, D) float32 array where one reads rows only (`values[rows]`, by slice,
+    numbers or mask) and takes no memory of its own: an embedding that is memory-mapped float16
+    stays so.
+
+    Attributes
+    ----------
+    unseen
+        (N,) bool, the rows that lack something.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 2
+
+    def __init__(self, embedding: np.ndarray, mask: np.ndarray) -> None:
+        embedding = np.asanyarray(embedding)
+        mask = np.asarray(mask)
+        if embedding.ndim != 2 or 0 in embedding.shape or embedding.dtype.kind not in "fiu":
+            raise BadInput(
+                "An embedding is a table of numbers with at least one row and one column, but has"
+                f" shape {embedding.shape} and type {embedding.dtype}; embed the survey again."
+            )
+        if mask.shape != embedding.shape[:1] or mask.dtype != bool:
+            raise BadInput(
+                f"The mask of an embedding is one true or false a row ({len(embedding)}), but has"
+                f" shape {mask.shape} and type {mask.dtype}; embed the survey again."
+            )
+        self._embedding, self._mask = embedding, mask
+        self.unseen = ~mask
+        self._mean, self._deviation = _moments(embedding, mask, self.unseen)
+        if embedding.dtype.itemsize > 4:  # a number of 64 bits may be finite and too large
+            for part in chunks(len(embedding)):
+                self.unseen[part] |= self._scaled(embedding[part], mask[part])[1].any(axis=1)
+        self._flagged = bool(self.unseen.any())
+        self.shape = (len(embedding), embedding.shape[1] + self._flagged)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        block, missing = self._scaled(self._embedding[rows], self._mask[rows])
+        values = np.empty((len(block), self.shape[1]), dtype=np.float32)
+        d = block.shape[1]
+        block[missing] = 0
+        values[:, :d] = np.clip(block, -CLIP, CLIP)
+        if self._flagged:
+            values[:, d] = np.where(missing.any(axis=1), np.float32(2 * np.sqrt(d)), 0)
+        return values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        values = np.empty(self.shape, dtype=np.float32)
+        for part in chunks(len(self)):
+            values[part] = self[part]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The rows in blocks, first ones first."""
+        return (self[part] for part in chunks(len(self)))
+
+    def _scaled(self, embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, D) float64 of some rows, not clipped, and (n, D) bool: what is missing of them."""
+        block = embedding.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # inf / inf: found missing on the next line
+            block -= self._mean
+            block /= self._deviation
+        return block, ~(np.isfinite(block) & mask[:, None])
 
 
 def standardise(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,72 +123,96 @@ def standardise(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
     BadInput
         Wrong shapes, no rows, no columns, or not numbers.
     """
-    embedding = np.asanyarray(embedding)
-    mask = np.asarray(mask)
-    if embedding.ndim != 2 or 0 in embedding.shape or embedding.dtype.kind not in "fiu":
-        raise BadInput(
-            "An embedding is a table of numbers with at least one row and one column, but has"
-            f" shape {embedding.shape} and type {embedding.dtype}; embed the survey again."
-        )
-    if mask.shape != embedding.shape[:1] or mask.dtype != bool:
-        raise BadInput(
-            f"The mask of an embedding is one true or false a row ({len(embedding)}), but has"
-            f" shape {mask.shape} and type {mask.dtype}; embed the survey again."
-        )
-    mean, deviation = _moments(embedding, mask)
-    n, d = embedding.shape
-    unseen = ~mask
-    values = np.empty((n, d), dtype=np.float32)
-    for part in _chunks(n):
-        with np.errstate(invalid="ignore"):  # inf / inf: found missing on the next line
-            block = (embedding[part].astype(np.float64) - mean) / deviation
-        missing = ~(np.isfinite(block) & mask[part, None])
-        block[missing] = 0
-        unseen[part] |= missing.any(axis=1)
-        values[part] = np.clip(block, -CLIP, CLIP)
-    if unseen.any():
-        flag = np.where(unseen, np.float32(2 * np.sqrt(d)), np.float32(0))
-        values = np.column_stack([values, flag])
-    return values, unseen
+    rows = Standardised(embedding, mask)
+    return np.asarray(rows), rows.unseen
 
 
-def _chunks(n: int) -> list[slice]:
-    return [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+def chunks(n: int) -> list[slice]:
+    """The rows 0 to n - 1 in pieces of `CHUNK`, of a large survey in smaller ones, which stay in
+    the processor's cache."""
+    size = CHUNK if n <= 4 * CHUNK else max(1, CHUNK // 8)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def _moments(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(
+    embedding: np.ndarray, mask: np.ndarray, unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(D,) mean and standard deviation of the finite values seen, in two float64 passes.
 
-    A deviation that is nothing beside the column's size (rounding of a constant) is given as 1.
+    A deviation that is nothing beside the column's size (rounding of a constant) is given as
+    infinite. `unseen` (N,) becomes True where a value is not finite.
     """
     d = embedding.shape[1]
     total, count, square = np.zeros(d), np.zeros(d), np.zeros(d)
-    for part in _chunks(len(embedding)):
+    for part in chunks(len(embedding)):
         block = embedding[part][mask[part]].astype(np.float64)
         finite = np.isfinite(block)
-        total += np.where(finite, block, 0).sum(axis=0)
+        block[~finite] = 0
+        unseen[np.flatnonzero(mask[part])[~finite.all(axis=1)] + part.start] = True
+        total += block.sum(axis=0)
         count += finite.sum(axis=0)
     mean = total / np.maximum(count, 1)
-    for part in _chunks(len(embedding)):
+    for part in chunks(len(embedding)):
         block = embedding[part][mask[part]].astype(np.float64)
-        with np.errstate(over="ignore"):  # beyond 1e154: the column has no usable spread
-            square += (np.where(np.isfinite(block), block - mean, 0) ** 2).sum(axis=0)
+        missing = ~np.isfinite(block)
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e154: no usable spread
+            block -= mean
+            block[missing] = 0
+            square += np.square(block, out=block).sum(axis=0)
     deviation = np.sqrt(square / np.maximum(count, 1))
     flat = deviation <= 1e-6 * np.abs(mean) + np.finfo(np.float32).tiny
     return mean, np.where(flat, np.inf, deviation)
 
 
-def whiten(values: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+def whiten(
+    values: np.ndarray | Standardised, unseen: np.ndarray, folder: str | None = None
+) -> np.ndarray:
     """The principal components of standardised values, each with unit variance.
 
     values, unseen : what `standardise` gave. Returns (N, K) float32, K at most `COMPONENTS`,
-    clipped to +-`CLIP`; where any row lacks something, the flag stays as one column more.
+    clipped to +-`CLIP`; where any row lacks something, the flag stays as one column more. A
+    large result is mapped from an unnamed file in `folder` (see `keep_rows`).
     """
-    flag = values[:, -1:] if unseen.any() else values[:, :0]
-    columns = values[:, : values.shape[1] - flag.shape[1]]
-    scores = pca(columns, min(COMPONENTS, *columns.shape))
-    deviation = scores.std(axis=0, dtype=np.float64)
+    flagged = bool(unseen.any())
+    n, d = values.shape[0], values.shape[1] - flagged
+    if n <= CHUNK:
+        whole = np.asarray(values)
+        scores = pca(whole[:, :d], min(COMPONENTS, n, d))
+        deviation = scores.std(axis=0, dtype=np.float64)
+        kept = _with_spread(deviation)
+        scale = np.where(deviation > 1e-12, deviation, 1)[kept].astype(np.float32)
+        return np.hstack([np.clip(scores[:, kept] / scale, -CLIP, CLIP), whole[:, d:]])
+
+    with one_blas_thread():
+        return _whiten_in_pieces(values, d, folder)
+
+
+def _whiten_in_pieces(values: np.ndarray | Standardised, d: int, folder: str | None) -> np.ndarray:
+    """What `whiten` gives for the first `d` columns, and the others as they are."""
+    n, parts = values.shape[0], chunks(values.shape[0])
+    total, scatter = np.zeros(d), np.zeros((d, d))
+    for part in parts:
+        block = values[part][:, :d].astype(np.float64)
+        total += block.sum(axis=0)
+        scatter += block.T @ block
+    mean = total / n
+    scatter -= n * np.outer(mean, mean)
+    axes = principal_axes(scatter)[:, :COMPONENTS]
+    deviation = np.sqrt(np.maximum(((scatter @ axes) * axes).sum(axis=0) / n, 0))
+    kept = _with_spread(deviation)
+    root = axes[:, kept] / np.where(deviation > 1e-12, deviation, 1)[kept]
+
+    def blocks() -> Iterator[np.ndarray]:
+        for part in parts:
+            block = values[part]
+            white = np.clip((block[:, :d] - mean) @ root, -CLIP, CLIP)
+            yield np.hstack([white.astype(np.float32), block[:, d:]])
+
+    return keep_rows(blocks(), (n, root.shape[1] + values.shape[1] - d), folder)
+
+
+def _with_spread(deviation: np.ndarray) -> np.ndarray:
+    """(K,) bool, the components that are more than rounding."""
     kept = deviation > max(_FLAT * deviation[0], 1e-12)
     kept[0] = True  # a constant embedding keeps one column of zeros
-    scale = np.where(deviation > 1e-12, deviation, 1)[kept].astype(np.float32)
-    return np.hstack([np.clip(scores[:, kept] / scale, -CLIP, CLIP), flag])
+    return kept

@@ -35,6 +35,7 @@ class Need(StrEnum):
 
     NOTHING = "nothing"
     DETECTOR = "a detector score"
+    TARGET = "an answer of the target"
     BOTH_CLASSES = "answers of the target and of another class"
 
 

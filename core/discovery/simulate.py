@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from core.discovery.engine import Engine, Pick, Ranking
 from core.discovery.oracle import Oracle
 from core.errors import BadInput
+from core.metrics.ranking import discovery_area, finds_curve
 from core.progress import Progress, silent
 
 Annotator = Callable[[int], str]
@@ -37,13 +40,18 @@ class SimulationResult:
     Attributes
     ----------
     finds, labels
-        Targets found and answers given, cumulative, after each batch.
+        Targets shown and answers given, cumulative, after each batch. A target counts by its
+        truth, whatever the annotator called it.
     n_targets, n_objects
-        Of all objects with a known truth.
+        Of all objects with a known truth, without the examples known from the start.
     order
         Every answer in the order given.
     states
         The engine's sentence before each batch.
+    is_target
+        Beside `order`: whether each object is a target by its truth.
+    n_wrong
+        Answers that differ from the truth.
     """
 
     finds: list[int]
@@ -52,11 +60,32 @@ class SimulationResult:
     n_objects: int
     order: list[Answered]
     states: list[str]
+    is_target: list[bool]
+    n_wrong: int = 0
 
     @property
     def chance(self) -> list[float]:
         """Finds expected of as many answers given to objects drawn at random."""
         return [count * self.n_targets / self.n_objects for count in self.labels]
+
+    @property
+    def ideal(self) -> list[int]:
+        """Finds of a searcher who never errs, after as many answers."""
+        return [min(count, self.n_targets) for count in self.labels]
+
+    @property
+    def area(self) -> float:
+        """Area under the finds curve by that of an ideal searcher; see `discovery_area`."""
+        return discovery_area(finds_curve(self.is_target), self.n_targets)
+
+    @property
+    def first_find(self) -> int | None:
+        """Answers up to and with the first target; None if there was none."""
+        return self.is_target.index(True) + 1 if any(self.is_target) else None
+
+    def finds_at(self, n: int) -> int | None:
+        """Targets among the first `n` answers; None where fewer were given."""
+        return sum(self.is_target[:n]) if n <= len(self.is_target) else None
 
 
 def run_loop(
@@ -65,18 +94,23 @@ def run_loop(
     budget: int,
     batch: int,
     excluded: Collection[int] = (),
+    known: Mapping[int, str] | None = None,
 ) -> Iterator[tuple[Ranking, list[Answered]]]:
     """Rank, show `batch` objects, take the answers, and again, until `budget` answers are given
-    or nothing is left. Yields each batch as it is answered."""
+    or nothing is left. Yields each batch as it is answered.
+
+    known : row -> class, labels that are there before the first answer and cost none
+    """
     if budget < 1 or batch < 1:
         raise BadInput(
             f"A simulation needs a budget and a batch of at least 1 answer, but got {budget} and"
             f" {batch}; change them."
         )
-    labels: dict[int, str] = {}
+    labels: dict[int, str] = dict(known or {})
+    n_known = len(labels)
     asked_by: dict[int, str] = {}
-    while len(labels) < budget:
-        left = budget - len(labels)
+    while len(labels) - n_known < budget:
+        left = budget - (len(labels) - n_known)
         ranking = engine.rerank(
             labels, excluded, n=min(batch, left), asked_by=asked_by, budget=left
         )
@@ -94,21 +128,77 @@ def simulate(
     budget: int,
     batch: int,
     progress: Progress = silent,
+    *,
+    known: Collection[int] = (),
+    error_rate: float = 0.0,
+    seed: int = 0,
 ) -> SimulationResult:
     """Let the oracle answer the very loop that a person drives.
 
     Objects without a truth are set aside: they are never shown, and chance is reckoned among the
     others. A budget beyond the survey ends with the survey.
 
+    Parameters
+    ----------
+    known : rows whose truth is there before the first answer: a warm start
+    error_rate, seed : of the annotator; see `Oracle`
+
     Raises
     ------
     BadInput
-        The truth holds no target, rows beyond the survey, or classes that the engine does not
-        know; a budget or batch below 1.
+        The truth holds no target (beside the known), rows beyond the survey, or classes that the
+        engine does not know; a known row has no truth; a budget or batch below 1; an error rate
+        outside of 0 to 1.
     """
     target = engine.classes[engine.target]
-    n_targets = sum(label == target for label in truth.values())
-    if n_targets == 0:
+    start = _checked(engine, truth, target, known)
+    n_targets = sum(label == target for row, label in truth.items() if row not in start)
+    n_objects = len(truth) - len(start)
+    without = set(range(len(engine))).difference(truth)
+    oracle = Oracle(truth, target, error_rate, seed)
+    finds: list[int] = []
+    labels: list[int] = []
+    order: list[Answered] = []
+    states: list[str] = []
+    is_target: list[bool] = []
+    for ranking, answered in run_loop(engine, oracle, budget, batch, without, start):
+        order += answered
+        is_target += [truth[one.row] == target for one in answered]
+        finds.append(sum(is_target))
+        labels.append(len(order))
+        states.append(ranking.state)
+        progress(
+            min(1.0, len(order) / min(budget, n_objects)),
+            f"{finds[-1]} of {n_targets} targets found with {len(order)} answers",
+        )
+    n_wrong = sum(one.answer != truth[one.row] for one in order)
+    return SimulationResult(finds, labels, n_targets, n_objects, order, states, is_target, n_wrong)
+
+
+def known_targets(truth: Mapping[int, str], target: str, n: int, seed: int) -> list[int]:
+    """`n` rows of the target drawn with `seed`, ascending: the examples of a warm start.
+
+    Raises
+    ------
+    BadInput
+        `n` is negative or leaves no target to be found.
+    """
+    rows = sorted(row for row, label in truth.items() if label == target)
+    if not 0 <= n < max(len(rows), 1):
+        raise BadInput(
+            f"The truth holds {len(rows)} of the target {target!r}, so that 0 to"
+            f" {max(len(rows) - 1, 0)} of them may be known from the start, but {n} were asked"
+            " for; change the number of examples."
+        )
+    chosen = np.random.default_rng([seed, 0x5E]).choice(len(rows), n, replace=False)
+    return [rows[place] for place in sorted(chosen.tolist())]
+
+
+def _checked(
+    engine: Engine, truth: Mapping[int, str], target: str, known: Collection[int]
+) -> dict[int, str]:
+    """The known rows with their labels, or `BadInput`; see `simulate`."""
+    if target not in truth.values():
         raise BadInput(
             f"A simulation needs objects whose truth is the target {target!r}, but the truth"
             f" holds only {', '.join(sorted(set(truth.values()))[:9]) or 'nothing'}; choose one"
@@ -121,20 +211,16 @@ def simulate(
             f" names {strange[0] if strange else 'rows beyond them'!r}; use the survey's own"
             " truth and all of its classes."
         )
-    without = set(range(len(engine))).difference(truth)
-    finds: list[int] = []
-    labels: list[int] = []
-    order: list[Answered] = []
-    states: list[str] = []
-    found = 0
-    for ranking, answered in run_loop(engine, Oracle(truth), budget, batch, without):
-        found += sum(one.answer == target for one in answered)
-        order += answered
-        finds.append(found)
-        labels.append(len(order))
-        states.append(ranking.state)
-        progress(
-            min(1.0, len(order) / min(budget, len(truth))),
-            f"{found} of {n_targets} targets found with {len(order)} answers",
+    absent = sorted(set(known).difference(truth))
+    if absent:
+        raise BadInput(
+            f"What is known from the start must have a truth, but row {absent[0]} has none; leave"
+            " it out."
         )
-    return SimulationResult(finds, labels, n_targets, len(truth), order, states)
+    start = {row: truth[row] for row in sorted(known)}
+    if all(label != target for row, label in truth.items() if row not in start):
+        raise BadInput(
+            f"All {len(start)} examples are known from the start and no {target!r} is left to be"
+            " found; give fewer."
+        )
+    return start

@@ -77,18 +77,29 @@ def _table(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def principal_axes(scatter: np.ndarray) -> np.ndarray:
+    """(D, D) float64 unit vectors, largest variance first, with the signs of `pca`.
+
+    scatter: (D, D), the sum over the rows of the products of their centred values.
+    """
+    return _signed(np.linalg.eigh(scatter)[1][:, ::-1])
+
+
 def _axes(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """(D, min(N, D)) float64 unit vectors, largest variance first."""
     n, d = values.shape
     if n < d:
         centred = values - mean
-        axes = np.linalg.svd(centred, full_matrices=False)[2].T
-    else:
-        scatter = np.zeros((d, d))
-        for start in range(0, n, _CHUNK):
-            centred = values[start : start + _CHUNK] - mean
-            scatter += centred.T @ centred
-        axes = np.linalg.eigh(scatter)[1][:, ::-1]
+        return _signed(np.linalg.svd(centred, full_matrices=False)[2].T)
+    scatter = np.zeros((d, d))
+    for start in range(0, n, _CHUNK):
+        centred = values[start : start + _CHUNK] - mean
+        scatter += centred.T @ centred
+    return principal_axes(scatter)
+
+
+def _signed(axes: np.ndarray) -> np.ndarray:
+    """`axes`, each with its largest loading positive."""
     # Rounding must not decide which of two equal loadings is the largest.
     largest = np.abs(axes).round(9).argmax(axis=0)
     signs = np.sign(axes[largest, np.arange(axes.shape[1])])

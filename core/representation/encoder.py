@@ -35,6 +35,14 @@ class SurveyRows:
     rows: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """What an encoder saw while it was fitted: (n,) ascending rows and their (n, D) codes."""
+
+    rows: NDArray[np.int64]
+    codes: NDArray[np.float32]
+
+
 class Encoder(Protocol):
     """Turns pictures into an embedding. One file an encoder, registered by `register_encoder`.
 
@@ -45,6 +53,9 @@ class Encoder(Protocol):
     A class attribute `own_options` names the options that it may be made with, each with its
     meaning; `make(survey, options)` makes it, or, where there is none, `cls(**options)`. Values
     may come as text from a command line.
+
+    An attribute `sampled` may hold a `Sampled` after `fit`: what `encode` gives of the rows that
+    it looked at, so that nobody encodes them again.
     """
 
     name: str

@@ -284,6 +284,7 @@ def _codes_of(forward: Forward, sample: Tensor) -> NDArray[Any]:
 
 
 __all__ = [
+    "EXACT",
     "LEAST_OVERLAP",
     "SAMPLE",
     "Forward",

@@ -81,6 +81,8 @@ def _status(services: Services, task: Task, survey: Survey) -> dict[str, Any]:
     if not preparation.embedded:
         if preparation.error:
             return {"state": FAILED, "message": preparation.error, "fraction": None}
+        if services.start_processes and preparation.fraction is not None:
+            services.children.ensure_worker(task.name)  # it loads its libraries meanwhile
         return {
             "state": PREPARING,
             "message": f"{preparation.sentence}. Labelling starts when that is done.",

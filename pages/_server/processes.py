@@ -123,14 +123,24 @@ class Children:
         _close_input(worker.child.process)
         worker.child = None
 
-    def start_job(self, kind: JobKind, subject: str, arguments: Sequence[str]) -> None:
-        """Start `core.run KIND ARGUMENTS` unless the same job of the same subject runs."""
+    def start_job(
+        self,
+        kind: JobKind,
+        subject: str,
+        arguments: Sequence[str],
+        *,
+        within: JobKind | None = None,
+    ) -> None:
+        """Start `core.run KIND ARGUMENTS` unless the same job of the same subject runs.
+
+        within: the job to start instead, which does this one among other things.
+        """
         with self._lock:
             running = self._jobs.get((kind, subject))
             if self._closed or (running and running.process.poll() is None):
                 return
             self._jobs[(kind, subject)] = self._start(
-                [kind.value, *arguments], f"{kind.value}-{subject}", subprocess.DEVNULL
+                [(within or kind).value, *arguments], f"{kind.value}-{subject}", subprocess.DEVNULL
             )
 
     def job_running(self, kind: JobKind, subject: str) -> bool:
@@ -138,6 +148,23 @@ class Children:
         with self._lock:
             job = self._jobs.get((kind, subject))
             return job is not None and job.process.poll() is None
+
+    def embedding(self) -> bool:
+        """True while a job of this server embeds a survey."""
+        with self._lock:
+            return any(
+                kind == JobKind.EMBED and job.process.poll() is None
+                for (kind, _), job in self._jobs.items()
+            )
+
+    def tasks_at_work(self) -> list[str]:
+        """Tasks whose worker runs."""
+        with self._lock:
+            return [
+                task
+                for task, worker in self._workers.items()
+                if worker.child is not None and worker.child.process.poll() is None
+            ]
 
     def job_error(self, kind: JobKind, subject: str) -> str | None:
         """The last sentence of a job of this server that failed; None if it did not."""

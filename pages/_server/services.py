@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["MapView", "Preparation", "Scores", "Services", "install", "score_kind", "services"]
 
 RECHECK_SECONDS = 1.0
+PATIENCE_SECONDS = 30.0
+"""So long the server puts off what is not needed to show a first object."""
 
 
 @dataclass(frozen=True)
@@ -281,8 +283,19 @@ class Services:
             return Preparation(embedded, False, "", None, error)
         if not self.start_processes:
             return Preparation(embedded, False, f"The job {kind.value} has not run yet.")
+        if embedded and self._first_ranking_awaited(survey.name):
+            return Preparation(True, False, "The map is made after the first ranking.", 0.0)
         self.children.start_job(kind, survey.name, [survey.name])
         return Preparation(embedded, False, f"{doing}: starting", 0.0)
+
+    def _first_ranking_awaited(self, survey: str | None = None) -> bool:
+        """Whether a worker (of a task of this survey) is about to make its first ranking."""
+        database = self.db()
+        return any(
+            database.latest_model(name) is None
+            for name in self.children.tasks_at_work()
+            if survey is None or database.task(name).survey == survey
+        )
 
     def _is_embedded(self, survey: Survey) -> bool:
         if not self._warm.is_set():
@@ -328,24 +341,35 @@ class Services:
         return self._sampler_words
 
     def warm_up(self) -> None:
-        """Import in the background what takes seconds, so that no request waits for it."""
+        """Import in the background what takes seconds, so that no request waits for it.
+
+        What a new survey's first object does not need comes after it: on two cores it would come
+        seconds later.
+        """
 
         def load() -> None:
-            from core.discovery import SAMPLERS
-
-            self._sampler_words = {
-                name: f"Showing {entry.description}." for name, entry in SAMPLERS.items()
-            }
             import astropy.visualization  # noqa: F401  (the first look needs it)
 
-            import core.mapping
-            import core.measure.nuclei
-            import core.representation  # noqa: F401
             from core.measure.distances import kpc_per_arcsec
             from pages._server.positions import read_position
 
             kpc_per_arcsec(0.1)
             read_position("0 0")
+
+            end = time.monotonic() + PATIENCE_SECONDS
+            while time.monotonic() < end and (
+                self.children.embedding() or self._first_ranking_awaited()
+            ):
+                time.sleep(0.2)
+            from core.discovery import SAMPLERS
+
+            self._sampler_words = {
+                name: f"Showing {entry.description}." for name, entry in SAMPLERS.items()
+            }
+
+            import core.mapping
+            import core.measure.nuclei
+            import core.representation  # noqa: F401
 
             self._warm.set()
 

@@ -19,6 +19,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import BadInput, NotReady
+from core.niceness import give_way_as_session
 from core.survey.options import ImportOptions
 from pages._server.processes import APP_ROOT
 from pages._server.services import services
@@ -28,7 +29,6 @@ from pages._shared.words import plain
 __all__ = ["draw_preview", "layout_words", "run_preview"]
 
 LIMIT_SECONDS = 60.0
-NICENESS = 5
 ASKED_EVERY_S = 0.15
 
 _CSS = """<style>
@@ -78,8 +78,7 @@ def run_preview(
         )
         began = time.monotonic()
         try:
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            give_way_as_session(process.pid)
             while process.poll() is None:
                 took = time.monotonic() - began
                 if took > LIMIT_SECONDS:

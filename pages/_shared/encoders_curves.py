@@ -20,6 +20,7 @@ HEIGHT_PX = 210
 MAX_DRAWN = 800
 """Points of a line: more cannot be told apart on a screen."""
 COLUMNS = 3
+MAX_TICKS = 8
 _GREY, _LINE, _ACCENT = "#8b97a8", "rgba(139,151,168,0.28)", "#4a97df"
 _DECADES = 30.0
 """A positive curve that spans more than this factor is drawn on a logarithmic axis."""
@@ -85,6 +86,8 @@ def draw_curves(traces: Sequence[Trace], by_minutes: bool, key: str) -> None:
             "Measured without labels, on objects that are never trained on. This is what says"
             f" whether training helps.{chosen if marked else ''}"
         )
+        for panel in quality:
+            panel.may_be_log = False  # a share is read as such
         _grid(quality, by_minutes, f"{key} quality", mark=True)
     else:
         st.caption(
@@ -208,7 +211,7 @@ def curve(
         **axis,
     )
     if may_be_log and spans and high > _DECADES * low:
-        axis |= {"type": "log", "dtick": 1}
+        axis |= {"type": "log", **_decades(low, high)}
     figure.update_yaxes(**axis)
     points = np.unique(np.concatenate([one.steps for _, one in lines])) if lines else np.empty(0)
     if len(points) == 1 and positive and high == low:
@@ -241,6 +244,15 @@ def _mark(figure: go.Figure, trace: Trace, one: Curve, by_minutes: bool) -> None
             return
         at = float(np.interp(at, one.steps[known], one.minutes[known]))
     figure.add_vline(x=at, line={"color": trace.colour, "width": 1.4, "dash": "dash"})
+
+
+def _decades(low: float, high: float) -> dict[str, object]:
+    """Ticks of a logarithmic axis: 1, 2 and 5 times each power of ten where these are few."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [m * 10.0**n for n in powers for m in (1, 2, 5) if low <= m * 10.0**n <= high]
+    if not 2 <= len(ticks) <= MAX_TICKS:
+        return {"dtick": 1}
+    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def _thinned(count: int) -> np.ndarray:

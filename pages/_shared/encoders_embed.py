@@ -20,6 +20,7 @@ from pages._shared.encoders_words import (
     fitting_encoders,
     fusion_parts,
     method_of,
+    names_of,
     network_words,
     networks,
     parts_words,
@@ -30,7 +31,7 @@ from pages._shared.words import plain
 __all__ = ["WANTED_VIEW", "draw_form", "embed_arguments", "embed_with"]
 
 WEIGHTS = "weights"
-NEWEST = ""
+BEST = ""
 IN_DEFAULT_AND_USE = "Embed and use it in the default"
 IN_DEFAULT = "Embed with it in the default"
 WANTED_VIEW = "encoders view wanted"
@@ -128,8 +129,9 @@ def _options(survey: Survey, encoder: str) -> dict[str, str]:
         fit = [run for run in networks(survey) if uses_method(encoder, {}, method_of(run))]
         has_shipped = uses_method(encoder, {}, SHIPPED_METHOD)
         otherwise = ", else the one that comes with Skysift" if has_shipped else ""
-        names = {NEWEST: f"the newest of this survey{otherwise}"}
-        names |= {run.run_id: network_words(run) for run in fit}
+        names = {BEST: f"the best of this survey{otherwise}"}
+        called = names_of(fit)
+        names |= {run.run_id: network_words(run, called[run.run_id]) for run in fit}
         if has_shipped:
             names[SHIPPED_WORD] = "the one that comes with Skysift"
         found[WEIGHTS] = st.selectbox(

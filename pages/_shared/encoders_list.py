@@ -18,7 +18,7 @@ from core.representation.quality import (
     kept,
     quality_runs,
 )
-from core.representation.quality.naming import SHIPPED, network_words
+from core.representation.quality.naming import SHIPPED, network_words, origins
 from core.survey import RunRecord, Survey, damaged_runs, finished_runs
 from core.vocabulary import JobKind, Role
 from labels_db import RunRow
@@ -27,11 +27,14 @@ from pages._shared.editing import attempt
 from pages._shared.encoders_embed import draw_form, embed_with
 from pages._shared.encoders_jobs import draw_job, is_running
 from pages._shared.encoders_words import (
+    is_weights_of,
     method_of,
+    networks,
     notes_words,
     older_default,
     options_words,
     parts_words,
+    run_words,
     tail,
     unused_network,
     when_words,
@@ -64,7 +67,7 @@ def draw_embeddings(survey: Survey) -> None:
         lambda run: _ended(survey, run, made),
         "What was done so far is kept: the same encoder and options go on." if is_owner else "",
     )
-    _newer_network(survey, made, is_owner)
+    _unused_network(survey, made, is_owner)
     for sentence in damaged_runs(survey):
         st.warning(plain(sentence))
     if made:
@@ -98,7 +101,8 @@ def _table(
     survey: Survey, made: Sequence[EmbeddingRecord], assessed: Mapping[str, Assessment]
 ) -> None:
     runs = {run.run_id: run for run in finished_runs(survey, JobKind.EMBED)}
-    rows = [_row(one, runs.get(one.run_id), assessed.get(one.run_id)) for one in made]
+    trained = networks(survey)
+    rows = [_row(one, runs.get(one.run_id), assessed.get(one.run_id), trained) for one in made]
     table = pd.DataFrame(rows)
     st.dataframe(
         table[[name for name in table.columns if (table[name] != "").any()]],
@@ -125,13 +129,15 @@ def _table(
 
 
 def _row(
-    one: EmbeddingRecord, run: RunRecord | None, quality: Assessment | None
+    one: EmbeddingRecord,
+    run: RunRecord | None,
+    quality: Assessment | None,
+    trained: Sequence[RunRecord],
 ) -> dict[str, object]:
-    network = network_words(run) if run is not None else one.weights
     return {
         "In use": "\N{CHECK MARK}" if one.in_use else "",
         "Encoder": one.encoder.replace("_", " "),
-        "Network": "the shipped network" if network == SHIPPED else network,
+        "Network": one.weights if run is None else _network(run, trained),
         "Dimensions": one.dimensions,
         KEPT.title: _cell(KEPT, quality),
         CLUMPED.title: _cell(CLUMPED, quality),
@@ -145,6 +151,16 @@ def _row(
         "Run": one.run_id,
         "Notes": notes_words(one.notes),
     }
+
+
+def _network(run: RunRecord, trained: Sequence[RunRecord]) -> str:
+    """The network of an embedding: a training of the survey by its name, else where it is from."""
+    told = list(origins(run.record.get("result") or {}))
+    for one in trained:
+        if any(isinstance(origin, dict) and is_weights_of(one, origin) for origin in told):
+            return run_words(one)
+    words = network_words(run)
+    return "the shipped network" if words == SHIPPED else words
 
 
 def _cell(measure: Measure, quality: Assessment | None) -> str:
@@ -226,14 +242,14 @@ def _ended(survey: Survey, run: RunRow, made: Sequence[EmbeddingRecord]) -> None
         st.caption(WHAT_HAPPENS)
 
 
-def _newer_network(survey: Survey, made: Sequence[EmbeddingRecord], is_owner: bool) -> None:
+def _unused_network(survey: Survey, made: Sequence[EmbeddingRecord], is_owner: bool) -> None:
     """A network that no embedding is made with yet, and what to do about it."""
-    newest = unused_network(survey, made)
-    if newest is None or is_running(JobKind.EMBED, survey.name):
+    best = unused_network(survey, made)
+    if best is None or is_running(JobKind.EMBED, survey.name):
         return
     st.info(
-        f"There is a newer network, with which {plain(survey.name)} is not embedded yet:"
-        f" {plain(pretraining_words(newest))}."
+        f"There is a network with which {plain(survey.name)} is not embedded yet:"
+        f" {plain(pretraining_words(best))}."
     )
     if is_owner:
-        embed_with(survey, newest.run_id, method_of(newest), "newer")
+        embed_with(survey, best.run_id, method_of(best), "unused")

@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-__all__ = ["METRICS", "Curve", "Curves", "read_curves", "read_stopped"]
+from core.representation.training.checkpoint import STATE
+from core.representation.training.held_out import PROGRESS_MEASURE
+from core.representation.training.maps import MAP, OBJECTS
+
+__all__ = ["METRICS", "Curve", "Curves", "Maps", "read_curves", "read_maps"]
 
 METRICS = "metrics.jsonl"
 MAX_BYTES = 64_000_000
@@ -53,7 +57,7 @@ class Curves:
 
 
 def read_curves(path: Path) -> Curves:
-    """The curves in a file; empty where it is not there (yet).
+    """The curves in a metrics.jsonl, or in a checkpoint; empty where it is not there (yet).
 
     A line that is half written or damaged is left out, and so is a value that is no finite
     number. Of two records of a step, as a run that went on leaves them, the later counts.
@@ -61,18 +65,61 @@ def read_curves(path: Path) -> Curves:
     return _curves(_records(path))
 
 
-def read_stopped(path: Path) -> Curves:
-    """The curves in the checkpoint file of a training that was stopped; empty without one."""
+@dataclass(frozen=True)
+class Maps:
+    """The held-out objects in two dimensions at the evaluations of one run.
+
+    `steps` (S,), `positions` (S, N, 2); `objects` has N pairs of survey and object_id, `kept` (S,)
+    the share of their neighbours that stay in another view, NaN where it was not measured.
+    """
+
+    steps: tuple[int, ...]
+    positions: NDArray[np.float64]
+    objects: tuple[tuple[str, str], ...]
+    kept: NDArray[np.float64]
+
+
+def read_maps(path: Path) -> Maps | None:
+    """The maps in a metrics.jsonl, or in a checkpoint; None without any, as in older
+    runs. What is damaged is left out."""
+    objects: tuple[tuple[str, str], ...] = ()
+    found: dict[int, tuple[NDArray[np.float64], float]] = {}
+    for record in _records(path):
+        named, step = record.get(OBJECTS), _number(record.get("step"))
+        if isinstance(named, dict):
+            objects = tuple((str(name), str(one)) for name, ids in named.items() for one in ids)
+        if MAP not in record or step is None:
+            continue
+        try:
+            place = np.asarray(record[MAP], float)
+        except (TypeError, ValueError):
+            continue
+        if place.shape == (len(objects), 2) and np.isfinite(place).all() and objects:
+            measures = record.get("quality")
+            kept = measures.get(PROGRESS_MEASURE) if isinstance(measures, dict) else None
+            known = _number(kept)
+            found[int(step)] = place, np.nan if known is None else known
+    if not found:
+        return None
+    steps = tuple(sorted(found))
+    return Maps(
+        steps,
+        np.stack([found[step][0] for step in steps]),
+        objects,
+        np.array([found[step][1] for step in steps]),
+    )
+
+
+def _kept_records(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The records in a checkpoint file."""
     try:
         with safe_open(path, "np") as handle:
             state = json.loads((handle.metadata() or {}).get("state", "{}"))
     except (OSError, SafetensorError, ValueError):  # removed this moment, or damaged
-        return Curves()
-    found: list[Mapping[str, Any]] = []
+        return
     for name in ("history", "qualities"):
         kept = state.get(name) if isinstance(state, dict) else None
-        found += [one for one in kept or () if isinstance(one, dict)]
-    return _curves(found)
+        yield from (one for one in kept or () if isinstance(one, dict))
 
 
 def _curves(records: Iterable[Mapping[str, Any]]) -> Curves:
@@ -114,6 +161,10 @@ def _curves(records: Iterable[Mapping[str, Any]]) -> Curves:
 
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
+    """What a training noted, record by record."""
+    if path.name == STATE:
+        yield from _kept_records(path)
+        return
     try:
         with open(path, "rb") as handle:
             handle.seek(0, 2)

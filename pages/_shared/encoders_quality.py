@@ -44,7 +44,7 @@ from pages._shared.encoders_quality_figures import (
     two_point_curves,
 )
 from pages._shared.encoders_quality_objects import draw_objects
-from pages._shared.encoders_words import notes_words, when_words
+from pages._shared.encoders_words import networks, notes_words, when_words
 from pages._shared.sight import is_hidden_here
 from pages._shared.times import ago, moment
 from pages._shared.who import who
@@ -62,6 +62,7 @@ def draw_quality(survey: Survey) -> None:
     if not embedded:
         st.write("This survey has no embedding yet, so that there is nothing to assess.")
         st.caption("The view Embeddings makes one.")
+        _trained(survey)
         return
     runs = quality_runs(survey)
     if who().role is Role.OWNER:
@@ -74,6 +75,7 @@ def draw_quality(survey: Survey) -> None:
             "An assessment measures, mostly without labels, whether an embedding tells objects"
             " apart: it takes about half a minute for each."
         )
+        _trained(survey)
         return
     run = _chosen(runs)
     found = _seen(kept(run))
@@ -85,6 +87,12 @@ def draw_quality(survey: Survey) -> None:
     st.caption("The first of each row is the object; the others lie nearest to it, by angle.")
     draw_objects(survey, found.sheets, names, run.run_id)
     draw_checkpoints(survey)
+
+
+def _trained(survey: Survey) -> None:
+    """What was measured while networks were trained needs no assessment."""
+    if networks(survey):
+        draw_checkpoints(survey)
 
 
 def _form(survey: Survey, embedded: Sequence[RunRecord], again: bool) -> None:

@@ -7,7 +7,8 @@ import streamlit as st
 from core.survey import Survey
 from pages._shared.encoders_curves import MEASURES, Trace, curve, legend, show_small
 from pages._shared.encoders_metrics import METRICS, read_curves
-from pages._shared.encoders_words import networks, short_words
+from pages._shared.encoders_train_maps import Source, draw_maps
+from pages._shared.encoders_words import chosen_step, names_of, networks
 
 __all__ = ["draw_checkpoints"]
 
@@ -19,13 +20,14 @@ COLUMNS = 3
 def draw_checkpoints(survey: Survey) -> None:
     """Each measure against the step, the step whose weights were kept marked."""
     traces = []
-    for place, run in enumerate(networks(survey)[:SHOWN]):
+    runs = networks(survey)
+    names = names_of(runs)
+    for newer, run in enumerate(runs[:SHOWN]):
+        place = len(runs) - 1 - newer  # the colour it has on the view Train
         curves = read_curves(run.path / METRICS)
         if not curves.quality:
             continue
-        best = (run.record.get("result") or {}).get("best_step")
-        chosen = float(best) if isinstance(best, int | float) else None
-        traces.append(Trace(short_words(run), curves, place, chosen))
+        traces.append(Trace(names[run.run_id], curves, place, chosen_step(run)))
     st.subheader("While training")
     if not traces:
         st.caption(
@@ -41,14 +43,22 @@ def draw_checkpoints(survey: Survey) -> None:
     )
     legend(traces)
     there = {name for one in traces for name in one.curves.quality}
-    names = [*(name for name in MEASURES if name in there), *sorted(there - set(MEASURES))]
-    for first in range(0, len(names), COLUMNS):
-        for column, name in zip(st.columns(COLUMNS), names[first : first + COLUMNS], strict=False):
+    shown = [*(name for name in MEASURES if name in there), *sorted(there - set(MEASURES))]
+    for first in range(0, len(shown), COLUMNS):
+        for column, name in zip(st.columns(COLUMNS), shown[first : first + COLUMNS], strict=False):
             title, about = MEASURES.get(name, (name.replace("_", " ").capitalize(), ""))
             lines = [
                 (one, one.curves.quality[name]) for one in traces if name in one.curves.quality
             ]
             with column:
                 st.markdown(f"**{title}**", help=about or None)
-                figure = curve(title, lines, False, mark=True)
+                figure = curve(title, lines, False, mark=True, may_be_log=False)
                 show_small(figure, f"{survey.name} checkpoints {name}")
+    draw_maps(
+        survey,
+        [
+            Source(run.run_id, names[run.run_id], run.path / METRICS, chosen_step(run))
+            for run in runs[:SHOWN]
+        ],
+        "quality",
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import SkysiftError
+from core.representation.encoders.choosing import kept_neighbours
 from core.representation.training.checkpoint import STATE
 from core.representation.training.held_out import PROGRESS_MEASURE
 from core.survey import RunRecord, Survey
@@ -19,17 +22,18 @@ from pages._server.services import services
 from pages._shared.encoders_curves import Trace, draw_curves
 from pages._shared.encoders_embed import WANTED_VIEW, embed_with
 from pages._shared.encoders_jobs import draw_job, is_running, start
-from pages._shared.encoders_metrics import METRICS, read_curves, read_stopped
+from pages._shared.encoders_metrics import METRICS, read_curves
 from pages._shared.encoders_stopped import Stopped, draw_stopped, stopped_trainings
 from pages._shared.encoders_train_form import draw_wish, has_pictures, train_arguments
+from pages._shared.encoders_train_maps import Source, draw_maps
 from pages._shared.encoders_words import (
-    chip_words,
+    chosen_step,
     method_of,
+    names_of,
     network_words,
     networks,
     notes_words,
-    short_words,
-    tail,
+    run_words,
 )
 from pages._shared.times import moment
 from pages._shared.who import who
@@ -40,6 +44,8 @@ __all__ = ["draw_train", "ending_words"]
 BY_STEPS, BY_MINUTES = "Steps", "Minutes"
 MAX_RUNS = 8
 """Runs in one figure: more cannot be told apart."""
+KEPT = "Neighbours kept"
+ALL_DONE = "all steps done"
 OLD_ENOUGH = 2
 """Finished runs that are shown unless others are chosen."""
 
@@ -104,13 +110,8 @@ def _running(survey: Survey) -> RunRow | None:
 def _curves(
     survey: Survey, runs: list[RunRecord], running: RunRow | None, stopped: list[Stopped]
 ) -> None:
-    names = {run.run_id: short_words(run) for run in runs}
-    names = {one.run.run_id: _unfinished(one.run, "stopped") for one in stopped} | names
-    if running is not None:
-        names = {running.run_id: _unfinished(running, "now"), **names}
-    methods = {run.run_id: method_of(run) for run in runs}
     unfinished = [one.run for one in stopped] + ([] if running is None else [running])
-    methods |= {run.run_id: str(run.config.get("method", "network")).lower() for run in unfinished}
+    names = names_of([*unfinished, *runs])
     st.subheader("Curves")
     shown = list(names)[: OLD_ENOUGH + (running is not None or bool(stopped))]
     key = f"curves {survey.name}"
@@ -118,13 +119,12 @@ def _curves(
         # A run that has just begun is what one wants to see.
         st.session_state[f"{key} running"] = running.run_id
         st.session_state.pop(key, None)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="encoders-runs"):
         chosen = st.multiselect(
             "Runs",
             list(names),
             default=shown,
-            # A chip that is named otherwise when its run ends would be another one.
-            format_func=lambda one: chip_words(methods[one], one),
+            format_func=names.__getitem__,
             key=key,
             max_selections=MAX_RUNS,
             width="stretch",
@@ -140,10 +140,34 @@ def _curves(
         _live(survey, chosen, names, by_minutes)
     else:
         _draw(survey, chosen, names, by_minutes)
+    _maps(survey, chosen, names)
 
 
-def _unfinished(run: RunRow, state: str) -> str:
-    return f"{str(run.config.get('method', 'network')).lower()}, {state} ({tail(run.run_id)})"
+@dataclass(frozen=True)
+class _Noted:
+    """Where a run keeps what it noted; `run` once it is finished."""
+
+    file: Path
+    run: RunRecord | None = None
+    is_running: bool = False
+    is_stopped: bool = False
+
+    @property
+    def chosen_step(self) -> float | None:
+        return None if self.run is None else chosen_step(self.run)
+
+
+def _noted(survey: Survey) -> dict[str, _Noted]:
+    """Run id -> what it noted: the runs that were stopped, that is running, and that ended."""
+    now = _running(survey)
+    found = {
+        one.run.run_id: _Noted(one.checkpoint / STATE, is_stopped=True)
+        for one in stopped_trainings(survey)
+    }
+    if now is not None:
+        folder = survey.folder / "runs" / f"{now.run_id}.partial"
+        found[now.run_id] = _Noted(folder / METRICS, is_running=True)
+    return found | {run.run_id: _Noted(run.path / METRICS, run) for run in networks(survey)}
 
 
 @st.fragment(run_every=2.0)
@@ -153,22 +177,21 @@ def _live(survey: Survey, chosen: list[str], names: Mapping[str, str], by_minute
 
 
 def _draw(survey: Survey, chosen: list[str], names: Mapping[str, str], by_minutes: bool) -> None:
-    finished = {run.run_id: run for run in networks(survey)}
-    now = _running(survey)
-    stopped = {one.run.run_id: one for one in stopped_trainings(survey)}
+    noted = _noted(survey)
     traces = []
     for place, run_id in enumerate(reversed(list(names))):  # a colour stays when more runs come
-        if run_id not in chosen:
+        if run_id not in chosen or run_id not in noted:
             continue
-        run = finished.get(run_id)
-        is_running_now = now is not None and now.run_id == run_id
-        if run is None and not is_running_now and run_id in stopped:
-            curves = read_stopped(stopped[run_id].checkpoint / STATE)
-        else:
-            folder = run.path if run is not None else _partial(survey, run_id)
-            curves = read_curves(folder / METRICS)
-        chosen_step = _number((run.record.get("result") or {}).get("best_step")) if run else None
-        traces.append(Trace(names[run_id], curves, place, chosen_step, is_running_now))
+        one = noted[run_id]
+        traces.append(
+            Trace(
+                names[run_id] + (", stopped" if one.is_stopped else ""),
+                read_curves(one.file),
+                place,
+                one.chosen_step,
+                one.is_running,
+            )
+        )
     traces.reverse()
     silent = [one.name for one in traces if by_minutes and not one.curves.has_times]
     if silent:
@@ -179,8 +202,16 @@ def _draw(survey: Survey, chosen: list[str], names: Mapping[str, str], by_minute
     draw_curves(traces, by_minutes, f"{survey.name} pretraining")
 
 
-def _partial(survey: Survey, run_id: str) -> Path:
-    return survey.folder / "runs" / f"{run_id}.partial"
+def _maps(survey: Survey, chosen: list[str], names: Mapping[str, str]) -> None:
+    """Where the held-out objects lay at each evaluation of the runs that are shown."""
+    noted = _noted(survey)
+    sources = [
+        Source(run_id, names[run_id], noted[run_id].file, noted[run_id].chosen_step)
+        for run_id in chosen
+        if run_id in noted
+    ]
+    grows = any(noted[one.run_id].is_running for one in sources)
+    draw_maps(survey, sources, "train", grows=grows)
 
 
 def _number(value: object) -> float | None:
@@ -189,28 +220,40 @@ def _number(value: object) -> float | None:
 
 def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
     st.subheader("Networks")
-    rows = [_row(run) for run in runs]
-    table = pd.DataFrame(rows)
+    names = names_of(runs)
+    table = pd.DataFrame([_row(run, names[run.run_id]) for run in runs])
     st.dataframe(
         table[[name for name in table.columns if (table[name].fillna("") != "").any()]],
         hide_index=True,
         width="stretch",
-        height="content" if len(rows) <= 12 else 460,
+        height="content" if len(runs) <= 12 else 460,
         column_config={
-            "Trained": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+            "Network": st.column_config.TextColumn(width=250),
             "Weights of step": st.column_config.NumberColumn(
-                help="Where quality on held-out objects was best; these weights are kept."
+                help="Where quality on held-out objects was best; these weights are kept.",
+                format="localized",
+            ),
+            KEPT: st.column_config.NumberColumn(
+                help="Of objects held out, by these weights: the share of the nearest neighbours"
+                " that stay so in another view.",
+                format="%.0f%%",
             ),
             "Steps": st.column_config.NumberColumn(format="localized"),
-            "How it ended": st.column_config.TextColumn(width="large"),
+            "How it ended": st.column_config.TextColumn(
+                width=220, help="In full below, where there is more to say."
+            ),
         },
     )
+    for run in runs[:MAX_RUNS]:
+        said = run.record.get("result") or {}
+        if ending_words(said) and (said.get("notes") or said["ending"] != ALL_DONE):
+            st.caption(f"**{plain(names[run.run_id])}** {plain(ending_words(said))}")
     if is_owner:
-        names = {run.run_id: network_words(run) for run in runs}
+        lines = {run.run_id: network_words(run, names[run.run_id]) for run in runs}
         chosen = st.selectbox(
             "Embed the survey with",
-            list(names),
-            format_func=names.__getitem__,
+            list(lines),
+            format_func=lines.__getitem__,
             key=f"network to embed with {survey.name}",
         )
         method = next(method_of(run) for run in runs if run.run_id == chosen)
@@ -219,20 +262,23 @@ def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
             st.caption("The survey is being embedded; see Embeddings.")
 
 
-def _row(run: RunRecord) -> dict[str, object]:
+def _row(run: RunRecord, name: str) -> dict[str, object]:
     said = run.record.get("result") or {}
-    config = run.config.get("config") or {}
     seconds = (moment(run.record["finished"]) - moment(run.record["started"])).total_seconds()
+    kept = kept_neighbours(run)
+    ending = str(said.get("ending") or "")
+    # The reason comes after a colon or a comma, and is told in full below the table.
+    short = re.split("[:,]", ending)[0]
     return {
-        "Method": method_of(run),
-        "Trained": moment(run.record["finished"]),
-        "Steps": said.get("steps", config.get("steps")),
+        "Network": name,
+        "Steps": said.get("steps", run.config.get("steps")),
         "Weights of step": said.get("best_step"),
+        KEPT: None if kept is None else 100 * kept,
         "Minutes": round(seconds / 60, 1) if seconds > 1 else None,
-        "Batch": said.get("batch_size", config.get("batch_size")),
-        "Augmentations": _augmentation(config),
+        "Batch": said.get("batch_size", run.config.get("batch_size")),
+        "Augmentations": _augmentation(run.config),
         "Surveys": ", ".join(run.config.get("surveys") or {}),
-        "How it ended": ending_words(said),
+        "How it ended": short[:1].upper() + short[1:],
         "Run": run.run_id,
     }
 
@@ -263,8 +309,9 @@ def ending_words(result: Mapping[str, Any]) -> str:
 def _made(survey: Survey, run: RunRow) -> None:
     """A training that has just ended well."""
     said = run.result or {}
-    method = str(run.config.get("method", "vicreg")).lower()
-    st.success(plain(f"The {method} network is trained. {ending_words(said)}".rstrip()))
+    method = method_of(run)
+    words = f"The network {run_words(run)} is trained. {ending_words(said)}"
+    st.success(plain(words.rstrip()))
     if who().role is Role.OWNER:
         if is_running(JobKind.EMBED, survey.name):
             st.caption("The survey is being embedded; see Embeddings.")

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.representation import ENCODERS, METHODS, EmbeddingRecord, encoder_name, reads
+from core.representation.encoders.choosing import (
+    CLEARLY,
+    FEW_STEPS,
+    chosen_training,
+    kept_neighbours,
+)
 from core.representation.encoders.fusion import DEFAULT_PARTS, parts_from
 from core.representation.encoders.network import SHIPPED_WORD
-from core.representation.training.held_out import PROGRESS_MEASURE
 from core.survey import RunRecord, Survey, finished_runs
 from core.vocabulary import DEFAULT, JobKind
+from labels_db import RunRow
 from pages._shared.times import moment
 
 __all__ = [
-    "chip_words",
+    "chosen_step",
     "doubts",
     "encoder_words",
     "fitting_encoders",
     "fusion_parts",
+    "is_weights_of",
     "method_of",
+    "names_of",
     "network_words",
     "networks",
     "notes_words",
@@ -29,7 +38,7 @@ __all__ = [
     "options_words",
     "parts_words",
     "plainer",
-    "short_words",
+    "run_words",
     "tail",
     "unused_network",
     "uses_method",
@@ -37,10 +46,6 @@ __all__ = [
 ]
 
 ROWS = "rows"
-FEW_STEPS = 100
-"""A network trained for fewer is warned of."""
-CLEARLY = 0.01
-"""Shares of neighbours kept are told apart by so much."""
 _PLAINER = {
     "fusion": "Several encoders side by side, each brought to unit variance and weighted: numbers"
     " read off the pixels beside a network.",
@@ -83,32 +88,64 @@ def networks(survey: Survey) -> list[RunRecord]:
     return finished_runs(survey, JobKind.PRETRAIN)
 
 
-def method_of(run: RunRecord) -> str:
+def method_of(run: RunRecord | RunRow) -> str:
     """The method of a pretraining; those of versions up to 0.4 have VICReg's name in capitals."""
     return str(run.config.get("method", "vicreg")).lower()
 
 
-def network_words(run: RunRecord) -> str:
-    """A pretraining in a line, for a list."""
+def run_words(run: RunRecord | RunRow) -> str:
+    """What a pretraining is called everywhere, while it runs and afterwards: its method, when it
+    began, and its seed, such as "vicreg, 26 Nov 00:37, seed 1"."""
+    seed = run.config.get("seed")
+    return f"{method_of(run)}, {_began(run)}" + (f", seed {seed}" if seed is not None else "")
+
+
+def names_of(runs: Sequence[RunRecord | RunRow]) -> dict[str, str]:
+    """Run id -> what it is called; the ends of the ids tell those of one minute apart."""
+    names = {run.run_id: run_words(run) for run in runs}
+    often = Counter(names.values())
+    return {
+        run_id: f"{name} ({tail(run_id)})" if often[name] > 1 else name
+        for run_id, name in names.items()
+    }
+
+
+def network_words(run: RunRecord, name: str = "") -> str:
+    """A finished pretraining in a line, for a list: its name, or another one, and its steps."""
     steps = (run.record.get("result") or {}).get("steps")
-    long = f", {steps:,} steps" if isinstance(steps, int) else ""
+    long = f", {steps:,} {'step' if steps == 1 else 'steps'}" if isinstance(steps, int) else ""
+    return (name or run_words(run)) + long
+
+
+def chosen_step(run: RunRecord) -> float | None:
+    """The step whose weights a pretraining kept, where it noted that."""
+    found = (run.record.get("result") or {}).get("best_step")
+    return float(found) if isinstance(found, int | float) else None
+
+
+def is_weights_of(run: RunRecord, origin: Mapping[str, Any]) -> bool:
+    """Whether weights are those of a pretraining, by what they say of where they come from."""
+    config, said = origin.get("config"), run.record.get("result") or {}
     return (
-        f"{method_of(run)}{long}, {when_words(str(run.record['finished']))} ({tail(run.run_id)})"
+        isinstance(config, dict)
+        and bool(config)
+        and all(run.config.get(key) == value for key, value in config.items())
+        and origin.get("surveys") == run.config.get("surveys")
+        and origin.get("loss") == said.get("loss")
     )
 
 
-def short_words(run: RunRecord) -> str:
-    """A pretraining in a few words, for a legend."""
-    return f"{method_of(run)}, {when_words(str(run.record['finished']))} ({tail(run.run_id)})"
-
-
-def chip_words(method: str, run_id: str) -> str:
-    """A pretraining by what does not change when it ends: its method and when it began."""
-    began = re.search(r"(\d{8})[T-](\d{6})", run_id)
-    if began is None:
-        return f"{method} ({tail(run_id)})"
-    at = datetime.strptime("".join(began.groups()), "%Y%m%d%H%M%S")
-    return f"{method}, {at:%-d %b %Y, %H:%M} ({tail(run_id)})"
+def _began(run: RunRecord | RunRow) -> str:
+    """The time in its id, which is taken before anything is read, else the one it noted."""
+    found = re.search(r"(\d{8})[T-](\d{6})", run.run_id)
+    if found is not None:
+        at = datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    elif isinstance(run, RunRow):
+        at = moment(run.started_at)
+    else:
+        at = moment(str(run.record["started"]))
+    is_this_year = at.year == datetime.now(UTC).year
+    return f"{at:%-d %b %H:%M}" if is_this_year else f"{at:%-d %b %Y %H:%M}"
 
 
 def when_words(text: str) -> str:
@@ -185,25 +222,18 @@ def doubts(survey: Survey, run: RunRecord) -> str:
     if isinstance(steps, int) and steps < FEW_STEPS:
         count = "1 step" if steps == 1 else f"{steps:,} steps"
         told.append(f"it was trained for {count} only: a network needs hundreds at least")
-    mine = _held_out(run)
-    others = [(_held_out(one), one) for one in networks(survey) if one.run_id != run.run_id]
+    mine = kept_neighbours(run)
+    others = [(kept_neighbours(one), one) for one in networks(survey) if one.run_id != run.run_id]
     known = [(value, one) for value, one in others if value is not None]
     if mine is not None and known:
         best, other = max(known, key=lambda pair: pair[0])
         if best > mine + CLEARLY:
-            when = when_words(str(other.record["finished"]))
             told.append(
-                f"on held-out objects it keeps {mine:.0%} of the neighbours,"
-                f" {method_of(other)} of {when} ({tail(other.run_id)}) {best:.0%}"
+                f"on held-out objects it keeps {mine:.0%} of the neighbours, but"
+                f" {network_words(other)} {best:.0%}"
             )
     words = "; ".join(told)
     return f"{words[:1].upper()}{words[1:]}." if words else ""
-
-
-def _held_out(run: RunRecord) -> float | None:
-    best = (run.record.get("result") or {}).get("best_quality")
-    value = best.get(PROGRESS_MEASURE) if isinstance(best, dict) else None
-    return float(value) if isinstance(value, int | float) else None
 
 
 def older_default(survey: Survey, run_id: str) -> str:
@@ -224,17 +254,20 @@ def older_default(survey: Survey, run_id: str) -> str:
 
 
 def unused_network(survey: Survey, made: Sequence[EmbeddingRecord]) -> RunRecord | None:
-    """The newest network of the survey, if none of these embeddings is made with it."""
-    newest = next(iter(networks(survey)), None)
-    if newest is None:
+    """The network to embed the survey with, the one an encoder would take of the method trained
+    last, if none of these embeddings is made with it."""
+    trained = networks(survey)
+    if not trained:
         return None
-    trained = moment(str(newest.record["finished"]))
+    method = method_of(trained[0])
+    best = chosen_training([run for run in trained if method_of(run) == method])
+    ended = moment(str(best.record["finished"]))
     for one in made:
         asked = one.options.get("weights", "")
-        if asked == newest.run_id:
+        if asked == best.run_id:
             return None
-        if asked or not uses_method(one.encoder, one.options, method_of(newest)):
+        if asked or not uses_method(one.encoder, one.options, method):
             continue
-        if moment(one.finished) - timedelta(seconds=one.seconds) >= trained:
-            return None  # it took the newest there was
-    return newest
+        if moment(one.finished) - timedelta(seconds=one.seconds) >= ended:
+            return None  # it had this one to choose from
+    return best

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import candidates, data, encoders, label, review, runs, tasks
+from pages import candidates, data, discovery, encoders, label, review, runs, tasks
 from pages import map as map_page
 from pages._shared.style import style
 from pages._shared.tasks import choose_task
@@ -26,6 +26,12 @@ page = st.navigation(
             title="Candidates",
             icon=":material/format_list_numbered:",
             url_path="candidates",
+        ),
+        st.Page(
+            discovery.draw,
+            title="Discovery",
+            icon=":material/trending_up:",
+            url_path="discovery",
         ),
         st.Page(review.draw, title="Review", icon=":material/rate_review:", url_path="review"),
         st.Page(tasks.draw, title="Tasks", icon=":material/checklist:", url_path="tasks"),

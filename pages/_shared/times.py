@@ -22,8 +22,9 @@ def ago(seconds: float) -> str:
 
 def duration(seconds: float) -> str:
     """Such as "2 min 5 s"."""
+    seconds = round(seconds)
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return f"{seconds} s"
     if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

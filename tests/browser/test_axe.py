@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from labels_db import ClassDetail, LabelsDB
 from tests.browser.catalogued import catalogued_server
-from tests.browser.conftest import TOKEN, Server, all_saved, open_task, press
+from tests.browser.conftest import Server, all_saved, open_task, press, sign_in
 
 GRAVE = ("serious", "critical")
 
@@ -35,7 +35,7 @@ def page(request: pytest.FixtureRequest, server: Server, chromium: Browser) -> I
         viewport={"width": 1280, "height": 850}, color_scheme=request.param
     )
     fresh = context.new_page()
-    fresh.goto(f"{server.origin}/?token={TOKEN}")
+    sign_in(fresh, server)
     yield fresh
     context.close()
 

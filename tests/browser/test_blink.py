@@ -14,13 +14,13 @@ from core.workspace import Workspace
 from labels_db import LabelsDB
 from tests.browser.conftest import (
     CLASSES,
-    TOKEN,
     Server,
     all_saved,
     eventually,
     on_screen,
     open_task,
     press,
+    sign_in,
 )
 from tests.browser.modes import N_FIVE, five_band_workspace, new_task
 from tests.browser.pictured import BANDS, write
@@ -306,7 +306,7 @@ def test_who_wants_little_motion_starts_paused(server, chromium, task):
         viewport={"width": 420, "height": 900}, has_touch=True, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(f"{server.origin}/?token={TOKEN}")
+    sign_in(page, server)
     open_task(page, server, task)
     page.get_by_role("button", name="Blink").tap()
     page.locator(".blinkname", has_text=BANDS[0]).wait_for()

@@ -81,6 +81,7 @@ def read(page: Page) -> list[str]:
 
 
 def test_a_folder_is_imported_and_its_first_object_labelled(page: Page, server: Server) -> None:
+    page.goto(server.origin)
     page.get_by_role("heading", name="No survey yet").wait_for(timeout=30_000)
     page.get_by_role("link", name="Import data of your own").click()
     page.get_by_role("heading", name="Data", exact=True).wait_for(timeout=30_000)

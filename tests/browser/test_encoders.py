@@ -19,6 +19,9 @@ LONG_MS = 90_000
 """A process of its own has to load torch, on a machine that is busy."""
 
 
+CORNERS = [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An embedded survey with the curves of a training; jobs run where the page starts them."""
@@ -34,12 +37,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
+def held_out(survey: Survey) -> list[str]:
+    """The objects of the map, one for each corner."""
+    return [str(one) for one in survey.object_ids[: len(CORNERS)]]
+
+
 def write_network(survey: Survey) -> None:
     """A finished training, as far as the page looks at it."""
     with RunFolder(survey, JobKind.PRETRAIN, {"method": "byol", "surveys": {}}) as run:
         records = [
             *({"step": n, "loss": 9.0 / n, "agreement": 1.0 / n, "seconds": n} for n in (1, 5, 9)),
-            {"step": 9, "quality": {"neighbour_consistency": 0.5}},
+            {"step": 5, "quality": {"neighbour_consistency": 0.4}, "map": CORNERS}
+            | {"objects": {"blobs": held_out(survey)}},
+            {"step": 9, "quality": {"neighbour_consistency": 0.5}, "map": CORNERS[::-1]},
         ]
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (run.path / "metrics.jsonl").write_text(lines)
@@ -72,9 +82,10 @@ def ask_for(page: Page, steps: int) -> None:
 
 
 def points(page: Page) -> list[float]:
-    """Steps of the run that trains, in the figure that has most of them."""
+    """Steps of the run that trains, the one by VICReg, in the figure that has most of them."""
     found: list[float] = page.locator(".js-plotly-plot").evaluate_all(
-        "all => all.flatMap(one => one._fullData || []).filter(one => one.name.includes('now'))"
+        "all => all.flatMap(one => one._fullData || [])"
+        ".filter(one => one.name.startsWith('vicreg'))"
         ".map(one => Array.from(one.x)).sort((a, b) => b.length - a.length)[0] || []"
     )
     return found
@@ -85,7 +96,7 @@ def test_a_training_is_watched_while_it_runs_and_stopped(page: Page, server: Ser
     page.get_by_role("button", name="Train", exact=True).wait_for(timeout=LONG_MS)
     before = len(finished_runs(survey_of(server), JobKind.PRETRAIN))
     ask_for(page, 2_000)
-    page.get_by_text("vicreg, now").first.wait_for(timeout=LONG_MS)
+    page.locator(".curve-legend").get_by_text("running").wait_for(timeout=LONG_MS)
     # The curves come by themselves, and grow.
     page.get_by_text("Variance", exact=True).wait_for(timeout=LONG_MS)
     eventually(lambda: len(points(page)) > 0, 60)
@@ -105,7 +116,7 @@ def test_a_network_is_trained_embedded_with_and_chosen(page: Page, server: Serve
     open_view(page, server, "train")
     page.get_by_role("button", name="Train", exact=True).wait_for(timeout=LONG_MS)
     ask_for(page, 3)
-    page.get_by_text("The vicreg network is trained.").wait_for(timeout=LONG_MS)
+    page.get_by_text("is trained. All steps done").wait_for(timeout=LONG_MS)
     assert finished_runs(survey_of(server), JobKind.PRETRAIN)[0].config["method"] == "vicreg"
     page.get_by_role("button", name="Embed with it alone").first.click()
     page.get_by_text("The survey is embedded by vicreg").wait_for(timeout=LONG_MS)
@@ -116,7 +127,31 @@ def test_a_network_is_trained_embedded_with_and_chosen(page: Page, server: Serve
     made = next(one for one in finished_embeddings(survey) if one.encoder == "vicreg")
     assert made.in_use
     assert chosen_embedding(survey) == made.run_id
-    assert page.get_by_text("newer network").count() == 0
+    assert page.get_by_text("is not embedded yet").count() == 0
+
+
+def test_a_point_of_the_map_shows_its_object_which_moves_with_the_step(
+    page: Page, server: Server
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 3000})
+    open_view(page, server, "quality")
+    points = page.locator(".js-plotly-plot").last.locator("path.point")
+    points.nth(3).wait_for(timeout=LONG_MS)
+    # Of the weights kept: the first object is where the last one was before.
+    points.nth(0).click()
+    first, *_ = held_out(survey_of(server))
+    page.locator(".seen .id").get_by_text(first, exact=True).wait_for(timeout=LONG_MS)
+    expect(page.locator(".seen img")).to_have_js_property("complete", True)
+    at = points.nth(0).bounding_box()
+    assert at is not None
+    page.get_by_role("slider", name="Step").press("ArrowLeft")
+
+    def has_moved() -> bool:
+        box = points.nth(0).bounding_box()
+        return box is not None and at is not None and box["x"] < at["x"] - 50
+
+    eventually(has_moved, 60)
+    expect(page.locator(".seen .id")).to_have_text(first)
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -22,6 +22,7 @@ from tests.browser.conftest import (
     all_saved,
     open_task,
     press,
+    sign_in,
     write_runs,
 )
 
@@ -257,7 +258,7 @@ def test_a_link_opens_the_same_object_for_a_colleague(
         secret = db.invite(name, "owner")
     context = chromium.new_context()
     colleague = context.new_page()
-    colleague.goto(f"{server.origin}/?token={secret}")
+    sign_in(colleague, server, secret)
     colleague.goto(link)
     shows(colleague, object_id)
     press(colleague, "2")

@@ -12,7 +12,15 @@ from playwright.sync_api import Page
 from core.vocabulary import Role
 from core.workspace import Workspace
 from labels_db import LabelsDB, TaskSpec
-from tests.browser.conftest import CLASSES, Server, all_saved, eventually, on_screen, open_task
+from tests.browser.conftest import (
+    CLASSES,
+    Server,
+    all_saved,
+    eventually,
+    on_screen,
+    open_task,
+    sign_in,
+)
 from tests.browser.grids import (
     ARTEFACT,
     COMMON,
@@ -288,7 +296,7 @@ def test_a_viewer_looks_and_confirms_nothing(server, chromium, task):
         secret = db.invite("Looker", "owner")
     context = chromium.new_context(viewport={"width": 1280, "height": 850})
     page = context.new_page()
-    page.goto(f"{server.origin}/?token={secret}")
+    sign_in(page, server, secret)
     open_task(page, server, task)
     page.keyboard.press("g")
     page.locator(".cell img").first.wait_for()
@@ -331,7 +339,7 @@ def test_by_touch_on_a_narrow_screen(server, chromium, task):
         viewport={"width": 420, "height": 900}, has_touch=True, is_mobile=True
     )
     page = context.new_page()
-    page.goto(f"{server.origin}/?token=token-of-the-browser-tests")
+    sign_in(page, server)
     open_task(page, server, task)
     page.get_by_role("button", name="Grid").tap()
     page.get_by_label("Size of the grid").select_option("8")

@@ -18,13 +18,13 @@ from labels_db import LabelsDB, TaskSpec
 from tests.browser.conftest import (
     CLASSES,
     N_OBJECTS,
-    TOKEN,
     Server,
     all_saved,
     eventually,
     on_screen,
     open_task,
     press,
+    sign_in,
 )
 
 EVENTS = "**/api/events"
@@ -127,14 +127,14 @@ class TestServerGone:
         page.close()
         server.start()
         ann = context.new_page()
-        ann.goto(f"{server.origin}/?token={secret}")
+        sign_in(ann, server, secret)
         open_task(ann, server, task)
         unsaved(ann, "1 of somebody else wait")
         hers = press(ann, "2")
         eventually(lambda: len(server.events(task)) == 1)
         ann.close()
         owner = context.new_page()
-        owner.goto(f"{server.origin}/?token={TOKEN}")
+        sign_in(owner, server)
         open_task(owner, server, task)
         all_saved(owner)
         events = server.events(task)

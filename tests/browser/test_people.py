@@ -155,7 +155,8 @@ def test_signing_out_and_in_again(guest, server):
     is_in(guest)
 
 
-def test_the_owner_has_nothing_to_sign_out_of(page):
+def test_the_owner_has_nothing_to_sign_out_of(page, server):
+    page.goto(f"{server.origin}/")
     page.get_by_text("Answering as").wait_for()
     assert page.get_by_role("button", name="Sign out").count() == 0
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from core.vocabulary import Action, Role, Settled
 from labels_db import LabelsDB, NewEvent
-from tests.browser.conftest import CLASSES, Server, eventually
+from tests.browser.conftest import CLASSES, Server, eventually, sign_in
 
 PEOPLE = ("Reviewed Rita", "Reviewed Raj")
 
@@ -39,7 +39,7 @@ def annotator(chromium: Browser, server: Server) -> Iterator[Page]:
         secret = db.invite(name, "owner")
     context = chromium.new_context(viewport={"width": 1280, "height": 850})
     page = context.new_page()
-    page.goto(f"{server.origin}/?token={secret}")
+    sign_in(page, server, secret)
     yield page
     context.close()
 

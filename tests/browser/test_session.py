@@ -17,6 +17,7 @@ from tests.browser.conftest import (
     on_screen,
     open_task,
     press,
+    sign_in,
 )
 
 LINE = ".sessionline span"
@@ -215,7 +216,7 @@ def test_a_viewer_has_nothing_to_count(context: BrowserContext, server: Server, 
         db.add_person(name, Role.VIEWER, "owner")
         secret = db.invite(name, "owner")
     page = context.new_page()
-    page.goto(f"{server.origin}/?token={secret}")
+    sign_in(page, server, secret)
     open_task(page, server, task)
     expect(page.locator(".sessionline")).to_be_hidden()
     page.keyboard.press("q")

@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 from playwright.sync_api import Page
 
 from core.measure.distances import kpc_per_arcsec
-from tests.browser.conftest import TOKEN, Server, eventually, on_screen
+from tests.browser.conftest import Server, eventually, on_screen, sign_in
 from tests.browser.pictured import (
     BANDS,
     DEC,
@@ -274,7 +274,7 @@ def test_what_becomes_of_the_view_at_the_next_object(five, choice, kept):
 def test_two_fingers_zoom_and_one_pans(server, chromium):
     context = chromium.new_context(viewport={"width": 420, "height": 850}, has_touch=True)
     page = context.new_page()
-    page.goto(f"{server.origin}/?token={TOKEN}")
+    sign_in(page, server)
     look(page, server, new_task(server, "five", 4))
     page.locator(".frame").scroll_into_view_if_needed()
     box = box_of(page)

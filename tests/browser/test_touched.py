@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import TOKEN, Server
+from tests.browser.conftest import Server, sign_in
 from tests.browser.pictured import look, make_workspace, new_task
 
 
@@ -42,7 +42,7 @@ def test_what_is_clicked_keeps_the_focus_without_a_frame(five):
 def test_a_finger_that_is_gone_reads_nothing(server, chromium):
     context = chromium.new_context(viewport={"width": 420, "height": 850}, has_touch=True)
     page = context.new_page()
-    page.goto(f"{server.origin}/?token={TOKEN}")
+    sign_in(page, server)
     look(page, server, new_task(server, "five", 4))
     box = page.locator(".square").bounding_box()
     touch = context.new_cdp_session(page)

@@ -19,6 +19,7 @@ from tests.browser.conftest import (
     on_screen,
     open_task,
     press,
+    sign_in,
 )
 
 Invite = Callable[[str, Role], Page]
@@ -37,7 +38,7 @@ def invite(chromium: Browser, server: Server) -> Iterator[Invite]:
         context = chromium.new_context(viewport={"width": 1280, "height": 850})
         contexts.append(context)
         page = context.new_page()
-        page.goto(f"{server.origin}/?token={secret}")
+        sign_in(page, server, secret)
         return page
 
     yield window

@@ -34,6 +34,20 @@ def survey(n=120, d=6, seed=0):
     return values, np.ones(n, bool)
 
 
+@pytest.fixture(autouse=True)
+def quick_detectors(monkeypatch, request):
+    """Two hundred trees grown for each engine would be nearly all of the time; what detectors do
+    is tested beside them."""
+    if "odd_embeddings" in request.node.name:
+        return
+
+    def outer(power):
+        return lambda values, unseen, seed: (np.abs(values) ** power).sum(axis=1)
+
+    for power, name in enumerate(("isolation_forest", "knn_distance"), start=1):
+        monkeypatch.setitem(DETECTORS._entries, name, replace(DETECTORS[name], call=outer(power)))
+
+
 def engine(config=QUICK, **changes):
     values, mask = survey()
     return Engine(values, mask, CLASSES, "dual", replace(config, **changes))
@@ -86,8 +100,8 @@ def test_cold_start_deals_its_samplers_in_turn():
     assert ranking.learner is None
     assert (ranking.scores == engine().detector_scores("isolation_forest")).all()
     assert ranking.state == (
-        "No answers yet: showing the oddest first (isolation forest) and those that differ most"
-        " from one another (farthest first), in turn."
+        "No answers yet: showing the oddest first (isolation forest), those farthest from their"
+        " neighbours first and those that differ most from one another (farthest first), in turn."
     )
 
 
@@ -110,10 +124,15 @@ def test_trained_it_shows_the_likeliest_targets():
     assert [pick.score for pick in ranking.picks] == pytest.approx(scores)
     assert np.isfinite(ranking.scores).all()
     assert ranking.state == (
-        "Trained on 4 answers, 1 of them 'dual': showing the most likely to be the target first."
+        f"Trained on 4 answers, 1 of them 'dual', with 3 {STAND_INS}: showing the most likely"
+        " to be the target first."
     )
     with pytest.raises(ValueError, match="read-only"):
         ranking.scores[0] = 1
+
+
+STAND_INS = "unanswered objects at random taken for others"
+ONLY_TARGETS = f"Only 'dual' seen yet, with 6 {STAND_INS}"
 
 
 @pytest.mark.parametrize(
@@ -121,10 +140,10 @@ def test_trained_it_shows_the_likeliest_targets():
     [
         ({}, "No answers yet"),
         ({40: "other", 11: "artefact"}, "No 'dual' seen yet"),
-        ({3: "dual", 4: "dual"}, "Only 'dual' seen yet, nothing else"),
+        ({3: "dual", 4: "dual"}, ONLY_TARGETS),
     ],
 )
-@pytest.mark.parametrize("sampler", ["margin", "most_likely"])
+@pytest.mark.parametrize("sampler", ["margin", "entropy"])
 def test_a_sampler_whose_needs_are_unmet_gives_way_and_says_so(labels, words, sampler):
     ranking = engine(sampler=sampler).rerank(labels)
     assert ranking.state.startswith(
@@ -135,6 +154,47 @@ def test_a_sampler_whose_needs_are_unmet_gives_way_and_says_so(labels, words, sa
     met = engine(sampler=sampler).rerank(LABELS)
     assert {pick.sampler for pick in met.picks} == {sampler}
     assert "waits" not in met.state
+
+
+@pytest.mark.parametrize("sampler", ["default", "most_likely"])
+def test_known_targets_steer_before_anything_else_is_answered(sampler):
+    ranking = engine(sampler=sampler).rerank({3: "dual", 4: "dual"})
+    assert ranking.state == (f"{ONLY_TARGETS}: showing the most likely to be the target first.")
+    assert {pick.row for pick in ranking.picks[:8]} == set(range(10)) - {3, 4}
+    assert ranking.score_kind is ScoreKind.TARGET_PROBABILITY
+    assert ranking.learner == "logistic"
+    assert ranking.class_probabilities is None  # of the other classes nothing is known
+    assert ranking.n_labels == 2
+    again = engine(sampler=sampler).rerank({3: "dual", 4: "dual"})
+    assert again.picks == ranking.picks
+    waiting = engine(sampler="most_likely").rerank({40: "other"})
+    assert "('most_likely' waits for an answer of the target)" in waiting.state
+
+
+def test_a_survey_of_known_targets_alone_is_no_error():
+    labels = dict.fromkeys(range(120), "dual")
+    ranking = engine().rerank(labels)
+    assert ranking.picks == []
+    assert ranking.score_kind is ScoreKind.ANOMALY
+
+
+PARTS = {"left": slice(0, 2), "right": slice(2, 6)}
+
+
+def test_a_detector_may_look_at_one_part_of_the_embedding():
+    values, mask = survey()
+    whole = Engine(values, mask, CLASSES, "dual", QUICK, parts=PARTS)
+    right = Engine(values[:, 2:], mask, CLASSES, "dual", QUICK)
+    scores = whole.detector_scores("isolation_forest/right")
+    assert (scores == right.detector_scores("isolation_forest")).all()
+    assert (scores != whole.detector_scores("isolation_forest")).any()
+    with pytest.raises(BadInput, match="parts of this embedding are left, right, but 'top'"):
+        whole.detector_scores("isolation_forest/top")
+    with pytest.raises(BadInput, match="are none, but"):
+        engine().detector_scores("isolation_forest/left")
+    for wrong in (slice(4, 9), slice(3, 3)):
+        with pytest.raises(BadInput, match="columns of the embedding"):
+            Engine(values, mask, CLASSES, "dual", QUICK, parts={"odd": wrong})
 
 
 @pytest.mark.parametrize("name", sampler_names())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from starlette.applications import Starlette
+from streamlit.components.v2 import manifest_scanner
 
 from core.representation import DEFAULT_ENCODER
 from core.survey import Batch, RunFolder, Survey, SurveyWriter
@@ -20,6 +23,8 @@ from pages._server.services import Services, install
 from tests.pages.asgi import Browser
 
 TOKEN = "a-token-of-the-tests"
+ROLES = {"ann": Role.OWNER, "cat": Role.ANNOTATOR, "vic": Role.VIEWER}
+Job = tuple[JobKind, str, list[str]]
 IDS = [f"g{i}" for i in range(8)] + ["α/β <b>&"]
 
 
@@ -81,13 +86,32 @@ def rank(workspace: Workspace, ids: list[str], *, learner: str | None = "average
         )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def installed_components_are_looked_for_once() -> Iterator[None]:
+    """AppTest reads the metadata of every installed package at each run of a script, to find
+    components: five sixths of the time that a page takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = manifest_scanner.scan_component_manifests
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(scan))
+        yield
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace that each test gets a copy of: making it takes twenty times as long."""
+    made = open_workspace(tmp_path_factory.mktemp("made") / "ws")
+    make_survey(made)
+    with LabelsDB(made.labels) as database:
+        database.create_task(
+            TaskSpec("dual", "tiny", "Two nuclei?", ("dual", "<b>no</b>"), "dual")
+        )
+    return made.root
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    workspace = open_workspace(tmp_path / "ws")
-    make_survey(workspace)
-    with LabelsDB(workspace.labels) as db:
-        db.create_task(TaskSpec("dual", "tiny", "Two nuclei?", ("dual", "<b>no</b>"), "dual"))
-    return workspace
+def workspace(made_once: Path, tmp_path: Path) -> Workspace:
+    """With the survey `tiny` and the task `dual` on it."""
+    return open_workspace(shutil.copytree(made_once, tmp_path / "ws"))
 
 
 @pytest.fixture
@@ -107,6 +131,36 @@ def services(workspace: Workspace) -> Iterator[Services]:
     install_resolver(None)
     install(None)
     made.close()
+
+
+@pytest.fixture
+def sign_in(services: Services) -> Iterator[Callable[[str], None]]:
+    """Say who looks at the pages from now on; the owner, ann, until then."""
+
+    def as_person(name: str) -> None:
+        install_resolver(lambda _: Identity(name, name, ROLES[name]))
+
+    as_person("ann")
+    yield as_person
+    install_resolver(None)
+
+
+@pytest.fixture
+def jobs(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The jobs that are started instead of being run."""
+    started: list[Job] = []
+    monkeypatch.setattr(
+        services.children,
+        "start_job",
+        lambda kind, subject, arguments: started.append((kind, subject, list(arguments))),
+    )
+    return started
+
+
+@pytest.fixture
+def tiny(services: Services) -> Survey:
+    """The small survey."""
+    return services.survey("tiny")
 
 
 @pytest.fixture

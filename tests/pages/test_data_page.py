@@ -25,8 +25,8 @@ from pages._server.services import Services, install
 from pages._shared import data_import, data_jobs, data_roots, new_task
 from pages._shared.data_form import keep_positions
 from tests.pages.conftest import IDS
+from tests.pages.kit import one, open_page, press, text_of
 
-ROLES = {"ann": Role.OWNER, "cat": Role.ANNOTATOR, "vic": Role.VIEWER}
 PREVIEW = {
     "reader": "folder",
     "description": "a folder of pictures",
@@ -52,30 +52,6 @@ PREVIEW = {
     "rejects": [["cut.png", "", "is cut short"]],
     "tally": {"Pictures resampled": 1},
 }
-
-
-@pytest.fixture
-def sign_in(services):
-    """Say who looks at the pages from now on; the owner until then."""
-
-    def as_person(name: str) -> None:
-        install_resolver(lambda cookies: Identity(name, name, ROLES[name]))
-
-    as_person("ann")
-    yield as_person
-    install_resolver(None)
-
-
-@pytest.fixture
-def jobs(services, monkeypatch):
-    """The jobs that are started instead of being run."""
-    started: list[tuple[JobKind, str, list[str]]] = []
-    monkeypatch.setattr(
-        services.children,
-        "start_job",
-        lambda kind, subject, arguments: started.append((kind, subject, list(arguments))),
-    )
-    return started
 
 
 @pytest.fixture
@@ -109,49 +85,8 @@ def previews(monkeypatch):
     return run
 
 
-def draw_page() -> None:
-    """Runs in AppTest's own script: as the shell does."""
-    from pages import data
-    from pages._shared.tasks import choose_task
-
-    choose_task()
-    data.draw()
-
-
 def draw(**state) -> AppTest:
-    script = AppTest.from_function(draw_page, default_timeout=30)
-    for name, value in state.items():
-        script.session_state[name.replace("_", " ")] = value
-    script.run()
-    assert not script.exception
-    return script
-
-
-def one(elements, label: str):
-    """The one widget with this label."""
-    found = [element for element in elements if element.label == label]
-    assert len(found) == 1, (label, [element.label for element in elements])
-    return found[0]
-
-
-def press(script: AppTest, label: str) -> AppTest:
-    one(script.button, label).click().run()
-    assert not script.exception
-    return script
-
-
-def text_of(script: AppTest) -> str:
-    """What is written on the page, without Markdown's escapes."""
-    kinds = (
-        *(script.title, script.subheader, script.markdown, script.caption, script.get("html")),
-        *(script.success, script.info, script.warning, script.error),
-    )
-    texts = (
-        str(getattr(element, "value", None) or element.proto.body)
-        for elements in kinds
-        for element in elements
-    )
-    return "\n".join(texts).replace("\\", "")
+    return open_page("data", state={name.replace("_", " "): state[name] for name in state})
 
 
 def test_an_empty_workspace_opens_on_the_import(tmp_path):
@@ -206,10 +141,7 @@ def test_a_summary_shows_counts_rejects_and_what_looks_wrong(services, sign_in, 
         rejects = [Reject("cut.fits", "is cut short <b>"), Reject("a.tar", "is empty", "m.fits")]
         writer.append(Batch([f"o<{row}" for row in range(30)], images, columns, None, rejects))
         writer.commit()
-    script = AppTest.from_function(draw_page, default_timeout=30)
-    script.query_params["survey"] = "odd"
-    script.run()
-    assert not script.exception
+    script = open_page("data", {"survey": "odd"})
     page = text_of(script)
     assert "<b>30</b><span>objects</span>" in page
     assert "<b>2</b><span>rejected</span>" in page
@@ -232,9 +164,7 @@ def test_objects_open_on_the_label_page_of_the_surveys_task(services, sign_in):
 
 
 def test_a_survey_that_is_not_there_or_damaged_is_told(services, sign_in, workspace):
-    script = AppTest.from_function(draw_page, default_timeout=30)
-    script.query_params["survey"] = "none"
-    script.run()
+    script = open_page("data", {"survey": "none"})
     assert "There is no survey 'none'; showing tiny" in text_of(script)
     (workspace.surveys / "tiny" / "versions" / "1" / "rejects.csv").unlink()
     services._surveys._values.clear()
@@ -478,10 +408,7 @@ def test_columns_that_came_later_are_listed(services, sign_in, workspace):
 
 def test_provenance_comes_from_the_record_of_the_import(services, sign_in, workspace, pictures):
     import_survey(workspace, pictures, "mine", ImportOptions(licence="CC0"))
-    script = AppTest.from_function(draw_page, default_timeout=30)
-    script.query_params["survey"] = "mine"
-    script.run()
-    assert not script.exception
+    script = open_page("data", {"survey": "mine"})
     frames = [frame.value for frame in script.dataframe if "Value" in frame.value.columns]
     rows = dict(zip(frames[-1][""], frames[-1]["Value"], strict=True))
     assert rows["Reader"] == "folder"

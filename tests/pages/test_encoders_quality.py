@@ -8,10 +8,8 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import Damaged
 from core.representation.quality import (
     Assessment,
     Comparison,
@@ -21,8 +19,7 @@ from core.representation.quality import (
     keep,
 )
 from core.survey import RunFolder
-from core.vocabulary import JobKind, Role
-from pages._server.identity import Identity, install_resolver
+from core.vocabulary import JobKind
 from pages._shared import encoders_quality
 from pages._shared.encoders_quality_figures import (
     differences,
@@ -32,57 +29,11 @@ from pages._shared.encoders_quality_figures import (
     two_point_curves,
 )
 from tests.pages.conftest import embed
-
-ROLES = {"ann": Role.OWNER, "vic": Role.VIEWER}
-
-
-@pytest.fixture
-def sign_in(services):
-    """Say who looks at the pages from now on; the owner until then."""
-
-    def as_person(name: str) -> None:
-        install_resolver(lambda cookies: Identity(name, name, ROLES[name]))
-
-    as_person("ann")
-    yield as_person
-    install_resolver(None)
-
-
-@pytest.fixture
-def jobs(services, monkeypatch):
-    """The jobs that are started instead of being run."""
-    started: list[tuple[JobKind, str, list[str]]] = []
-    monkeypatch.setattr(
-        services.children,
-        "start_job",
-        lambda kind, subject, arguments: started.append((kind, subject, list(arguments))),
-    )
-    return started
-
-
-def draw_view() -> None:
-    """Runs in AppTest's own script."""
-    from pages._server.services import services
-    from pages._shared.encoders_quality import draw_quality
-
-    draw_quality(services().survey("tiny"))
+from tests.pages.kit import one, open_page, open_panel, press, text_of
 
 
 def draw() -> AppTest:
-    script = AppTest.from_function(draw_view, default_timeout=30)
-    script.run()
-    assert not script.exception
-    return script
-
-
-def text_of(script: AppTest) -> str:
-    kinds = (script.subheader, script.markdown, script.caption, script.error, script.get("html"))
-    words = [
-        str(getattr(one, "value", None) or one.proto.body)
-        for elements in kinds
-        for one in elements
-    ]
-    return "\n".join(words).replace("\\", "")
+    return open_panel("encoders_quality:draw_quality")
 
 
 def assessment(encoder: str, run_id: str, *, probed: bool = False) -> Assessment:
@@ -126,9 +77,7 @@ def test_before_an_embedding_and_before_an_assessment(services, sign_in, jobs):
     embed(services.survey("tiny"))
     script = draw()
     assert "have not been assessed yet" in text_of(script)
-    (button,) = [one for one in script.button if one.label == "Assess the embeddings"]
-    button.click().run()
-    assert not script.exception
+    press(script, "Assess the embeddings")
     run_id = embedding_runs(services.survey("tiny"))[0].run_id
     assert jobs == [(JobKind.QUALITY, "tiny", ["tiny", f"--run={run_id}"])]
 
@@ -170,14 +119,12 @@ def test_an_object_is_looked_up_and_a_wrong_id_is_told(services, sign_in, jobs):
     run_id = embedding_runs(survey)[0].run_id
     keep_one(survey, assessment("fusion", run_id))
     script = draw()
-    (box,) = [one for one in script.text_input if one.label == "Object"]
-    box.set_value(str(survey.object_ids[1])).run()
+    one(script.text_input, "Object").set_value(str(survey.object_ids[1])).run()
     assert not script.exception
     assert "How far all others are from it" in text_of(script)
     assert len(script.get("plotly_chart")) == 4
     script = draw()
-    (box,) = [one for one in script.text_input if one.label == "Object"]
-    box.set_value("no-such").run()
+    one(script.text_input, "Object").set_value("no-such").run()
     assert "has no object 'no-such'" in text_of(script)
 
 
@@ -186,10 +133,8 @@ def test_a_damaged_assessment_is_a_sentence(services, sign_in, jobs):
     survey = services.survey("tiny")
     run_id = keep_one(survey, assessment("pca", "run-a"))
     (survey.folder / "runs" / run_id / "run-a.npz").unlink()
-    script = AppTest.from_function(draw_view, default_timeout=30).run()
-    assert [one.message for one in script.exception]
-    with pytest.raises(Damaged, match="assess the embeddings again"):
-        encoders_quality.kept(encoders_quality.quality_runs(survey)[0])
+    script = open_page("encoders", {"view": "quality"})
+    assert "assess the embeddings again" in text_of(script)
 
 
 def test_probes_are_kept_from_whom_the_labels_are_kept(services, sign_in, jobs, monkeypatch):

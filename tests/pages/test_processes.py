@@ -114,3 +114,23 @@ def test_what_does_not_stop_is_killed(start, monkeypatch):
     time.sleep(0.3)  # time to become deaf
     children.close()
     assert mine() == []
+
+
+def test_what_is_at_work_is_known(start):
+    children = start(RESIDENT)
+    assert not children.embedding()
+    assert children.tasks_at_work() == []
+    children.ensure_worker("a")
+    children.start_job(JobKind.MAP, "s", ["s"])
+    assert not children.embedding()
+    assert children.tasks_at_work() == ["a"]
+    children.close()
+    assert children.tasks_at_work() == []
+
+
+def test_a_job_is_done_by_another_one(start):
+    children = start("import sys; print('skysift: ' + ' '.join(sys.argv[1:3])); sys.exit(3)")
+    children.start_job(JobKind.EMBED, "s", ["s", "--embed"], within=JobKind.DEMO)
+    until(lambda: not children.job_running(JobKind.EMBED, "s"))
+    assert children.job_error(JobKind.EMBED, "s") == "demo s"
+    assert not children.embedding()

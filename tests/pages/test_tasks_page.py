@@ -23,59 +23,11 @@ from pages._shared.people_panel import invitation_link
 from pages._shared.task_history import differences
 from pages._shared.tree_text import read_tree, tree_lines, write_tree
 from tests.pages.conftest import IDS
-
-ROLES = {"ann": Role.OWNER, "cat": Role.ANNOTATOR, "vic": Role.VIEWER}
-
-
-@pytest.fixture
-def sign_in(services):
-    """Say who looks at the pages from now on; the owner until then."""
-
-    def as_person(name: str) -> None:
-        install_resolver(lambda cookies: Identity(name, name, ROLES[name]))
-
-    as_person("ann")
-    yield as_person
-    install_resolver(None)
-
-
-def draw_page() -> None:
-    """Runs in AppTest's own script: as the shell does."""
-    from pages import tasks
-    from pages._shared.tasks import choose_task
-
-    choose_task()
-    tasks.draw()
+from tests.pages.kit import one, open_page, press, text_of
 
 
 def draw() -> AppTest:
-    script = AppTest.from_function(draw_page, default_timeout=20).run()
-    assert not script.exception
-    return script
-
-
-def one(elements, label: str):
-    """The one widget with this label."""
-    found = [element for element in elements if element.label == label]
-    assert len(found) == 1, (label, [element.label for element in elements])
-    return found[0]
-
-
-def press(script: AppTest, label: str) -> AppTest:
-    one(script.button, label).click().run()
-    assert not script.exception
-    return script
-
-
-def text_of(script: AppTest) -> str:
-    """What is written on the page, without Markdown's escapes."""
-    kinds = (script.title, script.subheader, script.markdown, script.caption, script.get("html"))
-    texts = (
-        str(getattr(element, "value", None) or element.proto.body)
-        for elements in kinds
-        for element in elements
-    )
-    return "\n".join(texts).replace("\\", "")
+    return open_page("tasks")
 
 
 def label(db: LabelsDB, object_id: str, class_name: str, number: int, who: str = "cat") -> None:

@@ -25,7 +25,7 @@ from core.vocabulary import JobKind
 from core.workspace import open_workspace
 
 SMALL: dict[str, dict[str, Any]] = {
-    "autoencoder": {},
+    "autoencoder": {"filters": [8, 8, 4, 4]},
     "dense_autoencoder": {"widths": [8, 4]},
     "vae": {"latent": 3, "widths": [4, 4]},
     "aae": {"latent": 3, "widths": [4, 4], "discriminator_width": 8},

@@ -1,5 +1,7 @@
 """Which training's weights an encoder takes, and what it says of that choice."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -36,35 +38,55 @@ def surveys(tmp_path):
     return made
 
 
-def trained(survey, kept, steps, of=None):
+def trained(survey, kept, steps, of=None, bands=3, measured=True):
     """A finished training of BYOL that kept so many neighbours; collapsed where that is None."""
     seen = {one.name: one.manifest.content_hash for one in of or [survey]}
-    config = {"method": "byol", "steps": steps, "surveys": seen}
+    config = {"method": "byol", "steps": steps, "surveys": seen, "bands": bands}
     torch.manual_seed(0)
     with RunFolder(survey, JobKind.PRETRAIN, config) as run:
         save_method(METHODS["byol"](METHODS["byol"].input_spec(3), SLIM), run.path, {})
         quality = {"rank": 1.0} if kept is None else {"neighbour_consistency": kept}
-        run.result["best_quality"] = quality
+        run.result["best_quality"] = quality if measured else {}
     return run.run_id
 
 
-def test_the_newest_training_is_taken_and_a_better_one_is_named(surveys):
+def test_the_training_that_kept_most_neighbours_is_taken_and_it_is_said_why(surveys):
     survey = surveys[0]
-    good = trained(survey, 0.8, 500)
+    trained(survey, 0.8, 500)
     assert make_encoder("byol", survey).notes == []
-    newest = trained(survey, 0.78, 500)
-    assert make_encoder("byol", survey).notes == []  # hardly worse
+    good = trained(survey, 0.78, 500)
+    assert make_encoder("byol", survey).notes == []  # hardly worse, and newer
+    assert weights_folder(survey, "byol").name == good
     newest = trained(survey, 0.4, 500)
     encoder = make_encoder("byol", survey)
-    assert weights_folder(survey, "byol").name == newest
+    assert weights_folder(survey, "byol").name == good
     (note,) = encoder.notes
-    assert newest in note
-    assert f"an older one, {good}, kept more neighbours" in note
+    assert f"training {good}, which kept more neighbours of held-out objects (0.78)" in note
+    assert f"than the newest, {newest} (0.40)" in note
     encoder.fit(survey, lambda *_: None)
     assert encoder.notes[0] == note
     encoder.fit(survey, lambda *_: None)
     assert encoder.notes.count(note) == 1
     assert make_encoder("byol", survey, {"weights": newest}).notes == []
+
+
+def test_only_trainings_measured_alike_are_compared(surveys):
+    survey = surveys[0]
+    trained(survey, 0.9, 500, of=surveys)  # on more pictures: other objects are held out
+    trained(survey, 0.9, 500, bands=5)
+    elsewhere = trained(survey, 0.9, 500)
+    path = survey.folder / "runs" / elsewhere / "config.json"
+    told = json.loads(path.read_text())
+    told["versions"]["skysift"] = "0.0.1"
+    path.write_text(json.dumps(told))
+    newest = trained(survey, 0.2, 500)
+    assert weights_folder(survey, "byol").name == newest
+    assert make_encoder("byol", survey).notes == []
+    better = trained(survey, 0.5, 500)
+    trained(survey, 0.3, 500)
+    assert weights_folder(survey, "byol").name == better
+    unmeasured = trained(survey, 0.1, 500, measured=False)
+    assert weights_folder(survey, "byol").name == unmeasured
 
 
 def test_a_training_of_a_few_steps_is_doubted(surveys):
@@ -97,4 +119,4 @@ def test_a_training_that_collapsed_is_doubted(surveys):
     good = trained(survey, 0.3, 500)
     trained(survey, None, 500)
     (note,) = make_encoder("byol", survey).notes
-    assert f"an older one, {good}, kept more neighbours" in note
+    assert f"training {good}, which kept more neighbours" in note

@@ -1,6 +1,5 @@
 """Every job by its command, and one clear sentence for each way to get it wrong."""
 
-import json
 import os
 
 import pytest
@@ -22,24 +21,6 @@ def refused(capsys, *argv):
     assert len(sentences) == 1, err
     assert "Traceback" not in out + err
     return sentences[0]
-
-
-def test_simulate_writes_what_was_found_and_repeats(workspace, tmp_path, capsys):
-    path, truth = workspace
-    out = tmp_path / "found.json"
-    argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--target", "double"]
-    argv += ["--encoder", "structure", "--budget", "20", "--batch", "5", "--seed", "3"]
-    assert main([*argv, "--json", str(out)]) == 0
-    found = json.loads(out.read_text())
-    assert found["labels"] == [5, 10, 15, 20]
-    assert found["n_targets"] == 8
-    assert found["n_objects"] == 40
-    assert found["finds"] == sorted(found["finds"])
-    capsys.readouterr()
-    assert main([*argv, "--json", "-"]) == 0
-    again = json.loads(capsys.readouterr().out)
-    assert again["finds"] == found["finds"]
-    assert again["order"] == found["order"]
 
 
 def test_runs_are_in_the_registry_with_their_settings(workspace):
@@ -92,23 +73,6 @@ def test_bad_arguments_get_one_sentence(workspace, capsys, argv, wanted):
     assert wanted in refused(capsys, *argv, "--workspace", path)
 
 
-def test_simulate_without_a_target_in_the_truth(workspace, capsys):
-    path, truth = workspace
-    argv = [
-        "simulate",
-        "spots",
-        "--workspace",
-        path,
-        "--truth",
-        str(truth),
-        "--encoder",
-        "structure",
-    ]
-    assert "unicorn" in refused(capsys, *argv, "--target", "unicorn")
-    missing = ["--truth", str(truth) + ".gone", "--target", "double"]
-    assert "gone" in refused(capsys, "simulate", "spots", "--workspace", path, *missing)
-
-
 def test_a_name_that_is_taken_changes_nothing(workspace, tmp_path, capsys):
     path, _ = workspace
     before = sorted(p.read_bytes() for p in (tmp_path / "ws" / "surveys").rglob("*.parquet"))
@@ -152,11 +116,7 @@ def test_pretrain_then_embed_with_the_new_weights(tmp_path, capsys):
 
 
 def test_what_would_be_lost_at_the_end_is_refused_at_the_start(workspace, tmp_path, capsys):
-    path, truth = workspace
-    argv = ["simulate", "spots", "--workspace", path, "--truth", str(truth), "--target", "double"]
-    assert "--json" in refused(capsys, *argv, "--json", str(tmp_path))
-    assert "--json" in refused(capsys, *argv, "--json", str(tmp_path / "no" / "a.json"))
-    assert "--batch" in refused(capsys, *argv, "--batch", "20000")
+    path, _ = workspace
     taken = tmp_path / "taken"
     taken.write_text("x")
     argv = ["pretrain", "spots", "--steps", "1", "--workspace", path]
@@ -168,6 +128,26 @@ def test_what_would_be_lost_at_the_end_is_refused_at_the_start(workspace, tmp_pa
 def test_a_refused_demo_leaves_nothing_behind(tmp_path, capsys):
     assert "andromeda" in refused(capsys, "demo", "andromeda", "--workspace", str(tmp_path / "ws"))
     assert not (tmp_path / "ws").exists()
+
+
+def test_a_demo_can_be_embedded_by_the_same_command(tmp_path, capsys, monkeypatch):
+    done = []
+
+    class Made:
+        name = "hubble"
+
+        def __len__(self):
+            return 7
+
+    def run_demo(_workspace, name):
+        done.append(name)
+        return Made()
+
+    monkeypatch.setattr("core.run_jobs.run_demo", run_demo)
+    monkeypatch.setattr("core.run_embed.run_embed", lambda _w, *more: done.append(more))
+    assert main(["demo", "hubble", "--embed", "--workspace", str(tmp_path / "ws")]) == 0
+    assert done == ["hubble", ("hubble", "default")]
+    assert "7 objects, embedded; open it" in capsys.readouterr().out
 
 
 def test_a_worker_without_an_embedding_says_so(tmp_path, capsys):

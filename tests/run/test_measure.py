@@ -127,10 +127,12 @@ def test_killed_by_kill_9_it_goes_on_to_the_same(workspace, whole, monkeypatch):
     assert column_runs(survey) == []
     assert len(left(survey)) == 1
     measured = []
-    monkeypatch.setattr(
-        "core.survey.measuring.measure_artefacts",
-        lambda images: measured.append(len(images)) or measure_artefacts(images),
-    )
+
+    def counted(images):
+        measured.append(len(images))
+        return measure_artefacts(images)
+
+    monkeypatch.setattr("core.survey.measuring.measure_artefacts", counted)
     run_measure(workspace, "sky", quiet=True)
     assert measured == [3, 1]  # six were done
     pd.testing.assert_frame_equal(added_columns(Survey.open(workspace, "sky")), whole)
@@ -140,8 +142,13 @@ def test_killed_by_kill_9_it_goes_on_to_the_same(workspace, whole, monkeypatch):
 def test_cancelled_it_keeps_what_is_measured_and_goes_on(workspace, whole, monkeypatch):
     survey = Survey.open(workspace, "sky")
     asked: list[int] = []
+
+    def third_time(*_):
+        asked.append(0)
+        return len(asked) > 2
+
     with monkeypatch.context() as patch:
-        patch.setattr(LabelsDB, "cancel_requested", lambda *_: asked.append(0) or len(asked) > 2)
+        patch.setattr(LabelsDB, "cancel_requested", third_time)
         patch.setattr("core.run_jobs.HEARTBEAT_S", 0.0)
         with pytest.raises(Cancelled, match=r"6 of 10 objects are measured, and the same command"):
             run_measure(workspace, "sky", quiet=True)

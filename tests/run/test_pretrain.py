@@ -99,6 +99,7 @@ import time
 import core.representation.training.loop as loop
 from core.run import main
 loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_COST = 0
+loop.EVALUATE_FEWEST_STEPS = 2
 save, saves = loop.Trainer._save, []
 def slowly(self, folder):
     saves.append(save(self, folder))
@@ -108,7 +109,10 @@ main({argv!r})
 """
 
 
-def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(spots, tmp_path, capsys):
+def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(
+    spots, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(loop, "EVALUATE_FEWEST_STEPS", 2)
     argv = ["pretrain", "spots", "--workspace", spots, *TINY, "--steps", "12", "--no-early-stop"]
     argv += ["--set", "covariance_weight=2"]
     process = subprocess.Popen(
@@ -138,6 +142,10 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(spots, tmp_path,
     newest, before, *_ = finished_runs(survey_of(spots), JobKind.PRETRAIN)
     steps = [[r["step"] for r in records_of(run) if "loss" in r] for run in (newest, before)]
     assert steps[0] == steps[1] == list(range(1, 13))
+    maps = [[r for r in records_of(run) if "map" in r] for run in (newest, before)]
+    assert [record["step"] for record in maps[0]] == [2, 4, 6, 8, 10, 12]
+    assert maps[0] == maps[1]
+    assert sum(len(ids) for ids in maps[0][0]["objects"].values()) == 20
 
 
 def test_a_cancelled_run_says_where_its_state_is(spots, capsys, monkeypatch):

@@ -7,6 +7,7 @@ import uuid
 import numpy as np
 import pytest
 
+from core.errors import BadInput
 from core.run import main
 from core.run_worker import save_class_probabilities, work
 from core.survey import Survey
@@ -168,6 +169,54 @@ def test_resident_worker_takes_in_answers_while_it_lives(task):
     with LabelsDB(workspace.labels) as db:
         worker = next(run for run in db.runs() if run.kind == "worker")
         assert worker.state == "done"
+
+
+def test_the_worker_follows_the_strategy_and_leaves_leases_in_hand(task):
+    workspace, survey = task
+    with LabelsDB(workspace.labels) as db:
+        for object_id in list(survey.object_ids)[:12]:
+            answer(db, object_id, truth(object_id))
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(workspace, "doubles"), kwargs={"stop": stop})
+    thread.start()
+    try:
+        with LabelsDB(workspace.labels) as db:
+            wait_for(lambda: db.latest_model("doubles") is not None)
+            assert (latest(db).sampler, latest(db).strategy) == ("most_likely", 0)
+            held = db.lease_next("doubles", "tester", 3).items
+            db.set_strategy("doubles", "owner", sampler="margin", learner="logistic")
+            wait_for(lambda: latest(db).strategy == 1)
+            assert (latest(db).sampler, latest(db).learner) == ("margin", "logistic")
+            again = db.lease_next("doubles", "tester", 3, exclude=[]).items
+            assert {one.object_id for one in held} <= {one.object_id for one in again}
+            others = db.lease_next("doubles", "somebody", 40).items
+            assert not {one.object_id for one in others} & {one.object_id for one in held}
+            db.set_strategy("doubles", "owner", control_share=0.5, retrain_every=1)
+            wait_for(lambda: latest(db).strategy == 2)
+            shown = [one.sampler for one in db.next_items("doubles", 20)]
+            assert shown.count("control") == 10
+    finally:
+        stop.set()
+        thread.join(20)
+
+
+def test_a_queue_of_another_strategy_is_not_as_good_as_new(task):
+    workspace, _ = task
+    work(workspace, "doubles", until_ranked=True)
+    with LabelsDB(workspace.labels) as db:
+        db.set_strategy("doubles", "owner", sampler="random")
+        work(workspace, "doubles", until_ranked=True)
+        assert [one.sampler for one in db.models("doubles")][-1] == "random"
+        assert len(db.models("doubles")) == 2
+
+
+def test_a_strategy_that_is_not_there_is_told(task):
+    workspace, _ = task
+    with LabelsDB(workspace.labels) as db:
+        db.set_strategy("doubles", "owner", sampler="of_tomorrow")
+        with pytest.raises(BadInput, match="of_tomorrow"):
+            work(workspace, "doubles", until_ranked=True)
+        assert "choose one" in str(db.runs()[0].error)
 
 
 def wait_for(condition, seconds=20):

@@ -28,9 +28,12 @@ class Workers:
 def test_jobs_come_back_in_order_a_bounded_number_in_hand(count):
     given: list[int] = []
     seen = []
-    for job, future in submitted(
-        Workers(2, 1), "tcp://here:1", range(count), lambda one: given.append(one) or -one
-    ):
+
+    def submit(one):
+        given.append(one)
+        return -one
+
+    for job, future in submitted(Workers(2, 1), "tcp://here:1", range(count), submit):
         seen.append(job)
         assert future == -job
         assert len(given) - len(seen) < 3 * AHEAD

@@ -8,7 +8,7 @@ from core.discovery.registry import Need, register_sampler
 
 @register_sampler(
     "most_likely",
-    needs=Need.BOTH_CLASSES,
+    needs=Need.TARGET,
     description="the most likely to be the target first",
 )
 def most_likely(pool: Pool, n: int) -> Draw:

@@ -14,6 +14,9 @@ from core.measure.morphology.region import Pixels
 FEWEST_PIXELS = 8
 """Of a region whose moments say something."""
 
+MOMENTS = ("ellipticity", "angle", "semi_major", "skewness", "kurtosis")
+"""What `moments` gives."""
+
 
 def gini(light: Floats, real: Bools) -> NDArray[np.float64]:
     """(B,) Gini coefficient of the absolute values of (B, M); NaN for fewer than two pixels."""

@@ -22,7 +22,13 @@ from core.measure.morphology.quantities import (
     band_words,
     quantities,
 )
-from core.measure.morphology.recentring import centroid, recentred, smoothed, symmetry_centre
+from core.measure.morphology.recentring import (
+    centroid,
+    recentred,
+    smoothed,
+    smoothed_over_gaps,
+    symmetry_centre,
+)
 from core.measure.morphology.region import Pixels, Regions, find_regions
 from core.measure.morphology.sky import Skyless, without_sky
 
@@ -151,21 +157,15 @@ def _measured(images: NDArray[Any], bands: tuple[str, ...], sky: Any, sigma: Any
     usable = (skyless.good & skyless.varies[..., None, None]).sum(axis=1)
     white = skyless.z.sum(axis=1) / np.sqrt(np.maximum(usable, 1), dtype=np.float32)
     fine, coarse, coarsest = (
-        _smoothed_over_gaps(white, good, scale) for scale in (_FINE, _COARSE, _COARSEST)
+        smoothed_over_gaps(white, good, scale) for scale in (_FINE, _COARSE, _COARSEST)
     )
     grain = _grain(fine)
     regions = find_regions(np.where(good, fine, 0), grain)
     pixels = Pixels.of(regions.inside)
-    start = centroid(pixels, np.maximum(pixels.values(fine), 0))
-    y, x = symmetry_centre(fine, pixels, *start)
+    start, (y, x) = _centres(fine, pixels)
     stack = [white[:, None], *([skyless.z] if several else [])]
-    moved, kept = recentred(
-        np.concatenate(
-            [*stack, good[:, None].astype(np.float32), regions.inside[:, None]], axis=1
-        ).astype(np.float32, copy=False),
-        y,
-        x,
-    )
+    stack += [good[:, None], regions.inside[:, None]]
+    moved, kept = recentred(np.concatenate(stack, axis=1, dtype=np.float32), y, x)
     there = (moved[:, -2] > 0.5).astype(np.float32)
     there *= there[:, ::-1, ::-1]
     scene = _Scene(
@@ -187,20 +187,18 @@ def _measured(images: NDArray[Any], bands: tuple[str, ...], sky: Any, sigma: Any
     nuclei = find_peaks(fine, coarse, regions.inside, _grown(grain, _FINE, _COARSE))
     clumps = find_peaks(coarse, coarsest, regions.inside, _grown(grain, _COARSE, _COARSEST))
     numbers |= _nuclei(nuclei, clumps)
-    centre = start
-    away = np.hypot(nuclei.y - centre[0], nuclei.x - centre[1])
+    away = np.hypot(nuclei.y - start[0], nuclei.x - start[1])
     numbers["nucleus_offset"] = away / numbers["r50"][:, 0]
     return _named(scene, numbers, bands)
 
 
-def _smoothed_over_gaps(x: Floats, good: Bools, scale: float) -> Floats:
-    """Smoothed by what is there: gaps have no weight."""
-    out = smoothed(x, scale)
-    holes = ~good.all(axis=(1, 2))
-    if holes.any():
-        weight = smoothed(good[holes].astype(np.float32), scale)
-        out[holes] = np.where(weight > 0.05, out[holes] / np.maximum(weight, 0.05), 0)
-    return out
+def _centres(fine: Floats, pixels: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(2, B) y and x of the centroids and of the centres of symmetry."""
+    start, found = np.empty((2, 2, len(fine)), np.float32)
+    for rows, part in pixels.by_size():
+        start[:, rows] = centroid(part, np.maximum(part.values(fine), 0))
+        found[:, rows] = symmetry_centre(fine, part, *start[:, rows])
+    return start, found
 
 
 def _grain(fine: Floats) -> Floats:
@@ -286,17 +284,22 @@ def _slopes(
 
 def _spread(scene: _Scene, fine: Floats, numbers: Numbers) -> Numbers:
     """Gini and M20 (B, 1 + band) and moments (B,), over the object's pixels."""
-    pixels = scene.pixels
-    smooth = pixels.values(fine)
     # Lotz et al.: pixels brighter than the profile at the Petrosian radius.
-    limit = _brightness_at(scene, numbers["petrosian"])
-    real = pixels.real & (smooth >= np.nan_to_num(limit, nan=-np.inf)[:, None])
-    found = light.moments(np.maximum(smooth, 0), pixels)
+    limit = np.nan_to_num(_brightness_at(scene, numbers["petrosian"]), nan=-np.inf)
     planes = [scene.white, *(scene.skyless.z.swapaxes(0, 1) if scene.light.shape[1] > 1 else ())]
-    taken = [pixels.values(plane) for plane in planes]
-    found["gini"] = np.stack([light.gini(one, real) for one in taken], axis=1)
-    found["m20"] = np.stack([light.m20(one, pixels, real) for one in taken], axis=1)
-    found["region_share"] = pixels.real.sum(axis=1) / scene.white[0].size
+    count = len(scene.white)
+    found: Numbers = {name: np.empty((count, len(planes))) for name in ("gini", "m20")}
+    found |= {name: np.empty(count) for name in light.MOMENTS}
+    for rows, pixels in scene.pixels.by_size():
+        smooth = pixels.values(fine)
+        real = pixels.real & (smooth >= limit[rows, None])
+        for name, values in light.moments(np.maximum(smooth, 0), pixels).items():
+            found[name][rows] = values
+        for number, plane in enumerate(planes):
+            taken = pixels.values(plane)
+            found["gini"][rows, number] = light.gini(taken, real)
+            found["m20"][rows, number] = light.m20(taken, pixels, real)
+    found["region_share"] = scene.pixels.real.sum(axis=1) / scene.white[0].size
     return found
 
 

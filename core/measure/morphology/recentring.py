@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from core.measure.morphology.quantities import Floats
+from core.measure.morphology.quantities import Bools, Floats
 from core.measure.morphology.region import Pixels
 
 STEPS = 5
@@ -31,6 +31,16 @@ def smoothed(x: Floats, sigma_px: float) -> Floats:
     return out
 
 
+def smoothed_over_gaps(x: Floats, good: Bools, scale: float) -> Floats:
+    """Smoothed by what is there: gaps have no weight."""
+    out = smoothed(x, scale)
+    holes = ~good.all(axis=(1, 2))
+    if holes.any():
+        weight = smoothed(good[holes].astype(np.float32), scale)
+        out[holes] = np.where(weight > 0.05, out[holes] / np.maximum(weight, 0.05), 0)
+    return out
+
+
 def centroid(pixels: Pixels, light: Floats) -> tuple[Floats, Floats]:
     """(B,) y and x of the centroid of light (B, M), which is not negative."""
     total = np.maximum(light.sum(axis=1), 1e-30)
@@ -38,15 +48,17 @@ def centroid(pixels: Pixels, light: Floats) -> tuple[Floats, Floats]:
 
 
 def symmetry_centre(smooth: Floats, pixels: Pixels, y: Floats, x: Floats) -> tuple[Floats, Floats]:
-    """(B,) y and x of the point about which smoothed pictures (B, y, x) are most symmetric.
+    """(B,) y and x of the point about which smoothed pictures (y, x) are most symmetric.
+
+    smooth: all pictures that `pixels`, of some of them, point into.
 
     Gauss-Newton on the squared difference between the object's pixels and their counterparts,
     from the given start. Each step is at most 1.5 px and the whole way at most the object's size,
     so that a lopsided object keeps a centre within itself.
     """
-    count, height, width = smooth.shape
-    flat = smooth.reshape(-1)
-    first = np.arange(count)[:, None] * (height * width)
+    height, width = smooth.shape[1:]
+    count, flat = len(pixels.at), smooth.reshape(-1)
+    first = pixels.at[:, :1] // smooth[0].size * smooth[0].size
     here = pixels.values(smooth)
     weight = pixels.real.astype(np.float32)
     reach = np.sqrt(weight.sum(axis=1) / np.pi)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +131,18 @@ class Pixels:
         y, x = np.divmod(at, width)
         at += np.arange(count)[:, None] * inside[0].size
         return cls(at, real, y.astype(np.float32), x.astype(np.float32))
+
+    def by_size(self) -> Iterator[tuple[NDArray[np.int64], Pixels]]:
+        """Objects of like size together, (K,) which and their pixels: one large object among
+        small ones would have all of them padded to its size."""
+        n = self.real.sum(axis=1)
+        widest = self.at.shape[1]
+        bounds = [-1, *(widest // share for share in (16, 8, 4, 2)), widest]
+        for low, high in pairwise(bounds):
+            rows = np.flatnonzero((n > low) & (n <= high))
+            if len(rows):
+                part = (rows, slice(0, max(1, int(n[rows].max()))))
+                yield rows, Pixels(self.at[part], self.real[part], self.y[part], self.x[part])
 
     def values(self, picture: Floats) -> Floats:
         """(B, M) of a picture (B, y, x); 0 in the padding."""

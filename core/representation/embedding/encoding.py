@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.errors import NotReady
 from core.progress import Progress
 from core.representation.embedding.reading import read_ahead
-from core.representation.encoder import read_batch, reads
+from core.representation.encoder import Sampled, read_batch, reads
 from core.representation.memory import out_of_memory
 from core.survey import Survey
 
@@ -34,15 +34,18 @@ def encoded(
     start: int,
     stop: int,
     batch_size: int,
+    known: Sampled | None = None,
 ) -> Iterator[Encoded]:
     """The rows start <= row < stop for which `mask` is True, in order.
+
+    known: codes that are there already; these rows are not encoded again.
 
     Raises
     ------
     NotReady
         Memory does not suffice for one object.
     """
-    for one in _passed(model, survey, mask, range(start, stop), batch_size):
+    for one in _passed(model, survey, mask, range(start, stop), batch_size, known):
         yield one._replace(stop=start + one.stop)
 
 
@@ -53,8 +56,10 @@ def spread_codes(
     count: int,
     batch_size: int,
     progress: Progress,
+    known: Sampled | None = None,
 ) -> Encoded:
-    """The codes of at most `count` rows of `mask` (which has some), evenly spread over the survey.
+    """The codes of at most `count` rows of `mask` (which has some), evenly spread over the survey;
+    of `known` ones, where there are so many.
 
     Raises
     ------
@@ -62,10 +67,12 @@ def spread_codes(
         Memory does not suffice for one object.
     """
     rows = np.flatnonzero(mask)
+    if known is not None and len(known.rows) >= min(count, len(rows)):
+        rows = known.rows
     if len(rows) > count:
         rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
     codes, size = [], batch_size
-    for one in _passed(model, survey, mask, rows.tolist(), batch_size):
+    for one in _passed(model, survey, mask, rows.tolist(), batch_size, known):
         size = one.batch_size
         if one.codes is not None:
             codes.append(one.codes)
@@ -74,13 +81,18 @@ def spread_codes(
 
 
 def _passed(
-    model: Any, survey: Survey, mask: NDArray[np.bool_], rows: Sequence[int], batch_size: int
+    model: Any,
+    survey: Survey,
+    mask: NDArray[np.bool_],
+    rows: Sequence[int],
+    batch_size: int,
+    known: Sampled | None,
 ) -> Iterator[Encoded]:
     """As `encoded`, of any rows; `stop` counts them."""
     done, size = 0, batch_size
     while done < len(rows):
         try:
-            for one in _batches(model, survey, mask, rows, done, size):
+            for one in _batches(model, survey, mask, rows, done, size, known):
                 yield one
                 done = one.stop
         except (MemoryError, RuntimeError) as error:
@@ -106,15 +118,32 @@ def _batches(
     rows: Sequence[int],
     start: int,
     size: int,
+    known: Sampled | None,
 ) -> Iterator[Encoded]:
     what, stop = reads(model), len(rows)
     bounds = [(first, min(first + size, stop)) for first in range(start, stop, size)]
 
-    def read(bound: tuple[int, int]) -> tuple[NDArray[np.int64], Any]:
+    def read(bound: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64], Any]:
         taken = np.asarray(rows[slice(*bound)], np.int64)
         taken = taken[mask[taken]]
-        return taken, read_batch(survey, taken, what) if len(taken) else None
+        new = taken if known is None else taken[~np.isin(taken, known.rows)]
+        return taken, new, read_batch(survey, new, what) if len(new) else None
 
-    for (_, last), (taken, batch) in read_ahead(read, bounds):
-        codes = model.encode(batch) if len(taken) else None
-        yield Encoded(last, taken, codes, size)
+    for (_, last), (taken, new, batch) in read_ahead(read, bounds):
+        codes = model.encode(batch) if len(new) else None
+        yield Encoded(last, taken, _joined(taken, new, codes, known), size)
+
+
+def _joined(
+    taken: NDArray[np.int64],
+    new: NDArray[np.int64],
+    codes: NDArray[np.float32] | None,
+    known: Sampled | None,
+) -> NDArray[np.float32] | None:
+    """(B, D) of the rows taken: the codes of the new ones among them, the others as known."""
+    if known is None or len(new) == len(taken):
+        return codes
+    out = known.codes[np.searchsorted(known.rows, taken).clip(0, len(known.rows) - 1)]
+    if codes is not None:
+        out[np.isin(taken, new)] = codes
+    return out

@@ -18,6 +18,7 @@ from core.representation.embedding.records import Embedding, load_embedding
 from core.representation.embedding.working import FLOAT16, FLOAT32, Working, working
 from core.representation.encoder import (
     ENCODERS,
+    Sampled,
     encoder_name,
     make_encoder,
     nothing_seen,
@@ -105,18 +106,19 @@ def embed(
         ) as work,
     ):
         model = _fitted(model, survey, work, progress)
-        mask = seen_rows(survey, reads(model))
+        mask, known = seen_rows(survey, reads(model)), work.sampled()
         total, share = len(survey), _fit_share(survey)
         told = part_of(progress, share, 1.0)
         began, first = time.monotonic(), work.journal.done
         if first:
             told(first / total, f"going on after {first:,} of {total:,} objects")
         if work.values is None and precision == FLOAT16 and mask.sum() > batch_size:
-            looked = spread_codes(model, survey, mask, SPREAD_ROWS, work.journal.batch_size, told)
+            size = work.journal.batch_size
+            looked = spread_codes(model, survey, mask, SPREAD_ROWS, size, told, known)
             _note_batch(looked, work)
             if looked.codes is not None:
                 work.begin(looked.codes)
-        for one in _encoded(model, survey, mask, work, dask):
+        for one in _encoded(model, survey, mask, work, dask, known):
             if _note_batch(one, work):
                 told(one.stop / total, f"memory ran out; going on with {one.batch_size} at a time")
             work.put(one.stop, one.rows, one.codes)
@@ -139,7 +141,7 @@ def _fitted(model: Any, survey: Survey, work: Working, progress: Progress) -> An
         model.fit(survey, part_of(progress, 0.0, _fit_share(survey)))
         for sentence in _notes(model):
             work.note(sentence)
-        settings = work.fitted(model.save(work.path))
+        settings = work.fitted(model.save(work.path), getattr(model, "sampled", None))
     return ENCODERS[model.name].load(work.path, settings)
 
 
@@ -153,15 +155,21 @@ def _note_batch(one: Encoded, work: Working) -> bool:
 
 
 def _fit_share(survey: Survey) -> float:
-    return min(_FIT_ROWS, len(survey)) / (min(_FIT_ROWS, len(survey)) + 2 * len(survey) + 1)
+    """Of the whole time: most encoders keep the codes of what they look at."""
+    return min(_FIT_ROWS, len(survey)) / (1.2 * len(survey) + 1)
 
 
 def _encoded(
-    model: Any, survey: Survey, mask: NDArray[np.bool_], work: Working, dask: str | None
+    model: Any,
+    survey: Survey,
+    mask: NDArray[np.bool_],
+    work: Working,
+    dask: str | None,
+    known: Sampled | None,
 ) -> Iterator[Encoded]:
     journal = work.journal
     if dask is None:
-        return encoded(model, survey, mask, journal.done, len(survey), journal.batch_size)
+        return encoded(model, survey, mask, journal.done, len(survey), journal.batch_size, known)
     from core.representation.embedding.spreading import Job, spread
 
     job = Job(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from core.errors import Damaged, NotFound, NotReady
 from core.representation.embedding.choice import chosen_embedding, fitting_runs
@@ -29,12 +31,15 @@ class Embedding:
         (N,) bool, True where the encoder had something to see.
     run_id, encoder
         The run that wrote it and the encoder's name.
+    parts
+        Name -> columns of each part of a fusion; empty for other encoders.
     """
 
     values: NDArray[Any]
     mask: NDArray[np.bool_]
     run_id: str
     encoder: str
+    parts: Mapping[str, slice] = field(default_factory=dict)
 
     def rows(self, rows: slice | NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """(B, D) float32 of some rows, or of all."""
@@ -154,7 +159,24 @@ def opened_embedding(survey: Survey, run: RunRecord) -> Embedding:
             f" {mask.shape}, but the survey {survey.name} has {len(survey)} objects; embed it"
             " again."
         )
-    return Embedding(values, mask, run.run_id, str(run.config.get("encoder")))
+    parts = _parts(run, values.shape[1])
+    return Embedding(values, mask, run.run_id, str(run.config.get("encoder")), parts)
+
+
+def _parts(run: RunRecord, n_columns: int) -> dict[str, slice]:
+    """Where the columns of each part of a fusion lie; empty where its files do not say so."""
+    parts: dict[str, slice] = {}
+    start = 0
+    for one in (run.record.get("result") or {}).get("parts") or ():
+        path = run.path / f"part-{one['name']}" / "fusion-whitening.safetensors"
+        try:
+            with safe_open(path, "numpy") as tensors:
+                width = int(tensors.get_slice("matrix").get_shape()[1])
+        except (OSError, SafetensorError):
+            return {}
+        parts[str(one["name"])] = slice(start, start + width)
+        start += width
+    return parts if start == n_columns else {}
 
 
 def _record(run: RunRecord, chosen: str | None, used: str | None) -> EmbeddingRecord:

@@ -20,11 +20,13 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from core.errors import Cancelled, Damaged
+from core.representation.encoder import Sampled
 from core.survey import Survey
 from core.survey.partial import claim_partial, drop_partial, is_held, release_partial
 from core.workspace import storage_errors
 
 JOURNAL, ARRAY, MASK = "journal.json", "embedding.npy", "mask.npy"
+SAMPLED_ROWS, SAMPLED_CODES = "sampled-rows.npy", "sampled-codes.npy"
 EVERY_S = 3.0
 """Rows are noted as done at most so often."""
 
@@ -36,7 +38,7 @@ SAME = 1e-6
 MAX_ROUNDING = 0.01
 """Of a column's deviation: where float16 would round by more, the array is float32."""
 
-_NOT_OF_THE_RUN = (JOURNAL, "holder.json")
+_NOT_OF_THE_RUN = (JOURNAL, "holder.json", SAMPLED_ROWS, SAMPLED_CODES)
 
 
 @dataclass
@@ -83,11 +85,22 @@ class Working:
         if sentence and sentence not in self.journal.notes:
             self.journal.notes.append(sentence)
 
-    def fitted(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Note that the encoder is fitted and saved; its settings as they are read again."""
+    def fitted(self, settings: dict[str, Any], sampled: Sampled | None = None) -> dict[str, Any]:
+        """Note that the encoder is fitted and saved, and keep what it saw meanwhile; its settings
+        as they are read again."""
+        if sampled is not None:
+            np.save(self.path / SAMPLED_ROWS, sampled.rows)
+            np.save(self.path / SAMPLED_CODES, sampled.codes)
         self.journal.settings = json.loads(json.dumps(settings))
         self.save()
         return self.journal.settings or {}
+
+    def sampled(self) -> Sampled | None:
+        """What the encoder saw while it was fitted, where it was kept."""
+        try:
+            return Sampled(np.load(self.path / SAMPLED_ROWS), np.load(self.path / SAMPLED_CODES))
+        except FileNotFoundError:
+            return None
 
     def put(self, stop: int, rows: NDArray[np.int64], codes: NDArray[np.float32] | None) -> None:
         """Write the (B, D) codes of `rows`; all rows before `stop` are done then.

@@ -15,6 +15,7 @@ from core.progress import Progress, part_of
 from core.representation.encoder import (
     ENCODERS,
     ROWS,
+    Sampled,
     SurveyRows,
     make_encoder,
     read_batch,
@@ -31,6 +32,7 @@ DEFAULT_PARTS = "structure:1,peaks:1,morphology:1,vicreg:1:16"
 unit variance each, outvote the numbers read off the pixels."""
 
 FIT_ROWS = 5000
+BATCH = 256
 
 FARTHEST = 10.0
 """Deviations beyond which a number says no more: one wild number would outvote all others."""
@@ -108,6 +110,7 @@ class FusionEncoder:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
+        self.sampled: Sampled | None = None
         kinds = {reads(part.model) for part in self.parts}
         self.reads = kinds.pop() if len(kinds) == 1 else ROWS
 
@@ -132,16 +135,12 @@ class FusionEncoder:
 
     def fit(self, survey: Survey, progress: Progress) -> None:
         """Fit every part, and its whitening on at most 5,000 objects."""
+        seen: list[Sampled] = []
         for number, part in enumerate(self.parts):
             share = part_of(progress, number / len(self.parts), (number + 1) / len(self.parts))
             part.model.fit(survey, share)
-            rows = sampled_rows(survey, FIT_ROWS, what=reads(part.model))
-            found = [
-                part.model.encode(read_batch(survey, rows[start : start + 256], reads(part.model)))
-                for start in range(0, len(rows), 256)
-            ]
-            values = np.concatenate(found)
-            values = values[np.isfinite(values).all(axis=1)]
+            seen.append(_looked_at(part.model, survey))
+            values = seen[-1].codes[np.isfinite(seen[-1].codes).all(axis=1)]
             if not len(values):
                 raise NotReady(
                     f"The part {part.name} of the fusion has nothing to say of any object of"
@@ -151,30 +150,37 @@ class FusionEncoder:
                 part.whitening = Whitening.fit(values, part.components)
             else:
                 part.whitening = Whitening.standardising(values)
+        rows = seen[0].rows
+        if all(np.array_equal(one.rows, rows) for one in seen):
+            codes = [part.whitening(one.codes) for part, one in zip(self.parts, seen, strict=True)]
+            self.sampled = Sampled(rows, self._side_by_side(codes))
 
     def encode(self, batch: Any) -> NDArray[np.float32]:
+        return self._side_by_side([self._of(part, batch) for part in self.parts])
+
+    def _side_by_side(self, values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """(B, D) from the whitened numbers of each part."""
         columns, known = [], []
-        for part in self.parts:
-            values, finite = self._of(part, batch)
-            bounded = np.clip(values, -FARTHEST, FARTHEST)
+        for part, own in zip(self.parts, values, strict=True):
+            finite = np.asarray(np.isfinite(own).all(axis=1))
+            bounded = np.clip(own, -FARTHEST, FARTHEST)
             columns.append(np.where(finite[:, None], bounded, 0) * part.weight)
             known.append(finite)
         out = np.concatenate(columns, axis=1).astype(np.float32)
         out[~np.any(known, axis=0)] = np.nan
         return out
 
-    def _of(self, part: Part, batch: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """(B, D) of a part and (B,) whether it has anything to say."""
+    def _of(self, part: Part, batch: Any) -> NDArray[np.float32]:
+        """(B, D) whitened numbers of a part; not finite where it has nothing to say."""
         what = reads(part.model)
         if not isinstance(batch, SurveyRows) or self.reads == what:
-            values = part.whitening(part.model.encode(batch))
-            return values, np.asarray(np.isfinite(values).all(axis=1))
+            return part.whitening(part.model.encode(batch))
         seen = seen_rows(batch.survey, what)[batch.rows]
         values = np.full((len(seen), part.whitening.matrix.shape[1]), np.nan, np.float32)
         if seen.any():
             given = read_batch(batch.survey, batch.rows[seen], what)
             values[seen] = part.whitening(part.model.encode(given))
-        return values, np.asarray(np.isfinite(values).all(axis=1))
+        return values
 
     def save(self, folder: Path) -> dict[str, Any]:
         parts = []
@@ -200,6 +206,20 @@ class FusionEncoder:
             part.whitening = Whitening.load(within / "fusion-whitening.safetensors")
             parts.append(part)
         return cls(parts)
+
+
+def _looked_at(model: Any, survey: Survey) -> Sampled:
+    """At most 5,000 objects with their codes: those that the fit has left, or encoded now."""
+    what = reads(model)
+    rows = sampled_rows(survey, FIT_ROWS, what=what)
+    left: Sampled | None = getattr(model, "sampled", None)
+    if left is not None and np.array_equal(left.rows, rows):
+        return left
+    codes = [
+        model.encode(read_batch(survey, rows[start : start + BATCH], what))
+        for start in range(0, len(rows), BATCH)
+    ]
+    return Sampled(rows, np.concatenate(codes))
 
 
 __all__ = ["DEFAULT_PARTS", "FusionEncoder", "Part", "parts_from"]

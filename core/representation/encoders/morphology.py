@@ -22,7 +22,7 @@ from core.measure.morphology import (
     quantities,
 )
 from core.progress import Progress
-from core.representation.encoder import register_encoder, sampled_rows
+from core.representation.encoder import Sampled, register_encoder, sampled_rows
 from core.representation.weightfiles import write_arrays
 from core.survey import Survey
 
@@ -73,6 +73,7 @@ class MorphologyEncoder:
         self.centre = np.zeros(0)
         self.scale = np.zeros(0)
         self.flagged = np.zeros(0, np.int64)
+        self.sampled: Sampled | None = None
 
     def fit(self, survey: Survey, progress: Progress) -> None:
         """Take the medians and deviations of a sample."""
@@ -82,11 +83,18 @@ class MorphologyEncoder:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             progress(start / len(rows), f"measuring the morphology of {len(rows)} objects")
             images = survey.images(rows[start : start + _ROWS_AT_ONCE])
-            parts.append(self._measured(images)[0])
-        self._learn(np.concatenate(parts))
+            parts.append(self._measured(images))
+        numbers, flags = (np.concatenate(one) for one in zip(*parts, strict=True))
+        self._learn(numbers)
+        self.sampled = Sampled(rows, self._codes(numbers, flags))
 
     def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        numbers, flags = self._measured(images)
+        return self._codes(*self._measured(images))
+
+    def _codes(
+        self, numbers: NDArray[np.float64], flags: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """(B, D) of what `_measured` gives."""
         missing = ~np.isfinite(numbers)
         used = self.scale > 0
         away = (np.where(missing, self.centre, numbers) - self.centre)[:, used] / self.scale[used]

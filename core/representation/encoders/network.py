@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,8 +15,10 @@ from torch import Tensor
 from core.errors import BadInput, Damaged, NotFound, NotReady
 from core.progress import Progress
 from core.representation.device import best_device
-from core.representation.encoder import register_encoder, sampled_rows
+from core.representation.encoder import Sampled, register_encoder, sampled_rows
+from core.representation.encoders.choosing import chosen_training, reasons_for
 from core.representation.fast import (
+    EXACT,
     SAMPLE,
     Forward,
     exact_forward,
@@ -26,7 +28,6 @@ from core.representation.fast import (
 from core.representation.inputs.scaling import PixelScaling
 from core.representation.methods.method import METHODS
 from core.representation.methods.store import load_method, save_method
-from core.representation.training.held_out import collapsed
 from core.representation.whitening import Whitening
 from core.survey import RunRecord, Survey, finished_runs
 from core.vocabulary import JobKind
@@ -39,12 +40,6 @@ SHIPPED_METHOD, SHIPPED_WORD = "vicreg", "shipped"
 COMPONENTS = 64
 QUARTER_TURNS = (0, 1, 2, 3)
 FIT_ROWS = 5000
-
-FEW_STEPS = 100
-"""A network that was trained for fewer is doubted."""
-
-CLEARLY = 0.05
-"""By so much more of the held-out neighbours kept is another training clearly better."""
 
 MAX_COMPONENTS = 4096
 BATCH = 256
@@ -75,7 +70,7 @@ class NetworkEncoder:
         How the network is run: the fastest way of `core.representation.fast` that keeps the
         neighbours which plain float32 finds in this embedding. `fit` chooses it.
     doubts
-        Sentences on whether other weights would be better than those taken by rule.
+        What is to be said of the weights that were taken by rule.
     notes
         These and one on the way, for the record of a run.
     """
@@ -83,8 +78,8 @@ class NetworkEncoder:
     name: str
     method_name: ClassVar[str]
     own_options: ClassVar[dict[str, str]] = {
-        "weights": "a pretraining run's id, a folder, or shipped (default: the newest run of this"
-        " survey, else the shipped weights where there are such)",
+        "weights": "a pretraining run's id, a folder, or shipped (default: the best run of this"
+        " survey on held-out objects, else the shipped weights where there are such)",
         "rotations": "quarter turns that the codes are averaged over: 1, 2 or 4 (default 4)",
         "components": "numbers kept of an object, leading ones first (default 64)",
     }
@@ -111,6 +106,7 @@ class NetworkEncoder:
         self.notes: list[str] = []
         self.scaling: PixelScaling | None = None
         self.whitening: Whitening | None = None
+        self.sampled: Sampled | None = None
 
     @classmethod
     def make(cls, survey: Survey, options: Mapping[str, Any]) -> NetworkEncoder:
@@ -119,7 +115,7 @@ class NetworkEncoder:
         folder = weights_folder(survey, cls.method_name, str(asked) if asked else None)
         encoder = cls(folder, options.get("rotations", 4), options.get("components", COMPONENTS))
         if not asked:
-            encoder.doubts = doubts_about(pretraining_runs(survey, cls.method_name), survey)
+            encoder.doubts = reasons_for(pretraining_runs(survey, cls.method_name))
             encoder.notes = list(encoder.doubts)
         return encoder
 
@@ -133,30 +129,32 @@ class NetworkEncoder:
             self.notes.append(self.way.sentence)
             progress(0.0, self.way.sentence)
         rows = sampled_rows(survey, FIT_ROWS)
+        upright: list[NDArray[np.float32]] = []
         codes: list[NDArray[np.float32]] = []
-        done = 0
         for start in range(0, len(rows), BATCH):
-            # Unturned: the components are the same, at a quarter of the time.
             shown = self._shown(survey.images(rows[start : start + BATCH]))
-            codes.append(self._codes(shown, turns=(0,)))
-            done += len(codes[-1])
-            progress(0.0, f"fitting components: {done:,} of {len(rows):,}")
-        self.whitening = Whitening.fit(np.concatenate(codes), self.components)
+            turned = self._turned(shown)
+            # The components are the same as those of all turns.
+            upright.append(turned[0])
+            codes.append(turned.mean(axis=0))
+            progress(0.0, f"fitting components: {start + len(shown):,} of {len(rows):,}")
+        self.whitening = Whitening.fit(np.concatenate(upright), self.components)
+        self.sampled = Sampled(rows, self.whitening(np.concatenate(codes)))
 
     def encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
         assert self.whitening is not None
-        return self.whitening(self._codes(self._shown(images), self.turns))
+        return self.whitening(self._codes(self._shown(images)))
 
     def _fastest(self, survey: Survey) -> Forward:
         """Measured on the components of a few hundred objects: where codes are whitened, small
         differences count for more than in the codes."""
         shown = self._shown(survey.images(sampled_rows(survey, SAMPLE)))
-        exact = exact_forward(self.method)
-        whitening = Whitening.fit(self._codes(shown, self.turns, exact), self.components)
+        plain = self._codes(shown, exact_forward(self.method))
+        whitening = Whitening.fit(plain, self.components)
         return fast_forward(
             self.method,
             shown,
-            lambda way: whitening(self._codes(shown, self.turns, way)),
+            lambda way: whitening(plain if way.name == EXACT else self._codes(shown, way)),
             pictures=len(survey) * shown.shape[1] * len(self.turns),
         )
 
@@ -166,17 +164,26 @@ class NetworkEncoder:
         with torch.inference_mode():
             return self.method.spec(self.scaling(images).to(best_device()))
 
-    def _codes(
-        self, shown: Tensor, turns: Sequence[int], way: Forward | None = None
-    ) -> NDArray[np.float32]:
+    def _codes(self, shown: Tensor, way: Forward | None = None) -> NDArray[np.float32]:
         """What `_shown` gives -> (B, images * D) of the network, the mean over the turns."""
-        looks = []
-        for look in range(shown.shape[1]):
-            total = torch.zeros(len(shown), self.method.dimensions, device=shown.device)
-            for quarter in turns:
-                total += self._forward(torch.rot90(shown[:, look], quarter, (2, 3)), way)
-            looks.append(total / len(turns))
-        out: NDArray[np.float32] = torch.cat(looks, dim=1).cpu().numpy()
+        return self._turned(shown, way).mean(axis=0)
+
+    def _turned(self, shown: Tensor, way: Forward | None = None) -> NDArray[np.float32]:
+        """What `_shown` gives -> (turns, B, images * D) of the network, upright first."""
+        out: NDArray[np.float32] = np.stack(
+            [
+                torch.cat(
+                    [
+                        self._forward(torch.rot90(shown[:, look], quarter, (2, 3)), way)
+                        for look in range(shown.shape[1])
+                    ],
+                    dim=1,
+                )
+                .cpu()
+                .numpy()
+                for quarter in self.turns
+            ]
+        )
         if not np.isfinite(out).all():
             raise Damaged(
                 f"The network of {self.name} gives codes that are no numbers, so its training went"
@@ -218,7 +225,7 @@ class NetworkEncoder:
 
 
 def weights_folder(survey: Survey, method: str, asked: str | None = None) -> Path:
-    """Folder of the weights that are meant: of a run, by path, or the newest fitting ones.
+    """Folder of the weights that are meant: of a run, by path, or those of `chosen_training`.
 
     Raises
     ------
@@ -244,7 +251,7 @@ def weights_folder(survey: Survey, method: str, asked: str | None = None) -> Pat
             f" {survey.folder.parents[1]}`."
         )
     if asked is None:
-        return runs[0].path
+        return chosen_training(runs).path
     for run in pretraining_runs(survey):
         if run.run_id == asked:
             return run.path
@@ -269,53 +276,6 @@ def pretraining_runs(survey: Survey, method: str | None = None) -> list[RunRecor
             runs += [run for run in others if _trained_on(run, survey)]
     runs.sort(key=lambda run: (str(run.record["finished"]), run.run_id), reverse=True)
     return [run for run in runs if method is None or _method_of(run) == method]
-
-
-def doubts_about(runs: Sequence[RunRecord], survey: Survey) -> list[str]:
-    """Why the first of these trainings may not be the one to take: a sentence without its dot, or
-    none."""
-    if not runs:
-        return []
-    newest, own = runs[0], _kept_neighbours(runs[0])
-    others = [run for run in runs[1:] if _trained_on(run, survey)]
-    best = max(others, key=lambda run: _kept_neighbours(run) or 0.0, default=None)
-    if best is not None:
-        theirs = _kept_neighbours(best) or 0.0
-        if own is not None and theirs > own + CLEARLY:
-            return [
-                f"the newest training, {newest.run_id}, was taken, but an older one,"
-                f" {best.run_id}, kept more neighbours of held-out objects ({theirs:.2f} against"
-                f" {own:.2f}); name it as the weights to have it"
-            ]
-    if own == 0.0:
-        return [
-            f"the newest training, {newest.run_id}, was taken, but its codes tell no objects"
-            " apart; train it for longer or with a lower learning rate"
-        ]
-    steps = _steps(newest)
-    if steps is not None and steps < FEW_STEPS:
-        longer = [run for run in others if (_steps(run) or 0) >= FEW_STEPS]
-        instead = f"name {longer[0].run_id} as the weights" if longer else "train it for longer"
-        return [
-            f"the newest training, {newest.run_id}, was taken, but it has no more than {steps}"
-            f" {'step' if steps == 1 else 'steps'}; {instead}"
-        ]
-    return []
-
-
-def _steps(run: RunRecord) -> int | None:
-    """Steps that led to the weights kept, where the run has them."""
-    found = (run.record.get("result") or {}).get("best_step") or run.config.get("steps")
-    return found if isinstance(found, int) else None
-
-
-def _kept_neighbours(run: RunRecord) -> float | None:
-    """Of held-out objects, where the run has measured it."""
-    quality = (run.record.get("result") or {}).get("best_quality") or {}
-    if collapsed(quality):
-        return 0.0
-    found = quality.get("neighbour_consistency")
-    return float(found) if isinstance(found, int | float) else None
 
 
 def _trained_on(run: RunRecord, survey: Survey) -> bool:

@@ -34,26 +34,35 @@ class StructureEncoder(PixelNumbers):
 
 def structure(looks: Tensor) -> Tensor:
     """(B, LOOKS, CHANNELS, y, x) -> (B, DIMENSIONS)."""
-    flat = looks.flatten(0, 1)
     numbers = []
-    for side in SCALES_PX:
-        x = _smoothed(flat, side) if side > 1 else flat
-        numbers += [x.amax((2, 3)), x.amin((2, 3)), x.square().mean((2, 3)).sqrt()]
+    for x in _smoothed(looks.flatten(0, 1)):
+        flat = x.flatten(2)
+        numbers += [flat.amax(2), flat.amin(2), flat.square().mean(2).sqrt()]
     return torch.cat(numbers, dim=1).reshape(len(looks), DIMENSIONS)
 
 
-def _smoothed(x: Tensor, side_px: int) -> Tensor:
-    """Each pixel the mean of the square round it, zero beyond the edge.
+def _smoothed(x: Tensor) -> tuple[Tensor, ...]:
+    """(..., y, x) over each of SCALES_PX: a pixel is the mean of the square round it, zero beyond
+    the edge.
 
     At every position, since a mean over squares that skip positions would depend on how the
     picture is turned. Sums of shifted copies take half the time of torch's average pooling.
     """
-    edge, size = side_px // 2, x.shape[-1]
-    padded = functional.pad(x, (edge, edge, edge, edge))
-    across = padded[..., :size].clone()
-    for step in range(1, side_px):
-        across += padded[..., step : step + size]
-    both = across[..., :size, :].clone()
-    for step in range(1, side_px):
-        both += across[..., step : step + size, :]
-    return both.div_(side_px**2)
+    padded = functional.pad(x, (3, 3, 3, 3))
+    small = _sums_of_3(_sums_of_3(padded[..., 2:-2, 2:-2], -1), -2)
+    large = _sums_of_7(_sums_of_7(padded, -1), -2)
+    return x, small.div_(9), large.div_(49)
+
+
+def _sums_of_3(x: Tensor, axis: int) -> Tensor:
+    """Of neighbours along an axis, which gets shorter by 2."""
+    n = x.shape[axis] - 2
+    sums = x.narrow(axis, 0, n) + x.narrow(axis, 1, n)
+    return sums.add_(x.narrow(axis, 2, n))
+
+
+def _sums_of_7(x: Tensor, axis: int) -> Tensor:
+    """Of neighbours along an axis, which gets shorter by 6: twice three and the middle."""
+    n, three = x.shape[axis] - 6, _sums_of_3(x, axis)
+    sums = three.narrow(axis, 0, n) + x.narrow(axis, 3, n)
+    return sums.add_(three.narrow(axis, 4, n))

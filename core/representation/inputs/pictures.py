@@ -85,6 +85,15 @@ class PictureSource:
         _, codes = np.unique(np.array(names, dtype=object).astype(str), return_inverse=True)
         return codes.astype(np.int64)
 
+    def ids(self, index: NDArray[np.int64]) -> dict[str, list[str]]:
+        """object_ids of ascending indices, by survey, in their order."""
+        found: dict[str, list[str]] = {}
+        for number, survey in enumerate(self.surveys):
+            rows = self.rows[index[self.which[index] == number]]
+            if len(rows):
+                found[survey.name] = [str(one) for one in survey.object_ids[rows]]
+        return found
+
     def __len__(self) -> int:
         return len(self.rows)
 

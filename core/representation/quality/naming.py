@@ -26,33 +26,37 @@ def embedding_names(survey: Survey, encoders: Mapping[str, str]) -> dict[str, st
     records = {run.run_id: run for run in finished_runs(survey, JobKind.EMBED)}
     names = dict(encoders)
     for more in (network_words, _other_options, _tail):
-        often = Counter(names.values())
+        words = {
+            run_id: more(records[run_id]) if run_id in records else _tail_of(run_id)
+            for run_id in names
+        }
+        # What all of one name have in common tells none of them apart.
+        told = Counter(name for name, _ in {(names[one], words[one]) for one in names})
         for run_id, name in list(names.items()):
-            words = more(records[run_id]) if run_id in records else _tail_of(run_id)
-            if often[name] > 1 and words and not name.endswith(words):
-                names[run_id] = f"{name}, {words}"
+            if told[name] > 1 and words[run_id]:
+                names[run_id] = f"{name}, {words[run_id]}"
     return names
 
 
 def network_words(run: RunRecord) -> str:
     """The network of an embedding: "shipped", how and where it was trained, or ""."""
-    told = [_origin(origin) for origin in _origins(run.record.get("result") or {})]
+    told = [_origin(origin) for origin in origins(run.record.get("result") or {})]
     return "; ".join(dict.fromkeys(told))
 
 
-def _origins(settings: Mapping[str, Any]) -> Iterator[dict[str, Any] | str]:
-    """Where the weights of an encoder and of its parts come from."""
+def origins(settings: Mapping[str, Any]) -> Iterator[dict[str, Any] | str]:
+    """Where the weights of an encoder and of its parts come from, by its settings."""
     origin = settings.get("weights")
     if isinstance(origin, dict | str) and origin:
         yield origin
     for part in settings.get("parts") or ():
         if isinstance(part, dict):
-            yield from _origins(part.get("settings") or {})
+            yield from origins(part.get("settings") or {})
 
 
 def _origin(origin: dict[str, Any] | str) -> str:
     if isinstance(origin, str):
-        return origin
+        return origin.split(" of ")[0]  # such as EfficientNet-Lite0, without its package
     surveys = ", ".join(origin.get("surveys") or ())
     if not surveys or _same_network(origin, _shipped_origin()):
         return SHIPPED

@@ -59,6 +59,15 @@ class HeldOut:
         Gives the scaled pictures of an index tensor.
     rows
         (N,) indices held out.
+
+    Attributes
+    ----------
+    objects
+        Ids of the held-out objects by survey, in the order of `rows`; empty where `fetch` does
+        not say them.
+    plain
+        (N, D) codes of the objects as they are at the newest evaluation; None before it, or
+        where they were no numbers.
     """
 
     def __init__(
@@ -87,6 +96,9 @@ class HeldOut:
                 ]
                 self.shown.append(block)
         self.images = spec.images
+        ids = getattr(fetch, "ids", None)
+        self.objects: dict[str, list[str]] = ids(rows) if ids is not None else {}
+        self.plain: NDArray[np.float32] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.shown)
@@ -116,9 +128,11 @@ class HeldOut:
     def quality(self, method: Method) -> dict[str, float]:
         """Measures of `core.metrics` by name; those that make no sense are left out, and of codes
         that have collapsed there is the rank alone, 0 where all are the same."""
+        self.plain = None
         plain, first, second = self.codes(method)
         if not all(np.isfinite(codes).all() for codes in (plain, first, second)):
             return {}
+        self.plain = plain
         spread = float(plain.std(0, dtype=np.float64).max())
         flat = spread <= LEAST_SPREAD * float(np.abs(plain).max())
         rank = 0.0 if flat else metrics.rankme(plain)

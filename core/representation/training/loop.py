@@ -26,6 +26,7 @@ from core.representation.training.checkpoint import load_checkpoint, save_checkp
 from core.representation.training.guard import LossWatch
 from core.representation.training.held_out import PROGRESS_MEASURE, HeldOut
 from core.representation.training.interrupts import held_back
+from core.representation.training.maps import mapped
 from core.representation.training.order import Order, divided
 from core.representation.training.outcome import PretrainResult
 from core.representation.training.team import Team, checked_batch, connection_broke
@@ -335,7 +336,8 @@ class Trainer:
         if self.team.is_main:
             present = self.quality()
             if present:
-                self.qualities.append({"step": step, "quality": present})
+                seen = mapped(self.held, self.qualities)
+                self.qualities.append({"step": step, "quality": present, **seen})
                 on_record(self.qualities[-1])
             if self.watch.runaway:
                 pass  # such weights are not worth keeping, whatever their quality

@@ -1,0 +1,267 @@
+"""P(class) of a large survey in two passes: a simple model for all, the learner for the likely.
+
+Of a million rows a few hundred are shown. A simple model imitates the learner: a ridge regression
+(Hoerl & Kennard 1970) of its P(class) on the whitened columns, their squares and the probabilities
+of a logistic regression of the same answers, fitted to rows at random that the learner scored. It
+costs three thin matrix products; the learner scores only the rows it puts first. Other rows at
+random, scored by the learner too, tell what that misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.discovery.committee import class_logits
+from core.discovery.learner import Learner
+from core.discovery.learners.logistic import logistic
+from core.discovery.threads import in_threads, one_blas_thread
+
+FULL_ROWS = 200_000
+"""Rows up to which the learner scores all."""
+
+LISTED = 50_000
+"""Rows on the first list."""
+
+MOST_LISTED = 200_000
+"""Rows on the second list, made where the first was too short."""
+
+FITTED_TO = 12_000
+"""Rows at random that the simple model is fitted to."""
+
+CHECKED = 12_000
+"""Rows at random by which what is missed is estimated."""
+
+TOO_SHORT = 0.01
+"""A list is too short if more than this share of the rows to show comes from its last fifth."""
+
+TOP_ONLY = frozenset({"most_likely"})
+"""Samplers that look at the highest P(target) alone; others need the learner's own everywhere."""
+
+QUICK_LEARNERS = frozenset({"logistic"})
+"""Learners that score a survey in no more time than their imitation would."""
+
+_RIDGE = 1e-4
+_LEAST = 1e-6
+_CHUNK = 8_192
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What a ranking is for.
+
+    Attributes
+    ----------
+    target
+        The class to be found.
+    open_rows
+        (U,) rows that may be shown.
+    n
+        How many will be.
+    labelled
+        (L,) answered rows: the learner scores them in any case, since they are compared with
+        their answers.
+    seed
+        Draws the rows at random.
+    """
+
+    target: int
+    open_rows: np.ndarray
+    n: int
+    labelled: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What two passes did.
+
+    Attributes
+    ----------
+    n_rows, n_full
+        Rows in all, and those that the learner scored.
+    n_top
+        Rows to be shown.
+    missed
+        How many rows that were not scored by the learner are expected to belong among these, by
+        the rows at random. Each stands for many, so that 0 means that none was met.
+    """
+
+    n_rows: int
+    n_full: int
+    n_top: int
+    missed: float
+
+
+def in_words(told: Told | None) -> str:
+    """What two passes did, to be said after another sentence; empty where there was one."""
+    if told is None:
+        return ""
+    missed = f"about {told.missed:.0f}" if told.missed else "none"
+    return (
+        f" The learner scored {told.n_full:,} of {told.n_rows:,} objects, a simpler model all the"
+        f" others; by those tried at random {missed} of the first {told.n_top:,} are missed."
+    )
+
+
+class Shortlisting(Learner):
+    """A learner that gives a survey of more than `FULL_ROWS` rows its P(class) in two passes, once
+    it is told what for (`wanted`). `told` says what the last call did; None if all was scored."""
+
+    wanted: Wanted | None = None
+    told: Told | None = None
+
+    def class_probabilities(self, values: np.ndarray, n_classes: int) -> np.ndarray:
+        """(N, n_classes) float32, see `two_passes`."""
+        whole = super().class_probabilities
+        if self.wanted is None or len(values) <= FULL_ROWS:
+            self.told = None
+            return whole(values, n_classes)
+        taught = (self.X_training, self.y_training)
+        with one_blas_thread():
+            probabilities, self.told = two_passes(
+                lambda rows: whole(rows, n_classes), taught, values, self.wanted
+            )
+        return probabilities
+
+
+def two_passes(
+    predict: Callable[[np.ndarray], np.ndarray],
+    taught: tuple[np.ndarray, np.ndarray],
+    values: np.ndarray,
+    wanted: Wanted,
+) -> tuple[np.ndarray, Told]:
+    """(N, C) float32 P(class), and what was done to get it.
+
+    The rows on the list, the answered ones and those at random have the learner's P(class), all
+    others the simple model's, with P(target) kept below that of the `n` best: no row is shown
+    that the learner did not score.
+
+    Parameters
+    ----------
+    predict : (n, D) rows -> (n, C), the learner's P(class)
+    taught : X (L, D) and y (L,), what the learner was taught, two classes or more
+    values : (N, D) float32
+    """
+    rng = np.random.default_rng([wanted.seed, len(values), 0x5C])
+    drawn = rng.choice(len(values), min(FITTED_TO + CHECKED, len(values)), replace=False)
+    fitted_to, checked = np.sort(drawn[:FITTED_TO]), np.sort(drawn[FITTED_TO:])
+    is_full = np.zeros(len(values), dtype=bool)
+    is_full[drawn] = is_full[wanted.labelled] = True
+    full = np.flatnonzero(is_full)
+    own = predict(values[full])
+    imitated = own[np.searchsorted(full, fitted_to)]
+    simple = _Imitation(taught, values[fitted_to], imitated, wanted.target)
+    probabilities, order = simple.score(values)
+    probabilities[full] = own
+
+    chances = probabilities[:, wanted.target]
+    is_open = np.zeros(len(values), dtype=bool)
+    is_open[wanted.open_rows] = True
+    first = order[wanted.open_rows]
+    n = min(wanted.n, len(first))
+    floor, missed = np.float32(np.inf), 0.0
+    for most in (LISTED, MOST_LISTED):
+        length = min(max(most, 4 * n), len(first))
+        if not n:
+            break
+        places = np.argpartition(first, len(first) - length)[len(first) - length :]
+        listed = wanted.open_rows[places]
+        new = np.sort(listed[~is_full[listed]])
+        probabilities[new] = predict(values[new])
+        is_full[new] = True
+        scored = chances[is_full & is_open]
+        floor = np.partition(scored, len(scored) - n)[len(scored) - n]
+        last_fifth = places[np.argsort(first[places], kind="stable")[: length // 5]]
+        n_late = int((chances[wanted.open_rows[last_fifth]] > floor).sum())
+        is_out = is_open.copy()
+        is_out[listed] = False
+        met = checked[is_out[checked]]
+        n_unscored = int((is_out & ~is_full).sum())
+        missed = float((chances[met] > floor).sum()) / max(len(met), 1) * n_unscored
+        if n_late <= TOO_SHORT * n and not missed:
+            break
+    above = np.flatnonzero(~is_full & (chances >= floor))
+    _keep_below(probabilities, above, wanted.target, float(floor))
+    return probabilities, Told(len(values), int(is_full.sum()), n, missed)
+
+
+def _keep_below(probabilities: np.ndarray, rows: np.ndarray, target: int, floor: float) -> None:
+    """Lower P(target) of `rows` to just below `floor`, the other classes taking the rest."""
+    before = probabilities[rows, target]
+    after = np.nextafter(np.float32(floor), np.float32(0))
+    probabilities[rows] *= ((1 - after) / (1 - before))[:, None]
+    probabilities[rows, target] = after
+
+
+class _Imitation:
+    """A learner's P(class), imitated by a ridge regression.
+
+    Parameters
+    ----------
+    taught : X (L, D), y (L,), what the learner was taught
+    rows, own : (n, D) rows, and the learner's P(class) of them (n, C)
+    target : the class whose P orders rows
+    """
+
+    def __init__(
+        self, taught: tuple[np.ndarray, np.ndarray], rows: np.ndarray, own: np.ndarray, target: int
+    ) -> None:
+        guide = logistic(0).fit(*taught)
+        self._n_classes, self._target = own.shape[1], target
+        self._known = np.asarray(guide.classes_, dtype=np.intp)
+        self._weights = class_logits(guide.coef_).astype(np.float32).T
+        self._offsets = class_logits(guide.intercept_[:, None])[:, 0].astype(np.float32)
+        features = np.hstack([rows, rows * rows, self._guided(rows)]).astype(np.float64)
+        centre, spread = features.mean(axis=0), features.std(axis=0)
+        spread[spread < 1e-9] = np.inf  # says nothing: weight 0
+        features = (features - centre) / spread
+        mean = own[:, self._known].mean(axis=0, dtype=np.float64)
+        scatter = features.T @ features + _RIDGE * len(rows) * np.eye(features.shape[1])
+        slopes = np.linalg.solve(scatter, features.T @ (own[:, self._known] - mean))
+        slopes /= spread[:, None]
+        d = rows.shape[1]
+        self._linear, self._square, self._guide = (
+            part.astype(np.float32) for part in np.split(slopes, [d, 2 * d])
+        )
+        self._level = (mean - centre @ slopes).astype(np.float32)
+
+    def score(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N, C) float32 P(class), each row adding up to 1, and (N,) float32 that orders rows as
+        P(target) does, but where that is 0 or 1 too."""
+        probabilities = np.zeros((len(values), self._n_classes), dtype=np.float32)
+        order = np.empty(len(values), dtype=np.float32)
+        at = int(np.flatnonzero(self._known == self._target)[0])
+
+        def score(part: slice) -> None:
+            rows = values[part]
+            own = rows @ self._linear + (rows * rows) @ self._square
+            own += self._guided(rows) @ self._guide + self._level
+            order[part] = own[:, at]
+            np.clip(own, _LEAST, 1, out=own)
+            total = _row_sums(own)
+            for k, column in enumerate(self._known):
+                probabilities[part, column] = own[:, k] / total
+
+        in_threads(score, [slice(s, s + _CHUNK) for s in range(0, len(values), _CHUNK)])
+        return probabilities, order
+
+    def _guided(self, rows: np.ndarray) -> np.ndarray:
+        """(n, C) P(class) by the logistic regression, over the classes that were taught."""
+        logits = rows @ self._weights + self._offsets
+        top = logits[:, 0].copy()
+        for k in range(1, logits.shape[1]):
+            np.maximum(top, logits[:, k], out=top)
+        np.exp(logits - top[:, None], out=logits)
+        return logits / _row_sums(logits)[:, None]
+
+
+def _row_sums(table: np.ndarray) -> np.ndarray:
+    """(n,) of (n, C), column by column: numpy's own sum over a short last axis takes ten times
+    as long."""
+    total = table[:, 0].copy()
+    for k in range(1, table.shape[1]):
+        total += table[:, k]
+    return total

@@ -1,0 +1,159 @@
+"""How well a learner tells the answers apart, by answers that it was not taught."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone
+
+from core.discovery.answered import NEVER_OUT, aimed, folds_of, one_thread
+from core.discovery.prepare import standardise, whiten
+from core.discovery.registry import LEARNERS
+from core.discovery.schedule import DEFAULT_LEARNER
+from core.errors import NotReady
+from core.metrics import average_precision
+from core.vocabulary import DEFAULT
+
+N_FOLDS = 4
+MAX_SIZES = 5
+LEAST = 10
+"""Answers of the first point of the learning curve, and more."""
+SCALE_ROWS = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What models say of answers that they were not taught.
+
+    Attributes
+    ----------
+    learner
+        Its name.
+    answers
+        (L,) number of the class of each answer, in the order given.
+    target
+        Number of the wanted class.
+    probabilities
+        (L, C) P(class) of each answer by a model taught the other folds; NaN for the only answer
+        of a class, which is never held out.
+    sizes, precisions
+        (S,) the learning curve: average precision of the target over all answers, by models that
+        were taught the first `sizes` of them outside the fold; NaN where these lack a class.
+    """
+
+    learner: str
+    answers: np.ndarray
+    target: int
+    probabilities: np.ndarray
+    sizes: np.ndarray
+    precisions: np.ndarray
+
+    @property
+    def is_held_out(self) -> np.ndarray:
+        """(L,) bool: the answers that some model was not taught."""
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1))
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(L,) number of the likeliest class, -1 where never held out."""
+        filled = np.nan_to_num(self.probabilities)
+        return np.where(self.is_held_out, filled.argmax(axis=1), -1)
+
+    @property
+    def given(self) -> np.ndarray:
+        """(L,) P of the class that was answered, NaN where never held out."""
+        return self.probabilities[np.arange(len(self.answers)), self.answers]
+
+    def confusion(self) -> np.ndarray:
+        """(C, C) int: answers of class i that the model takes for class j."""
+        n_classes = self.probabilities.shape[1]
+        table = np.zeros((n_classes, n_classes), dtype=np.int64)
+        out = self.is_held_out
+        np.add.at(table, (self.answers[out], self.predicted[out]), 1)
+        return table
+
+    def surprising(self) -> np.ndarray:
+        """The places of the answers that the model contradicts, the least likely first."""
+        against = np.flatnonzero(self.is_held_out & (self.predicted != self.answers))
+        return against[np.argsort(self.given[against], kind="stable")]
+
+
+def answered_values(
+    embedding: np.ndarray, mask: np.ndarray, rows: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a learner sees of `rows`, (L, D) float32, and of the rows by which it was scaled.
+
+    The scale is the survey's, read off `SCALE_ROWS` rows drawn with `seed` where it has more: a
+    page does not go over a million rows for a few hundred answers.
+    """
+    n = len(embedding)
+    if n > SCALE_ROWS:
+        drawn = np.random.default_rng([seed, n]).choice(n, SCALE_ROWS, replace=False)
+        taken = np.union1d(drawn, rows)
+    else:
+        taken = np.arange(n)
+    scaled = whiten(*standardise(np.asarray(embedding[taken]), np.asarray(mask)[taken]))
+    return scaled[np.searchsorted(taken, rows)], scaled
+
+
+def validate(
+    learner: str,
+    values: np.ndarray,
+    answers: np.ndarray,
+    n_classes: int,
+    target: int,
+    seed: int,
+    survey: np.ndarray | None = None,
+) -> Validation:
+    """Hold out a quarter of the answers at a time and have the learner say what they are.
+
+    Parameters
+    ----------
+    learner : name of a registered learner, or "default"
+    values : (L, D) float32, what the learner sees, in the order of answering
+    answers : (L,) int, 0 to n_classes - 1
+    target : number of the wanted class
+    survey : (N, D) of the survey, for learners that weigh the answers against it
+
+    Raises
+    ------
+    NotReady
+        Fewer than two answers of the target or of the other classes.
+    """
+    n_found = int((answers == target).sum())
+    if min(n_found, len(answers) - n_found) < 2:
+        raise NotReady(
+            "Checking the model against the answers takes two or more finds and two or more"
+            f" others, but there are {n_found} and {len(answers) - n_found}; answer more objects."
+        )
+    entry = LEARNERS.find(DEFAULT_LEARNER if learner == DEFAULT else learner)
+    estimator = one_thread(aimed(entry.call, seed, target, survey))
+    folds = folds_of(answers, N_FOLDS, np.random.default_rng([seed, 0xF0]))
+    sizes = _sizes(len(answers))
+    precisions = np.full(len(sizes), np.nan)
+    out = folds != NEVER_OUT
+    probabilities = np.full((len(answers), n_classes), np.nan)
+    for place, size in enumerate(sizes.tolist()):
+        probabilities = np.full((len(answers), n_classes), np.nan)
+        for fold in np.unique(folds[out]):
+            held = folds == fold
+            taught = (np.arange(len(answers)) < size) & ~held
+            known = np.unique(answers[taught])
+            if len(known) < 2 or target not in known:
+                break
+            model = clone(estimator).fit(values[taught], answers[taught])
+            probabilities[held] = 0.0
+            probabilities[np.ix_(held, model.classes_)] = model.predict_proba(values[held])
+        else:
+            hits = answers[out] == target
+            precisions[place] = average_precision(hits, probabilities[out, target])
+    return Validation(entry.name, answers, target, probabilities, sizes, precisions)
+
+
+def _sizes(n: int) -> np.ndarray:
+    """All answers, half of them, a quarter ... down to `LEAST`; ascending."""
+    sizes = [n]
+    while len(sizes) < MAX_SIZES and sizes[-1] // 2 >= LEAST:
+        sizes.append(sizes[-1] // 2)
+    return np.array(sizes[::-1])

@@ -1,0 +1,269 @@
+"""How the search of a task goes, and its strategy: the label database and `core.discovery`
+together, which may not meet; the pages draw what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.discovery import LEARNERS, SAMPLERS, control_order, sampler_names
+from core.discovery.random_rate import RandomRate, random_rate
+from core.discovery.schedule import COLD_START, DEFAULT_LEARNER, TARGET_FINDING, unique
+from core.discovery.validation import Validation, answered_values, validate
+from core.errors import BadInput, NotFound
+from core.metrics.discovery import Calibration, calibration, exact_interval
+from core.survey import Survey
+from core.vocabulary import CONTROL_SAMPLER, DEFAULT, GOLD_SAMPLER
+from labels_db import LabelsDB, SearchedObject, Strategy, Task
+
+if TYPE_CHECKING:
+    from core.representation import Embedding
+
+BY_HAND = "by hand"
+"""Stands for the sampler of objects that somebody opened without being shown them."""
+
+MAX_VALIDATED = 2_000
+"""Answers by which a model is checked, the newest: with more it would take minutes."""
+
+_LIKELIEST = "most_likely"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one sampler showed: how many objects, how many finds, and the exact 95 % interval of
+    the share of finds."""
+
+    sampler: str
+    n_shown: int
+    n_found: int
+    low: float
+    high: float
+
+    @property
+    def success(self) -> float:
+        """Share of finds among what it showed."""
+        return self.n_found / self.n_shown
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """How the search of a task has gone so far.
+
+    Attributes
+    ----------
+    seq
+        The last event that it knows.
+    object_ids, found
+        (k,) the answered objects in the order of their first answers, and whether each has the
+        target's class now.
+    seqs
+        (k,) int64, the event of that answer.
+    tallies
+        Of each sampler, the one that showed most first.
+    told
+        (k,) P(target) told of the object when it was shown; NaN where its score was another.
+    rate
+        How rare the target is, from the control sample; None before the first control.
+    n_imported, n_gold
+        Objects left out, for nobody searched for them: labels that came with a file or as known
+        examples, and objects with a known answer that were slipped in.
+    """
+
+    seq: int
+    object_ids: tuple[str, ...]
+    found: np.ndarray
+    seqs: np.ndarray
+    tallies: tuple[Tally, ...]
+    told: np.ndarray
+    rate: RandomRate | None
+    n_imported: int
+    n_gold: int
+
+    def calibration(self) -> Calibration | None:
+        """P(target) told against what was answered; None if it was told of no object."""
+        knows = np.isfinite(self.told)
+        return calibration(self.told[knows], self.found[knows]) if knows.any() else None
+
+
+def search_so_far(db: LabelsDB, task: Task, survey: Survey) -> Search:
+    """Read how the search has gone, off all labels of the task."""
+    seq = db.last_seq(task.name)
+    everything = db.searched(task.name)
+    gold = [one for one in everything if one.sampler == GOLD_SAMPLER]
+    shown = [one for one in everything if one.sampler != GOLD_SAMPLER and not one.imported]
+    found = np.array([one.class_name == task.target for one in shown], dtype=bool)
+    return Search(
+        seq=seq,
+        object_ids=tuple(one.object_id for one in shown),
+        found=found,
+        seqs=np.array([one.seq for one in shown], dtype=np.int64),
+        tallies=_tallies(shown, found),
+        told=_told(db, task.name, shown),
+        rate=_rate(db, task, survey, everything),
+        n_imported=sum(one.imported for one in everything),
+        n_gold=len(gold),
+    )
+
+
+def _tallies(shown: list[SearchedObject], found: np.ndarray) -> tuple[Tally, ...]:
+    names = [one.sampler or BY_HAND for one in shown]
+    counted: dict[str, list[int]] = {}
+    for name, hit in zip(names, found.tolist(), strict=True):
+        count = counted.setdefault(name, [0, 0])
+        count[0] += 1
+        count[1] += hit
+    ordered = sorted(counted.items(), key=lambda one: (-one[1][0], one[0]))
+    tallies = []
+    for name, (n, hits) in ordered:
+        low, high = exact_interval(hits, n)
+        tallies.append(Tally(name, n, hits, float(low), float(high)))
+    return tuple(tallies)
+
+
+def _told(db: LabelsDB, task: str, shown: list[SearchedObject]) -> np.ndarray:
+    """(k,) P(target) of each object as the model said when it was shown, NaN where it did not.
+
+    The score of a sampler is P(target) with the likeliest alone, once a learner is trained. In a
+    mixture of samplers the same name may stand beside the mixture's own score.
+    """
+    models = {one.version: one for one in db.models(task)}
+    told = np.full(len(shown), np.nan)
+    for place, one in enumerate(shown):
+        model = models.get(one.model_version or 0)
+        if model is None or model.learner is None or one.score is None:
+            continue
+        likeliest = one.sampler == _LIKELIEST and _LIKELIEST in model.sampler.split("+")
+        if (likeliest or one.sampler == CONTROL_SAMPLER) and 0 <= one.score <= 1:
+            told[place] = one.score
+    return told
+
+
+def _rate(
+    db: LabelsDB, task: Task, survey: Survey, everything: list[SearchedObject]
+) -> RandomRate | None:
+    if not any(one.sampler == CONTROL_SAMPLER for one in everything):
+        return None
+    answered, target, control = (np.zeros(len(survey), dtype=bool) for _ in range(3))
+    for object_id, class_name in db.current_classes(task.name).items():
+        if (row := _row(survey, object_id)) is not None:
+            answered[row], target[row] = True, class_name == task.target
+    for one in everything:
+        if one.sampler == CONTROL_SAMPLER and (row := _row(survey, one.object_id)) is not None:
+            control[row] = True
+    aside = ~survey.can_be_shown
+    for object_id in db.unlabelled(task.name):
+        if (row := _row(survey, object_id)) is not None:
+            aside[row] = True
+    return random_rate(control_order(task.seed, len(survey)), answered, aside, target, control)
+
+
+def _row(survey: Survey, object_id: str) -> int | None:
+    """None for an object that this version of the survey does not have."""
+    try:
+        return survey.row(object_id)
+    except NotFound:
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """The answers held against models that were not taught them.
+
+    `object_ids` (L,) and `classes` belong to `validation`; `n_left_out` answers are older than
+    the newest `MAX_VALIDATED`, or of objects that the embedding does not have.
+    """
+
+    seq: int
+    object_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    validation: Validation
+    n_left_out: int
+
+
+def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) -> Checked:
+    """Hold out the answers in turn and have the task's learner say what they are.
+
+    Raises
+    ------
+    NotReady
+        Fewer than two finds, or than two others.
+    """
+    seq = db.last_seq(task.name)
+    labels = db.current_classes(task.name)
+    rows = {name: row for name in labels if (row := _row(survey, name)) is not None}
+    kept = list(rows)[-MAX_VALIDATED:]
+    number = {name: place for place, name in enumerate(task.every_class)}
+    answers = np.array([number[labels[name]] for name in kept], dtype=np.int64)
+    places = np.array([rows[name] for name in kept], dtype=np.int64)
+    values, scaled = answered_values(embedding.values, embedding.mask, places, task.seed)
+    found = validate(
+        db.strategy(task.name).learner,
+        values,
+        answers,
+        len(number),
+        number[task.target],
+        task.seed,
+        scaled,
+    )
+    return Checked(seq, tuple(kept), task.every_class, found, len(labels) - len(kept))
+
+
+def strategy_words() -> Mapping[str, str]:
+    """What each sampler shows, by name, beginning with "default"; completes "Showing ...".
+
+    The rule "random" in a queue and the control sample are different things: controls come on
+    top of every strategy.
+    """
+
+    def said(names: tuple[str, ...]) -> str:
+        return " and ".join(SAMPLERS[name].description for name in unique(names))
+
+    usual = f"the default: {said(TARGET_FINDING)}"
+    return {DEFAULT: usual} | {
+        name: SAMPLERS[name].description for name in sampler_names() if name != DEFAULT
+    }
+
+
+def cold_start_words() -> str:
+    """What is shown until the target and another class were seen; completes "Showing ..."."""
+    return ", ".join(SAMPLERS[name].description for name in unique(COLD_START))
+
+
+def learner_words() -> Mapping[str, str]:
+    """What each learner is, by name, beginning with "default"."""
+    usual = f"the default: {LEARNERS[DEFAULT_LEARNER].description}"
+    return {DEFAULT: usual} | {name: entry.description for name, entry in LEARNERS.items()}
+
+
+def set_strategy(db: LabelsDB, task: str, by: str, **changes: Any) -> Strategy:
+    """Change the strategy of a task, see `LabelsDB.set_strategy`; the worker follows at once.
+
+    Raises
+    ------
+    BadInput
+        There is no sampler or learner of that name, or a number is out of range.
+    """
+    for what, names in (("sampler", sampler_names()), ("learner", (DEFAULT, *LEARNERS))):
+        if what in changes and changes[what] not in names:
+            raise BadInput(
+                f"The {what} of a strategy is one of {', '.join(names)}, but is"
+                f" {str(changes[what])[:40]!r}; choose one of them."
+            )
+    return db.set_strategy(task, by, **changes)
+
+
+__all__ = [
+    "BY_HAND",
+    "Checked",
+    "Search",
+    "Tally",
+    "check_model",
+    "cold_start_words",
+    "learner_words",
+    "search_so_far",
+    "set_strategy",
+    "strategy_words",
+]

@@ -1,0 +1,149 @@
+"""How good the model is: calibration, precision, confusion and learning curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from core.errors import NotReady
+from labels_db import Task
+from pages._server.services import services
+from pages._shared import discovery_figures as figures
+from pages._shared.discovery_numbers import REFRESH_S, checked, searched
+from pages._shared.review_figures import heat_map
+from pages._shared.review_words import counted, share
+from pages._shared.words import plain
+
+if TYPE_CHECKING:
+    from core.run_discovery import Checked, Search
+
+__all__ = ["draw_model", "how_checked"]
+
+
+@st.fragment(run_every=REFRESH_S)
+def draw_model(name: str) -> None:
+    """Draw the part of the task of that name."""
+    task = services().db().task(name)
+    search = searched(task)
+    try:
+        found, behind = checked(task)
+    except NotReady as error:
+        st.info(str(error))
+        st.subheader("What it told, and what came")
+        _calibration(task, search)
+        return
+    st.caption(plain(how_checked(found, behind)))
+    upper = st.columns(2, gap="large")
+    with upper[0]:
+        st.subheader("What it told, and what came")
+        _calibration(task, search)
+    with upper[1]:
+        st.subheader("Learning curve")
+        _learning(task, found)
+    lower = st.columns(2, gap="large")
+    with lower[0]:
+        st.subheader("Precision at each rank")
+        _precision(task, found)
+    with lower[1]:
+        st.subheader("Answers, and what the model takes them for")
+        _confusion(task, found)
+
+
+def how_checked(found: Checked, behind: int) -> str:
+    """What the figures rest on, in words."""
+    check = found.validation
+    n = len(check.answers)
+    said = (
+        f"The learner {check.learner}, held against {counted(n, 'answer')} by models that were"
+        " taught three quarters of them and asked for the rest. Answered objects were chosen by"
+        " the search: they are richer in targets, and harder, than the survey."
+    )
+    if found.n_left_out:
+        said += f" {counted(found.n_left_out, 'older answer')} are left out."
+    alone = n - int(check.is_held_out.sum())
+    if alone:
+        said += f" {counted(alone, 'answer')} stand alone in a class and cannot be held out."
+    if behind:
+        said += f" {counted(behind, 'event')} came since; they are taken in with the next few."
+    return said
+
+
+def _calibration(task: Task, search: Search) -> None:
+    found = search.calibration()
+    if found is None:
+        st.caption(
+            "No answer yet to an object of which P(target) was told when it was shown: that takes"
+            " a trained model, which needs answers of the target and of another class."
+        )
+        return
+    figures.show(figures.calibration_curve(found), f"calibration-{task.name}")
+    n, others = int(found.n.sum()), len(search.found) - int(found.n.sum())
+    said = (
+        f"P(target) when an object was shown, against its answer: {counted(n, 'object')} shown as"
+        " the likeliest or as controls. On the dashed line the model is right. It promised"
+        f" {found.expected:.1f} finds and {found.n_hits:,} came; Brier score {found.brier:.3f}."
+    )
+    if others:
+        said += (
+            f" {counted(others, 'object')} shown for another reason are left out: their scores"
+            " are no probabilities."
+        )
+    st.caption(said)
+
+
+def _learning(task: Task, found: Checked) -> None:
+    check = found.validation
+    at_random = float((check.answers[check.is_held_out] == check.target).mean())
+    figures.show(
+        figures.learning_curve(check.sizes.tolist(), check.precisions, at_random),
+        f"learning-{task.name}",
+    )
+    st.caption(
+        f"Average precision for {plain(task.target)} over all answers, by models that were taught"
+        " the first of them only; dashed, an order at random. While it rises, answers still teach."
+    )
+
+
+def _precision(task: Task, found: Checked) -> None:
+    from core.metrics.discovery import precision_at_ranks
+
+    check = found.validation
+    out = check.is_held_out
+    hits = check.answers[out] == check.target
+    precision = precision_at_ranks(hits, check.probabilities[out, check.target])
+    figures.show(figures.precision_curve(precision, float(hits.mean())), f"precision-{task.name}")
+    n = int(hits.sum())
+    st.caption(
+        f"Targets among the first objects by P({plain(task.target)}); of the first {n:,}, as many"
+        f" as there are, {share(float(precision[n - 1]))}. Dashed, an order at random."
+    )
+
+
+def _confusion(task: Task, found: Checked) -> None:
+    table = found.validation.confusion()
+    used = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1))
+    table, names = table[np.ix_(used, used)], [found.classes[place] for place in used]
+    totals = table.sum(axis=1, keepdims=True)
+    shares = np.where(totals > 0, table / np.maximum(totals, 1), np.nan)
+    words = np.array([[f"{count:,}" for count in row] for row in table.tolist()])
+    hover = np.array(
+        [
+            [
+                f"{count:,} of {total[0]:,} ({share(part)})"
+                for count, part in zip(*pair, strict=True)
+            ]
+            for *pair, total in zip(table.tolist(), shares.tolist(), totals.tolist(), strict=True)
+        ]
+    )
+    figures.show(
+        heat_map(
+            shares, words, hover, names, names, row_title="answered", column_title="by the model"
+        ),
+        f"confusion-{task.name}",
+    )
+    st.caption(
+        "A row is what people answered, a column what the model takes it for;"
+        f" {plain(task.target)} is the target."
+    )
