@@ -165,6 +165,8 @@ class _Worker:
                 self.engine = self.engine.with_config(_config(strategy, task.seed))
                 self.ranked_seq = -1
             return True
+        folder = self.workspace.task_scores(self.task.name)
+        folder.mkdir(parents=True, exist_ok=True)
         # Of retired classes too: what was labelled so still says what the target is not.
         self.engine = Engine(
             embedding.values,
@@ -173,6 +175,7 @@ class _Worker:
             task.target,
             _config(strategy, task.seed),
             parts=embedding.parts,
+            scratch=str(folder),
         )
         self.embedding_run = embedding.run_id
         self.seen_seq = self.db.last_seq(self.task.name)
@@ -203,13 +206,15 @@ class _Worker:
             for object_id, class_name in self.db.current_classes(self.task.name).items()
             if (row := self._row(object_id)) is not None
         }
-        skipped = {
+        skipped = [
             row
             for object_id in self.db.unlabelled(self.task.name)
             if (row := self._row(object_id)) is not None
-        }
+        ]
         # What cannot be shown cannot be answered on the label page: it would be in the way.
-        unseen = np.flatnonzero(~self.survey.can_be_shown).tolist()
+        aside = ~self.survey.can_be_shown
+        aside[skipped] = True
+        aside[list(labels)] = False
         self.shown_by |= self.db.shown_by(self.task.name, self.shown_seq)
         self.shown_seq = seq
         asked_by = {
@@ -217,9 +222,7 @@ class _Worker:
             for object_id, sampler in self.shown_by.items()
             if (row := self._row(object_id)) is not None
         }
-        ranking = self.engine.rerank(
-            labels, {*skipped, *unseen} - labels.keys(), asked_by=asked_by
-        )
+        ranking = self.engine.rerank(labels, np.flatnonzero(aside), asked_by=asked_by)
         items = [
             QueueItem(
                 object_id=str(self.survey.object_ids[pick.row]),

@@ -16,6 +16,7 @@ from core.discovery.registry import (
     register_learner,
     register_sampler,
 )
+from core.discovery.saying import sampler_words
 from core.discovery.schedule import sampler_names
 from core.discovery.simulate import SimulationResult, run_loop, simulate
 
@@ -43,6 +44,7 @@ __all__ = [
     "register_sampler",
     "run_loop",
     "sampler_names",
+    "sampler_words",
     "simulate",
     "top_draw",
 ]

@@ -93,7 +93,8 @@ def item_payloads(
 
 
 def _score_kind(item: LeasedItem | QueueItem, kind: str | None) -> str | None:
-    return kind if item.sampler in _SCORED_BY_MODEL else f"{item.sampler} score"
+    named = item.sampler.partition("/")[0]  # an arm of a portfolio: SAMPLER/LEARNER
+    return kind if named in _SCORED_BY_MODEL else f"{item.sampler} score"
 
 
 def sky(survey: Survey, row: int) -> dict[str, Any] | None:

@@ -337,7 +337,8 @@ class Services:
         return self.prepare(survey)
 
     def sampler_words(self) -> dict[str, str]:
-        """What each sampler shows, in words; empty until `warm_up` has come that far."""
+        """What each sampler shows, in words, the arms of a portfolio (SAMPLER/LEARNER) among them;
+        empty until `warm_up` has come that far."""
         return self._sampler_words
 
     def warm_up(self) -> None:
@@ -361,11 +362,9 @@ class Services:
                 self.children.embedding() or self._first_ranking_awaited()
             ):
                 time.sleep(0.2)
-            from core.discovery import SAMPLERS
+            from core.discovery import sampler_words
 
-            self._sampler_words = {
-                name: f"Showing {entry.description}." for name, entry in SAMPLERS.items()
-            }
+            self._sampler_words = sampler_words()
 
             import core.mapping
             import core.measure.nuclei

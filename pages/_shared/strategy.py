@@ -170,4 +170,8 @@ def _choose(name: str, key: str) -> None:
 def _short_words() -> dict[str, str]:
     """What each sampler shows; empty while the server still loads them, in its first seconds."""
     said = services().sampler_words()
-    return {name: text.removeprefix("Showing ").rstrip(".") for name, text in said.items()}
+    return {
+        name: text.removeprefix("Showing ").rstrip(".")
+        for name, text in said.items()
+        if "/" not in name  # an arm of a portfolio is no choice of its own
+    }
