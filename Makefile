@@ -13,9 +13,9 @@ PORT ?= 8501
 app: $(VENV)/run.stamp
 	$(PY) app.py --workspace $(WORKSPACE) --port $(PORT) --demo hubble
 
-# Three at once, by file, in the order of tests/conftest.py: browser tests mostly wait. One that
+# Four at once, by file, in the order of tests/conftest.py: browser tests mostly wait. One that
 # fails is run once more, no other.
-PYTEST := $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test: lint
 	$(PYTEST)

@@ -13,7 +13,7 @@ from benchmarks.common import arguments
 EACH = (
     *("finds", "rerank", "label_speed", "label_storm", "picture_route", "start"),
     *("label_writes", "label_reads", "import_speed"),
-    *("two_point", "embed_speed", "pretrain_speed", "backbone"),
+    *("two_point", "embed_speed", "pretrain_speed", "backbone", "measures", "discovery"),
 )
 
 

@@ -32,6 +32,9 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+"""The first that is there: the shell draws no window, which is half of the browser's work."""
+
 CLASSES = ("two nuclei", "<b>one</b>", "artefact")
 
 
@@ -143,7 +146,7 @@ class Chromium:
 
     def living(self) -> Browser:
         if self._browser is None or not self._browser.is_connected():
-            path = shutil.which("chromium") or shutil.which("google-chrome")
+            path = next(filter(None, map(shutil.which, BROWSERS)), None)
             if path is None:
                 pytest.fail("These tests need Chromium; install it (apt-get install chromium).")
             self._browser = self._playwright.chromium.launch(
