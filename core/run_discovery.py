@@ -3,8 +3,10 @@ together, which may not meet; the pages draw what comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from core.discovery import LEARNERS, SAMPLERS, control_order, sampler_names
 from core.discovery.random_rate import RandomRate, random_rate
 from core.discovery.schedule import COLD_START, DEFAULT_LEARNER, TARGET_FINDING, unique
-from core.discovery.validation import Validation, answered_values, validate
+from core.discovery.validation import Validation, answered_values, require_both, validate
 from core.errors import BadInput, NotFound
 from core.metrics.discovery import Calibration, calibration, exact_interval
 from core.survey import Survey
@@ -66,10 +68,15 @@ class Search:
     told
         (k,) P(target) told of the object when it was shown; NaN where its score was another.
     rate
-        How rare the target is, from the control sample; None before the first control.
+        How rare the target is, from the control sample; None where that is not known yet.
+    n_controls
+        Controls that were answered.
     n_imported, n_gold
         Objects left out, for nobody searched for them: labels that came with a file or as known
         examples, and objects with a known answer that were slipped in.
+    n_gone
+        Labelled objects that this version of the survey does not have. They count as answers;
+        the rate cannot take them in.
     """
 
     seq: int
@@ -79,8 +86,10 @@ class Search:
     tallies: tuple[Tally, ...]
     told: np.ndarray
     rate: RandomRate | None
+    n_controls: int
     n_imported: int
     n_gold: int
+    n_gone: int
 
     def calibration(self) -> Calibration | None:
         """P(target) told against what was answered; None if it was told of no object."""
@@ -95,6 +104,15 @@ def search_so_far(db: LabelsDB, task: Task, survey: Survey) -> Search:
     gold = [one for one in everything if one.sampler == GOLD_SAMPLER]
     shown = [one for one in everything if one.sampler != GOLD_SAMPLER and not one.imported]
     found = np.array([one.class_name == task.target for one in shown], dtype=bool)
+    classes = db.current_classes(task.name)
+    rows = _rows(survey, classes)
+    controls = [
+        rows[one.object_id]
+        for one in everything
+        if one.sampler == CONTROL_SAMPLER and one.object_id in rows
+    ]
+    targets = [row for name, row in rows.items() if classes[name] == task.target]
+    aside = list(_rows(survey, db.unlabelled(task.name)).values())
     return Search(
         seq=seq,
         object_ids=tuple(one.object_id for one in shown),
@@ -102,9 +120,11 @@ def search_so_far(db: LabelsDB, task: Task, survey: Survey) -> Search:
         seqs=np.array([one.seq for one in shown], dtype=np.int64),
         tallies=_tallies(shown, found),
         told=_told(db, task.name, shown),
-        rate=_rate(db, task, survey, everything),
+        rate=_rate(task.seed, survey, list(rows.values()), aside, targets, controls),
+        n_controls=len(controls),
         n_imported=sum(one.imported for one in everything),
         n_gold=len(gold),
+        n_gone=len(classes) - len(rows),
     )
 
 
@@ -142,45 +162,58 @@ def _told(db: LabelsDB, task: str, shown: list[SearchedObject]) -> np.ndarray:
 
 
 def _rate(
-    db: LabelsDB, task: Task, survey: Survey, everything: list[SearchedObject]
+    seed: int,
+    survey: Survey,
+    answered: list[int],
+    aside: list[int],
+    targets: list[int],
+    controls: list[int],
 ) -> RandomRate | None:
-    if not any(one.sampler == CONTROL_SAMPLER for one in everything):
+    """The rate at random, off the rows that are answered, set aside, targets and controls."""
+    if not controls:
         return None
-    answered, target, control = (np.zeros(len(survey), dtype=bool) for _ in range(3))
-    for object_id, class_name in db.current_classes(task.name).items():
-        if (row := _row(survey, object_id)) is not None:
-            answered[row], target[row] = True, class_name == task.target
-    for one in everything:
-        if one.sampler == CONTROL_SAMPLER and (row := _row(survey, one.object_id)) is not None:
-            control[row] = True
-    aside = ~survey.can_be_shown
-    for object_id in db.unlabelled(task.name):
-        if (row := _row(survey, object_id)) is not None:
-            aside[row] = True
-    return random_rate(control_order(task.seed, len(survey)), answered, aside, target, control)
+    hidden = ~survey.can_be_shown
+    # Of so many objects one waits, if any of the survey does.
+    n = len(answered) + len(aside) + int(hidden.sum()) + 1
+    begun = _order(seed, len(survey))[:n]
+    return random_rate(
+        np.isin(begun, answered),
+        np.isin(begun, aside) | hidden[begun],
+        np.isin(begun, targets),
+        np.isin(begun, controls),
+    )
 
 
-def _row(survey: Survey, object_id: str) -> int | None:
-    """None for an object that this version of the survey does not have."""
-    try:
-        return survey.row(object_id)
-    except NotFound:
-        return None
+@lru_cache(maxsize=4)
+def _order(seed: int, n: int) -> np.ndarray:
+    """(n,) int32: the fixed random order, kept: it is asked for after every event, and making it
+    goes over the whole survey."""
+    return control_order(seed, n).astype(np.int32)
+
+
+def _rows(survey: Survey, object_ids: Iterable[str]) -> dict[str, int]:
+    """The rows of the objects, but for those that this version of the survey does not have."""
+    found = {}
+    for object_id in object_ids:
+        with suppress(NotFound):
+            found[object_id] = survey.row(object_id)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
     """The answers held against models that were not taught them.
 
-    `object_ids` (L,) and `classes` belong to `validation`; `n_left_out` answers are older than
-    the newest `MAX_VALIDATED`, or of objects that the embedding does not have.
+    `object_ids` (L,) and `classes` belong to `validation`. Left out are `n_older` answers, older
+    than the newest `MAX_VALIDATED`, and `n_gone` of objects that the survey no longer has.
     """
 
     seq: int
     object_ids: tuple[str, ...]
     classes: tuple[str, ...]
     validation: Validation
-    n_left_out: int
+    n_older: int
+    n_gone: int
 
 
 def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) -> Checked:
@@ -193,10 +226,11 @@ def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) 
     """
     seq = db.last_seq(task.name)
     labels = db.current_classes(task.name)
-    rows = {name: row for name in labels if (row := _row(survey, name)) is not None}
+    rows = _rows(survey, labels)
     kept = list(rows)[-MAX_VALIDATED:]
     number = {name: place for place, name in enumerate(task.every_class)}
     answers = np.array([number[labels[name]] for name in kept], dtype=np.int64)
+    require_both(answers == number[task.target])  # before the embedding is read
     places = np.array([rows[name] for name in kept], dtype=np.int64)
     values, scaled = answered_values(embedding.values, embedding.mask, places, task.seed)
     found = validate(
@@ -208,7 +242,14 @@ def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) 
         task.seed,
         scaled,
     )
-    return Checked(seq, tuple(kept), task.every_class, found, len(labels) - len(kept))
+    return Checked(
+        seq,
+        tuple(kept),
+        task.every_class,
+        found,
+        n_older=len(rows) - len(kept),
+        n_gone=len(labels) - len(rows),
+    )
 
 
 def strategy_words() -> Mapping[str, str]:
@@ -228,8 +269,13 @@ def strategy_words() -> Mapping[str, str]:
 
 
 def cold_start_words() -> str:
-    """What is shown until the target and another class were seen; completes "Showing ..."."""
-    return ", ".join(SAMPLERS[name].description for name in unique(COLD_START))
+    """What is shown while a choice waits for answers, and which choices wait."""
+    *first, last = (SAMPLERS[name].description for name in unique(COLD_START))
+    return (
+        f"Until a target is found, the default shows {', '.join(first)} and {last}, by turns; so"
+        " does any choice that needs a find, or answers of the target and of another class, as"
+        " long as it lacks them. Choices that need no answer start at once."
+    )
 
 
 def learner_words() -> Mapping[str, str]:

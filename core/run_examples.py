@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import BadInput, NotFound, NotReady
+from core.vocabulary import Settled
 from core.workspace import open_workspace, owner_name
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ SOURCE = "known examples"
 """Kept with each label that came so."""
 
 _NAMESPACE = uuid.UUID("5a0c7f0e-93f2-4a6d-9d0b-6a2c1c7a51e9")
-"""Of the ids of these labels, so that one given twice is one."""
+"""Of the ids of these labels, so that one given twice at the same time is one."""
 
 
 def add_examples_job(job: AddJob) -> None:
@@ -153,17 +154,34 @@ def add_examples(
 ) -> int:
     """Label the examples in a task (as its target, unless `class_name` says otherwise).
 
-    Returns how many labels are new: the same example given again by the same person is one.
+    Returns how many labels are new: an example given again by the same person is one as long as
+    it stands. After an undo, or another answer in its place, it is a new label.
     """
     found = db.task(task)
     wanted = class_name or found.target
     rows = []
     for row in examples.rows:
         object_id = str(survey.object_ids[row])
-        event_id = str(uuid.uuid5(_NAMESPACE, "\n".join((task, by, object_id, wanted))))
+        event_id = _event_id(db, task, by, object_id, wanted)
         rows.append((None, {"event_id": event_id, "object_id": object_id, "class_name": wanted}))
     done = db.import_events(task, rows, by=by, source=SOURCE, survey_version=survey.version)
     return done.n_new
+
+
+def _event_id(db: LabelsDB, task: str, by: str, object_id: str, wanted: str) -> str:
+    """The id of one example's label: that of the first time as long as this stands."""
+    first = str(uuid.uuid5(_NAMESPACE, "\n".join((task, by, object_id, wanted))))
+    if db.event(first) is None:
+        return first
+    own = next(db.answers(task, annotator=by, object_id=object_id), None)
+    label = db.current_label(task, object_id)
+    # A vote given twice counts once, and no answer is above an adjudication.
+    answered_over = (
+        label is not None and label.how is Settled.LATEST and label.class_name != wanted
+    )
+    if own is not None and own.class_name == wanted and not answered_over:
+        return first
+    return str(uuid.uuid4())
 
 
 def _examples(a: argparse.Namespace) -> str:

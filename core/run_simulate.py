@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from core.config import LoopConfig
 from core.errors import BadInput, NotReady
 from core.progress import part_of
 from core.vocabulary import DEFAULT, JobKind
-from core.workspace import Workspace, open_workspace
+from core.workspace import Workspace, open_workspace, storage_errors
 
 if TYPE_CHECKING:
     from core.discovery import SimulationResult, Truth
@@ -92,6 +93,7 @@ def run_simulate(
     from core.discovery.simulate import known_targets
     from core.run_jobs import open_survey, recorded_job
 
+    _check_names(config)
     survey = open_survey(workspace, name)
     answers = read_truth(truth, survey.object_ids)
     _check_truth(answers, target, truth)
@@ -139,6 +141,15 @@ def run_simulate(
         "notes": _notes(answers, truth, name, budget, runs[0]["n_objects"]),
         "runs": runs,
     }
+
+
+def _check_names(config: LoopConfig) -> None:
+    """Before a survey is embedded for them: `BadInput` for an unknown sampler or learner."""
+    from core.discovery import LEARNERS, SAMPLERS
+
+    for registry, name in ((SAMPLERS, config.sampler), (LEARNERS, config.learner)):
+        if name != DEFAULT:
+            registry.find(name)
 
 
 def _check_truth(truth: Truth, target: str, path: Path) -> None:
@@ -296,13 +307,9 @@ def _simulate(a: argparse.Namespace) -> str:
     if not 0 <= a.error_rate < 1:
         raise BadInput(f"--error-rate is at least 0 and below 1, but is {a.error_rate}; lower it.")
     out = None if a.out in (None, "-") else Path(a.out).expanduser()
-    if out is not None and (
-        out.is_dir() or not out.parent.is_dir() or out.suffix.lower() not in (".json", ".csv")
-    ):
-        raise BadInput(
-            f"--out names a .json or .csv file in a folder that is there (or -), but came {a.out};"
-            " change it."
-        )
+    if out is not None:
+        with storage_errors(out):
+            _check_writable(out)
     config = LoopConfig(
         sampler=a.sampler,
         learner=a.learner,
@@ -329,9 +336,26 @@ def _simulate(a: argparse.Namespace) -> str:
     lines = result_lines(found)
     if out is not None:
         is_csv = out.suffix.lower() == ".csv"
-        out.write_text(finds_csv(found) if is_csv else json.dumps(found, indent=1) + "\n")
+        with storage_errors(out):
+            out.write_text(finds_csv(found) if is_csv else json.dumps(found, indent=1) + "\n")
         lines.append(f"Written to {out}.")
     return "\n".join(lines)
+
+
+def _check_writable(path: Path) -> None:
+    """Before hours of work for it: `BadInput` where no such file can be written. What it holds
+    stays, and none is left that was not there."""
+    if path.is_dir() or not path.parent.is_dir() or path.suffix.lower() not in (".json", ".csv"):
+        raise BadInput(
+            f"--out names a .json or .csv file in a folder that is there (or -), but came {path};"
+            " change it."
+        )
+    # Where a link leads, so that the link itself is not taken away.
+    file = Path(os.path.realpath(path))
+    was_there = file.exists()
+    file.open("a").close()
+    if not was_there:
+        file.unlink(missing_ok=True)
 
 
 __all__ = ["add_simulate_job", "finds_csv", "result_lines", "run_simulate"]

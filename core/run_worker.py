@@ -160,9 +160,12 @@ class _Worker:
         same = (task.every_class, task.target) == (self.task.every_class, self.task.target)
         same_strategy = strategy == self.strategy
         self.task, self.strategy = task, strategy
-        if embedding.run_id == self.embedding_run and same:
+        if embedding.run_id == self.embedding_run:
+            if not same:
+                self.engine = self.engine.with_task(task.every_class, task.target)
             if not same_strategy:
                 self.engine = self.engine.with_config(_config(strategy, task.seed))
+            if not (same and same_strategy):
                 self.ranked_seq = -1
             return True
         folder = self.workspace.task_scores(self.task.name)
@@ -181,11 +184,11 @@ class _Worker:
         self.seen_seq = self.db.last_seq(self.task.name)
         latest = self.db.latest_model(self.task.name)
         fresh = (
-            same
-            and latest is not None
+            latest is not None
             and latest.encoder_run == embedding.run_id
             and latest.label_seq == self.seen_seq
             and latest.strategy == strategy.version
+            and latest.task_version == task.version
         )
         # A queue ranked by an earlier worker from the same answers is as good as a new one.
         self.ranked_seq = self.seen_seq if fresh else -1
@@ -198,12 +201,24 @@ class _Worker:
         except NotFound:
             return None
 
+    def _left_out(self, n_labels: int) -> str:
+        """The sentence, after a space, about labels of objects that have no row; "" for none."""
+        if not n_labels:
+            return ""
+        which = "label is of an object" if n_labels == 1 else "labels are of objects"
+        said = f" {n_labels:,} {which} that version {self.survey.version} of the survey lacks"
+        newest = newest_version(self.workspace, self.task.survey)
+        if newest != self.survey.version:
+            return f"{said}; embed version {newest} for those that came with it."
+        return f"{said} and taught nothing; import what is missing if it should count."
+
     def _rank(self) -> None:
         began = time.monotonic()
         seq = self.db.last_seq(self.task.name)
+        current = self.db.current_classes(self.task.name)
         labels = {
             row: class_name
-            for object_id, class_name in self.db.current_classes(self.task.name).items()
+            for object_id, class_name in current.items()
             if (row := self._row(object_id)) is not None
         }
         skipped = [
@@ -253,10 +268,11 @@ class _Worker:
                 encoder_run=self.embedding_run,
                 survey_version=self.survey.version,
                 seed=self.task.seed,
-                state=ranking.state,
+                state=ranking.state + self._left_out(len(current) - len(labels)),
                 seconds=round(time.monotonic() - began, 4),
                 scores_file=scores_file,
                 strategy=self.strategy.version,
+                task_version=self.task.version,
             ),
         )
         self.ranked_seq, self.seen_seq = seq, seq

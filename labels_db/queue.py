@@ -24,7 +24,7 @@ MAX_STATE_LENGTH = 4000
 
 _MODEL_COLUMNS = (
     "version, n_labels, label_seq, sampler, learner, encoder_run, survey_version, seed, state,"
-    " seconds, scores_file, strategy, created_at"
+    " seconds, scores_file, strategy, task_version, created_at"
 )
 _NEXT = (
     "SELECT q.object_id, q.rank, q.sampler, q.score, q.probability, q.model_version"
@@ -61,7 +61,7 @@ class Queue(Leases):
             version = (newest.fetchone()[0] or 0) + 1
             conn.execute(
                 f"INSERT INTO models (task_id, {_MODEL_COLUMNS})"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     task_id,
                     version,
@@ -76,6 +76,7 @@ class Queue(Leases):
                     record.seconds,
                     record.scores_file,
                     record.strategy,
+                    record.task_version,
                     utc_now(),
                 ),
             )
@@ -159,4 +160,5 @@ def _checked_model(model: ModelRecord) -> ModelRecord:
         seconds=finite_or_none(model.seconds, "seconds"),
         scores_file=optional(model.scores_file, "scores_file"),
         strategy=checked_whole(model.strategy, "strategy", at_least=0),
+        task_version=checked_whole(model.task_version, "task_version", at_least=0),
     )

@@ -359,7 +359,7 @@ class ModelRecord:
 
     `version` (1, 2, ... in each task) and `created_at` are set by `LabelsDB.replace_queue`.
     `label_seq` is the last event it knew; `state` a sentence for the page; `strategy` the version
-    of the strategy in use.
+    of the strategy in use, `task_version` that of the task, 0 if it is not known.
     """
 
     task: str
@@ -375,6 +375,7 @@ class ModelRecord:
     seconds: float | None = None
     scores_file: str | None = None
     strategy: int = 0
+    task_version: int = 0
     created_at: str = ""
 
 

@@ -313,6 +313,8 @@ def _create_strategies(db: sqlite_utils.Database) -> None:
     )
     # 0 is the strategy of every task that nobody chose one for, as all were before.
     db.execute("ALTER TABLE models ADD COLUMN strategy INTEGER NOT NULL DEFAULT 0")
+    # 0 is no version of a task: of earlier models nobody kept which one they ranked for.
+    db.execute("ALTER TABLE models ADD COLUMN task_version INTEGER NOT NULL DEFAULT 0")
 
 
 MIGRATIONS: tuple[Migration, ...] = (

@@ -9,6 +9,7 @@ import streamlit as st
 from pages._server.services import services
 from pages._shared.discovery_finds import draw_finds
 from pages._shared.discovery_model import draw_model
+from pages._shared.discovery_numbers import HIDDEN
 from pages._shared.discovery_surprises import draw_surprises
 from pages._shared.sight import is_hidden_here
 from pages._shared.tasks import the_task
@@ -35,11 +36,7 @@ def draw() -> None:
     st.html(_CSS)
     st.title("Discovery")
     if is_hidden_here(task):
-        st.info(
-            "How the search of this task goes tells what others answered, and is shown to its"
-            " owner only: each answer is to be one person's own. What you did yourself is on the"
-            " Review page."
-        )
+        st.info(HIDDEN)
         return
     part = _choose()
     if part is Part.FINDS:

@@ -29,7 +29,7 @@ def finds(workspace, tmp_path, sampler):
         argv += ["--truth", str(workspace / "truth" / "simulated.csv"), "--seed", str(seed)]
         argv += ["--target", "dual_nucleus", "--budget", "200", "--batch", "10"]
         assert main([*argv, "--json", str(out)]) == 0
-        result = json.loads(out.read_text())
+        (result,) = json.loads(out.read_text())["runs"]
         assert result["labels"][-1] == 200
         assert result["n_targets"] == 60
         found.append(result["finds"][-1])

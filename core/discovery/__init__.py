@@ -2,10 +2,11 @@
 
 from core.discovery import detectors, learners, samplers
 from core.discovery.control import control_order
-from core.discovery.engine import Engine, Pick, Ranking
+from core.discovery.engine import Engine
 from core.discovery.learner import Learner
 from core.discovery.oracle import Oracle, Truth, read_truth
 from core.discovery.pool import Draw, Pool, top_draw
+from core.discovery.ranking import Pick, Ranking
 from core.discovery.registry import (
     DETECTORS,
     LEARNERS,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import cast
 
 import numpy as np
@@ -15,11 +15,12 @@ from core.discovery.control import control_order, is_control_position, n_control
 from core.discovery.learner import Learner, ask, draw_from_pool
 from core.discovery.pool import Draw, Pool, frozen_array
 from core.discovery.prepare import CHUNK, Standardised, chunks, whiten
+from core.discovery.ranking import Pick, Ranking
 from core.discovery.registry import DETECTORS, LEARNERS, SAMPLERS, Entry, LearnerFactory
 from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
 from core.discovery.schedule import DEFAULT_LEARNER, schedule_of, unique
 from core.discovery.scratch import keep_rows
-from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Told, Wanted, in_words
+from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted, in_words
 from core.errors import BadInput, NotFound
 from core.vocabulary import CONTROL_SAMPLER, DEFAULT, ScoreKind
 
@@ -33,52 +34,6 @@ LEAST_PER_STAND_IN = 20
 
 _SCORE_DETECTOR = "isolation_forest"
 """Ranks the survey while nothing is trained."""
-
-
-@dataclass(frozen=True)
-class Pick:
-    """One object of the queue: who chose it, with what score and probability; rank from 0."""
-
-    row: int
-    sampler: str
-    score: float
-    probability: float
-    rank: int
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """The answer to one set of labels.
-
-    Attributes
-    ----------
-    picks
-        What to show, in order; empty when nothing is left.
-    scores
-        (N,) float32, read-only, one for every row, labelled ones too; see `score_kind`.
-    sampler
-        The samplers that filled the queue, control apart, joined by "+".
-    learner
-        Name of the learner behind `scores`; None while nothing is trained.
-    state
-        One sentence: what is shown and why.
-    class_probabilities
-        (N, C) float32, read-only: P(class) of every row, in the order of the engine's classes;
-        None while nothing is trained.
-    told
-        Where only some of a large survey were scored by the learner: how many, and what that may
-        miss. None where all were.
-    """
-
-    picks: list[Pick]
-    scores: np.ndarray
-    score_kind: ScoreKind
-    sampler: str
-    learner: str | None
-    state: str
-    n_labels: int
-    class_probabilities: np.ndarray | None = None
-    told: Told | None = None
 
 
 class Engine:
@@ -102,7 +57,8 @@ class Engine:
     Raises
     ------
     BadInput
-        Shapes that do not fit, an unknown sampler or learner, a target not among the classes.
+        Shapes that do not fit, an unknown sampler or learner, a sampler that cannot take so many
+        rows, a target not among the classes.
     """
 
     def __init__(
@@ -117,15 +73,8 @@ class Engine:
         scratch: str | None = None,
     ) -> None:
         self.config = config or LoopConfig()
-        self.classes = tuple(classes)
-        if len(set(self.classes)) < max(2, len(self.classes)) or target not in self.classes:
-            raise BadInput(
-                "A ranking needs two or more different classes and the target among them, but"
-                f" got {', '.join(map(repr, self.classes)) or 'none'} with the target"
-                f" {target!r}; correct the task."
-            )
-        self.target = self.classes.index(target)
-        self._learner = _learner_of(self.config)
+        self.classes, self.target = _task_of(classes, target)
+        self._learner = _learner_of(self.config, np.size(mask))
         self._rows, self._scratch = Standardised(embedding, mask), scratch
         self._values = frozen_array(whiten(self._rows, self._rows.unseen, scratch))
         self._embedding, self._mask = frozen_array(np.asanyarray(embedding)), np.array(mask)
@@ -150,16 +99,30 @@ class Engine:
         Raises
         ------
         BadInput
-            An unknown sampler or learner, or another seed, which would change the control order.
+            An unknown sampler or learner, a sampler that cannot take so many rows, or another
+            seed, which would change the control order.
         """
         if config.seed != self.config.seed:
             raise BadInput(
                 f"The seed of an engine stays {self.config.seed}, but {config.seed} was asked for;"
                 " make a new engine."
             )
-        learner = _learner_of(config)
+        learner = _learner_of(config, len(self))
         other = copy.copy(self)
         other.config, other._learner = config, learner
+        return other
+
+    def with_task(self, classes: Sequence[str], target: str) -> Engine:
+        """The same survey and strategy for another task; the embedding is not read anew, and what
+        a detector has found or finds of it serves both.
+
+        Raises
+        ------
+        BadInput
+            Fewer than two classes, one twice, or a target not among them.
+        """
+        other = copy.copy(self)
+        other.classes, other.target = _task_of(classes, target)
         return other
 
     def detector_scores(self, name: str) -> np.ndarray:
@@ -231,7 +194,10 @@ class Engine:
         cycle = schedule_of(self.config.sampler, trained=trained, found=found)
         length = min(length, len(open_rows))
         if set(cycle) <= TOP_ONLY and self._learner.name not in QUICK_LEARNERS:
-            learner.wanted = Wanted(self.target, open_rows, length, labelled, self.config.seed)
+            # Any of these may come up as control, beside rows with the learner's own P(class).
+            controls = self._open_controls(open_rows) if self.config.control_share else ()
+            certain = np.array([*labelled, *islice(controls, length)], dtype=np.int64)
+            learner.wanted = Wanted(self.target, open_rows, length, certain, self.config.seed)
         needed = unique(d for name in cycle if (d := SAMPLERS[name].detector))
         pool = Pool(
             embedding=self._values,
@@ -258,6 +224,7 @@ class Engine:
             if probabilities is None
             else probabilities[:, self.target]
         )
+        is_mixed = len(self.classes) == 2 or n_stand_ins <= int((answers != self.target).sum())
         return Ranking(
             picks=self._fill(draws, cycle, open_rows, length, n_done, scores),
             scores=frozen_array(scores),
@@ -269,7 +236,7 @@ class Engine:
             state=self._sentence(answers, cycle, n_stand_ins, n_open=len(open_rows))
             + in_words(learner.told),
             n_labels=len(labelled),
-            class_probabilities=probabilities if trained else None,
+            class_probabilities=probabilities if trained and is_mixed else None,
             told=learner.told,
         )
 
@@ -329,7 +296,10 @@ class Engine:
         given = np.fromiter(labels, dtype=np.int64, count=len(labels))
         turns = np.argsort(given, kind="stable")
         labelled = given[turns]
-        aside = np.fromiter(excluded, dtype=np.int64, count=len(excluded))
+        if isinstance(excluded, np.ndarray):
+            aside = np.asarray(excluded, dtype=np.int64)
+        else:
+            aside = np.fromiter(excluded, dtype=np.int64, count=len(excluded))
         for rows, what in ((labelled, "answered"), (aside, "set aside")):
             wrong = rows[(rows < 0) | (rows >= len(self))]
             if len(wrong):
@@ -362,13 +332,7 @@ class Engine:
     ) -> list[Pick]:
         """Deal the draws out to the places of the queue; no row twice."""
         share = self.config.control_share
-        is_open = np.zeros(len(self), dtype=bool)
-        is_open[open_rows] = True
-        controls = (
-            row
-            for part in chunks(len(self))
-            for row in self._control[part][is_open[self._control[part]]].tolist()
-        )
+        controls = self._open_controls(open_rows)
         lists = {
             name: zip(
                 draw.rows.tolist(),
@@ -394,6 +358,13 @@ class Engine:
             used.add(row)
             picks.append(Pick(row, name, score, probability, rank))
         return picks
+
+    def _open_controls(self, open_rows: np.ndarray) -> Iterator[int]:
+        """The open rows in the order of the control sample."""
+        is_open = np.zeros(len(self), dtype=bool)
+        is_open[open_rows] = True
+        for part in chunks(len(self)):
+            yield from self._control[part][is_open[self._control[part]]].tolist()
 
     def _sentence(
         self, answers: np.ndarray, cycle: Sequence[str], n_stand_ins: int, *, n_open: int
@@ -425,7 +396,27 @@ class Engine:
         return f"{reason}: showing {shown}."
 
 
-def _learner_of(config: LoopConfig) -> Entry[LearnerFactory]:
-    """The learner of a strategy; `BadInput` for an unknown one, or an unknown sampler."""
-    schedule_of(config.sampler, trained=False)
+def _task_of(classes: Sequence[str], target: str) -> tuple[tuple[str, ...], int]:
+    """The classes and the place of the target among them; `BadInput` where they do not fit."""
+    names = tuple(classes)
+    if len(set(names)) < max(2, len(names)) or target not in names:
+        raise BadInput(
+            "A ranking needs two or more different classes and the target among them, but"
+            f" got {', '.join(map(repr, names)) or 'none'} with the target"
+            f" {target!r}; correct the task."
+        )
+    return names, names.index(target)
+
+
+def _learner_of(config: LoopConfig, n_rows: int) -> Entry[LearnerFactory]:
+    """The learner of a strategy; `BadInput` for an unknown one, an unknown sampler, or one that
+    cannot take `n_rows`."""
+    for name in schedule_of(config.sampler, trained=True):
+        most = SAMPLERS[name].most_rows
+        if most is not None and n_rows > most:
+            raise BadInput(
+                f"The sampler {name!r} takes up to {most:,} objects, beyond which it does not fit"
+                f" in memory, but this survey has {n_rows:,}; choose another sampler, such as"
+                f" {DEFAULT!r}."
+            )
     return LEARNERS.find(DEFAULT_LEARNER if config.learner == DEFAULT else config.learner)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from modAL.models import ActiveLearner
-from modAL.utils.data import data_vstack
+from modAL.utils.data import data_vstack, retrieve_rows
 from sklearn.utils import check_X_y
 
 from core.discovery.pool import Draw, Pool
@@ -21,8 +21,9 @@ class Learner(ActiveLearner):
     """modAL 0.4.2.1's ActiveLearner for scikit-learn >= 1.8.
 
     modAL checks new data with `check_X_y(force_all_finite=)`, a keyword that scikit-learn
-    renamed to `ensure_all_finite` and then removed; the three places that do so are overridden,
-    nothing else. A test fails when modAL works unpatched or breaks otherwise.
+    renamed to `ensure_all_finite` and then removed; the three places that do so are overridden.
+    So is `query`, whose own asks a second time after whatever went wrong, an interrupt too.
+    A test fails when modAL works unpatched or breaks otherwise.
 
     Give it arrays: X (n, D) float32, y (n,) int. Never clone it (modAL keeps `**fit_kwargs`
     that scikit-learn's clone cannot see).
@@ -80,6 +81,17 @@ class Learner(ActiveLearner):
             self._add_training_data(X, y)
             self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
 
+    def query(
+        self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
+    ) -> Any:
+        """(rows, their values), and what the strategy says of them if `return_metrics`.
+
+        The query strategy, which gives a pair, is asked once; what it raises goes on.
+        """
+        rows, metrics = self.query_strategy(self, X_pool, *query_args, **query_kwargs)
+        values = retrieve_rows(X_pool, rows)
+        return (rows, values, metrics) if return_metrics else (rows, values)
+
     def _fit_to_known(self, bootstrap: bool = False, **fit_kwargs: Any) -> Any:
         with one_blas_thread():
             return super()._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
@@ -116,8 +128,7 @@ def draw_from_pool(
 ) -> tuple[np.ndarray, Draw]:
     """The one adapter that makes a sampler a query strategy of modAL.
 
-    It always returns the pair (rows, draw): modAL's `query` unpacks a pair, and would take a
-    bare array of two rows for one.
+    It always returns the pair (rows, draw), which `query` unpacks.
     """
     draw = sampler(pool, n_instances)
     return draw.rows, draw

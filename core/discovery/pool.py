@@ -116,8 +116,8 @@ class Draw:
     rows
         (k,) int, the rows to show, first one first.
     probabilities
-        (k,) float: with which probability each of `rows` came to be among them; 1 where the
-        rule leaves nothing to chance.
+        (k,) float: with which probability each of `rows` came to its place, given the rows before
+        it; 1 where the rule leaves nothing to chance.
     chosen_by
         (k,) names: the sampler behind each of `rows`, where one asked others; else None.
     """

@@ -29,13 +29,10 @@ class RandomRate:
 
 
 def random_rate(
-    order: np.ndarray,
-    answered: np.ndarray,
-    set_aside: np.ndarray,
-    is_target: np.ndarray,
-    is_control: np.ndarray,
+    answered: np.ndarray, set_aside: np.ndarray, is_target: np.ndarray, is_control: np.ndarray
 ) -> RandomRate | None:
-    """The rate of targets in the survey, or None before the first control was answered.
+    """The rate of targets in the survey, or None where nothing tells it yet: no control was
+    answered, or an object that stands before all of them still waits for its answer.
 
     What was shown as a control is no random sample by itself, for what the search had found
     before is missing from it: the beginning of the order is one, up to the last control before
@@ -43,22 +40,19 @@ def random_rate(
 
     Parameters
     ----------
-    order : (N,) int, the rows in the task's fixed random order (`control_order`)
-    answered, is_target : (N,) bool, by row: has a class, has the target
-    set_aside : (N,) bool, by row: skipped, unsure or not to be shown; these are left out
-    is_control : (N,) bool, by row: was shown as a control
+    answered, is_target : (K,) bool, has a class, has the target; of the first K objects of the
+        task's fixed random order (`control_order`): all of the survey, or so many that one waits
+    set_aside : (K,) bool, skipped, unsure or not to be shown; these are left out
+    is_control : (K,) bool, was shown as a control
     """
-    waiting = np.flatnonzero(~(answered | set_aside)[order])
-    whole = not len(waiting)
-    begun = order if whole else order[: waiting[0]]
-    controls = np.flatnonzero((is_control & answered)[begun])
-    if not whole:
-        if not len(controls):
-            return None
-        begun = begun[: controls[-1] + 1]
-    sample = begun[answered[begun]]
-    if not len(sample):
+    waiting = np.flatnonzero(~(answered | set_aside))
+    end = len(answered)
+    if len(waiting):
+        controls = np.flatnonzero((is_control & answered)[: waiting[0]])
+        end = int(controls[-1]) + 1 if len(controls) else 0
+    n = int(answered[:end].sum())
+    if not n:
         return None
-    n, hits = len(sample), int(is_target[sample].sum())
+    hits = int((is_target & answered)[:end].sum())
     low, high = exact_interval(hits, n)
     return RandomRate(n, hits, hits / n, float(low), float(high))

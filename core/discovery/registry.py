@@ -41,13 +41,15 @@ class Need(StrEnum):
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """One registered thing. `description` completes the sentence "Showing ..."."""
+    """One registered thing. `description` completes the sentence "Showing ..."; `most_rows` is the
+    size of the largest survey that it can take, None where it takes any."""
 
     name: str
     call: T
     description: str
     needs: Need = Need.NOTHING
     detector: str | None = None
+    most_rows: int | None = None
 
 
 class Registry(Mapping[str, Entry[T]]):
@@ -90,14 +92,22 @@ LEARNERS: Registry[LearnerFactory] = Registry("learner")
 
 
 def register_sampler(
-    name: str, *, needs: Need, description: str, detector: str | None = None
+    name: str,
+    *,
+    needs: Need,
+    description: str,
+    detector: str | None = None,
+    most_rows: int | None = None,
 ) -> Callable[[Sampler], Sampler]:
-    """Register a sampler; one that needs a detector score names the detector."""
+    """Register a sampler; one that needs a detector score names the detector.
+
+    most_rows: rows beyond which its memory outgrows a usual machine's; such a survey is refused.
+    """
     if (needs is Need.DETECTOR) != (detector is not None):
         raise BadInput(f"The sampler {name!r} names a detector exactly if it needs one.")
 
     def register(call: Sampler) -> Sampler:
-        SAMPLERS.add(Entry(name, call, description, needs, detector))
+        SAMPLERS.add(Entry(name, call, description, needs, detector, most_rows))
         return call
 
     return register

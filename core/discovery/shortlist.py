@@ -60,9 +60,9 @@ class Wanted:
         (U,) rows that may be shown.
     n
         How many will be.
-    labelled
-        (L,) answered rows: the learner scores them in any case, since they are compared with
-        their answers.
+    certain
+        (K,) rows that the learner scores in any case: the answered ones, which are compared with
+        their answers, and those that may be shown whatever their score.
     seed
         Draws the rows at random.
     """
@@ -70,7 +70,7 @@ class Wanted:
     target: int
     open_rows: np.ndarray
     n: int
-    labelled: np.ndarray
+    certain: np.ndarray
     seed: int
 
 
@@ -135,9 +135,10 @@ def two_passes(
 ) -> tuple[np.ndarray, Told]:
     """(N, C) float32 P(class), and what was done to get it.
 
-    The rows on the list, the answered ones and those at random have the learner's P(class), all
+    The rows on the list, the certain ones and those at random have the learner's P(class), all
     others the simple model's, with P(target) kept below that of the `n` best: no row is shown
-    that the learner did not score.
+    that the learner did not score. Where one of the `n` has 0, there is no below: open rows to
+    which the learner gave 0 are raised by the least that float32 can.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def two_passes(
     drawn = rng.choice(len(values), min(FITTED_TO + CHECKED, len(values)), replace=False)
     fitted_to, checked = np.sort(drawn[:FITTED_TO]), np.sort(drawn[FITTED_TO:])
     is_full = np.zeros(len(values), dtype=bool)
-    is_full[drawn] = is_full[wanted.labelled] = True
+    is_full[drawn] = is_full[wanted.certain] = True
     full = np.flatnonzero(is_full)
     own = predict(values[full])
     imitated = own[np.searchsorted(full, fitted_to)]
@@ -183,6 +184,8 @@ def two_passes(
         missed = float((chances[met] > floor).sum()) / max(len(met), 1) * n_unscored
         if n_late <= TOO_SHORT * n and not missed:
             break
+    if floor == 0:
+        chances[is_full & is_open & (chances == 0)] = floor = np.finfo(np.float32).tiny
     above = np.flatnonzero(~is_full & (chances >= floor))
     _keep_below(probabilities, above, wanted.target, float(floor))
     return probabilities, Told(len(values), int(is_full.sum()), n, missed)

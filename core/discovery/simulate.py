@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.discovery.engine import Engine, Pick, Ranking
+from core.discovery.engine import Engine
 from core.discovery.oracle import Oracle
+from core.discovery.ranking import Pick, Ranking
 from core.errors import BadInput
 from core.metrics.ranking import discovery_area, finds_curve
 from core.progress import Progress, silent

@@ -17,6 +17,7 @@ RATIO = 4
 """Each stratum is so many times larger than the one above it."""
 
 _CERTAIN = 1 - 1e-9
+_ROUNDING = 1e-9
 
 
 def strata(scores: np.ndarray) -> np.ndarray:
@@ -59,6 +60,36 @@ def inclusion_probabilities(stratum: np.ndarray, n: float) -> np.ndarray:
         left -= size[full].sum()
         is_open &= ~full
     return (expected / np.maximum(size, 1))[stratum]
+
+
+def place_probabilities(places: np.ndarray, stratum: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """(k,) float: with which probability each row of a `stratified_draw` came to its place, given
+    those before.
+
+    How many rows a stratum gives hangs on one number drawn evenly between 0 and 1, which leaves
+    a few possibilities. Each is weighed by how well it fits the rows before (Bayes); the next row
+    is any of those that it has left, a stratum's rows alike.
+
+    Parameters
+    ----------
+    places : (k,) the first of a sample in its order, places in the two that follow
+    stratum, chance : (U,) the stratum and the inclusion probability of every row
+    """
+    size = np.bincount(stratum)
+    edges = np.concatenate([[0.0], np.cumsum(np.bincount(stratum, chance))])
+    cuts = np.unique(np.concatenate([[0.0, 1.0], edges % 1]))
+    wide = np.diff(cuts) > _ROUNDING
+    weight, middle = np.diff(cuts)[wide], (cuts[1:] + cuts[:-1])[wide] / 2
+    left = np.diff(np.ceil(edges - middle[:, None]), axis=1)  # (possibilities, strata)
+    found, n = np.empty(len(places)), round(float(chance.sum()))
+    for at, own in enumerate(stratum[places].tolist()):
+        weight = weight / weight.sum()
+        fits = weight * left[:, own] / (n - at)
+        found[at] = fits.sum() / size[own]
+        weight = fits
+        left[:, own] -= 1
+        size[own] -= 1
+    return found
 
 
 def stratified_draw(

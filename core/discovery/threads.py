@@ -20,13 +20,20 @@ def one_blas_thread() -> threadpool_limits:
     return threadpool_limits(1)
 
 
+def available_cores() -> int:
+    """Processor cores that this process may use; all of them where no system call tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def in_threads(call: Callable[[slice], None], parts: Sequence[slice]) -> None:
     """`call(part)` for every part, on the cores that this process may use.
 
     numpy and scikit-learn let other threads work meanwhile; each call writes its own part of an
     array, so that the order in which they end leaves no trace.
     """
-    n = min(MOST_THREADS, len(parts), len(os.sched_getaffinity(0)))
+    n = min(MOST_THREADS, len(parts), available_cores())
     if n < 2:
         for part in parts:
             call(part)

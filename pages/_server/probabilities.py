@@ -54,7 +54,7 @@ def _open(
     """The records of a model's file, not read yet; or why there are none."""
     if version is None:
         return "The object was not ranked by a model."
-    gone = "No longer kept of the model that ranked it."
+    gone = "Not kept of the model that ranked it: an older one, or one with too few answers yet."
     if model is None or model.survey_version != survey.version:
         return gone
     if model.learner is None:

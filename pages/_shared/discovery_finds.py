@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -12,9 +11,11 @@ from core.vocabulary import CONTROL_SAMPLER
 from labels_db import Task
 from pages._server.services import services
 from pages._shared import discovery_figures as figures
-from pages._shared.discovery_numbers import REFRESH_S, searched
+from pages._shared.discovery_numbers import HIDDEN, REFRESH_S, searched
+from pages._shared.discovery_words import changes, control_words, gone_words, phrases
 from pages._shared.review_figures import intervals
 from pages._shared.review_words import NOTHING, PERCENT, counted, interval, share
+from pages._shared.sight import is_hidden_here
 from pages._shared.words import plain
 
 if TYPE_CHECKING:
@@ -29,10 +30,13 @@ FEW = 20
 
 @st.fragment(run_every=REFRESH_S)
 def draw_finds(name: str) -> None:
-    """Draw the part of the task of that name."""
+    """Draw the part of the task of that name, for whom may still see it."""
     from core.metrics import finds_curve as finds_after
 
     task = services().db().task(name)
+    if is_hidden_here(task):  # asked anew: a fragment outlives a sign-out
+        st.info(HIDDEN)
+        return
     search = searched(task)
     _strategy(task)
     n = len(search.found)
@@ -46,15 +50,21 @@ def draw_finds(name: str) -> None:
     _figures_of(search, int(finds[-1]))
     st.subheader("Finds against answers")
     figures.show(
-        figures.finds_curve(finds, search.rate, _changes(task, search), target=task.target),
+        figures.finds_curve(
+            finds,
+            search.rate,
+            changes(services().db().strategies(task.name), search.seqs),
+            target=task.target,
+        ),
         f"finds-{task.name}",
     )
     if not finds[-1]:
         st.caption(
-            f"No {plain(task.target)} was found yet. Until one is, the queue mixes what is odd"
-            " with what differs most; known examples shorten that (the command `examples`)."
+            f"No {plain(task.target)} was found yet; known examples shorten that (the command"
+            " `examples`)."
         )
-    st.caption(plain(random_words(search.rate, _control_share(task)) + _left_out(search)))
+    at_random = random_words(search.rate, search.n_controls, _control_share(task))
+    st.caption(plain(at_random + _left_out(search)))
     _samplers(task, search)
 
 
@@ -84,17 +94,26 @@ def _control_share(task: Task) -> float:
     return services().db().strategy(task.name).control_share
 
 
-def random_words(rate: RandomRate | None, control_share: float) -> str:
-    """A sentence or two on what a search at random would find, and how well that is known."""
+def random_words(rate: RandomRate | None, n_controls: int, control_share: float) -> str:
+    """A sentence or two on what a search at random would find, and how well that is known.
+
+    n_controls : controls that were answered
+    """
     if rate is None:
+        unknown = "What a search at random would find is not known"
+        if n_controls:
+            return (
+                f"{unknown} yet: {counted(n_controls, 'control was', 'controls were')} answered,"
+                " but an object that stands before them in the task's fixed random order still"
+                " waits for its answer."
+            )
         if not control_share:
             return (
-                "What a search at random would find is not known: this task shows no controls."
-                " Give them a share under Tasks, Strategy."
+                f"{unknown}: this task shows no controls. Give them a share under Tasks, Strategy."
             )
         return (
             "What a search at random would find is told by the controls, and none was answered"
-            f" yet; {share(control_share)} of the objects shown are controls."
+            f" yet; {control_words(control_share)} of the objects shown are controls."
         )
     said = (
         f"At random: {counted(rate.n_targets, 'find')} among the first {rate.n:,} of the task's"
@@ -112,15 +131,8 @@ def _left_out(search: Search) -> str:
         said.append(f"{counted(search.n_imported, 'label')} that came with files or as examples")
     if search.n_gold:
         said.append(counted(search.n_gold, "gold object"))
-    return f" Left out: {' and '.join(said)}, for nobody searched for them." if said else ""
-
-
-def _changes(task: Task, search: Search) -> dict[int, str]:
-    """Number of answers -> the strategy chosen then."""
-    return {
-        int(np.searchsorted(search.seqs, one.from_seq, side="right")): one.sampler
-        for one in services().db().strategies(task.name)
-    }
+    left_out = f" Left out: {' and '.join(said)}, for nobody searched for them." if said else ""
+    return left_out + gone_words(search.n_gone)
 
 
 def _samplers(task: Task, search: Search) -> None:
@@ -165,10 +177,12 @@ def _samplers(task: Task, search: Search) -> None:
 
 
 def _words() -> dict[str, str]:
-    from core.run_discovery import BY_HAND, strategy_words
+    """What each sampler shows, the arms of a portfolio among them."""
+    from core.discovery import sampler_words
+    from core.run_discovery import BY_HAND
 
     return {
-        **strategy_words(),
+        **phrases(sampler_words()),
         CONTROL_SAMPLER: "the next of the fixed random order",
         BY_HAND: "objects that somebody opened",
     }

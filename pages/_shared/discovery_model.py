@@ -11,9 +11,11 @@ from core.errors import NotReady
 from labels_db import Task
 from pages._server.services import services
 from pages._shared import discovery_figures as figures
-from pages._shared.discovery_numbers import REFRESH_S, checked, searched
+from pages._shared.discovery_numbers import HIDDEN, REFRESH_S, asks_first, checked, searched
+from pages._shared.discovery_words import gone_words
 from pages._shared.review_figures import heat_map
 from pages._shared.review_words import counted, share
+from pages._shared.sight import is_hidden_here, may_start
 from pages._shared.words import plain
 
 if TYPE_CHECKING:
@@ -24,17 +26,21 @@ __all__ = ["draw_model", "how_checked"]
 
 @st.fragment(run_every=REFRESH_S)
 def draw_model(name: str) -> None:
-    """Draw the part of the task of that name."""
+    """Draw the part of the task of that name, for whom may still see it."""
     task = services().db().task(name)
+    if is_hidden_here(task):  # asked anew: a fragment outlives a sign-out
+        st.info(HIDDEN)
+        return
     search = searched(task)
+    afresh = asks_first(task) and may_start() and st.button("Check anew", key="check the model")
     try:
-        found, behind = checked(task)
+        found, behind = checked(task, afresh=afresh)
     except NotReady as error:
         st.info(str(error))
         st.subheader("What it told, and what came")
         _calibration(task, search)
         return
-    st.caption(plain(how_checked(found, behind)))
+    st.caption(plain(how_checked(task, found, behind)))
     upper = st.columns(2, gap="large")
     with upper[0]:
         st.subheader("What it told, and what came")
@@ -51,7 +57,7 @@ def draw_model(name: str) -> None:
         _confusion(task, found)
 
 
-def how_checked(found: Checked, behind: int) -> str:
+def how_checked(task: Task, found: Checked, behind: int) -> str:
     """What the figures rest on, in words."""
     check = found.validation
     n = len(check.answers)
@@ -60,13 +66,17 @@ def how_checked(found: Checked, behind: int) -> str:
         " taught three quarters of them and asked for the rest. Answered objects were chosen by"
         " the search: they are richer in targets, and harder, than the survey."
     )
-    if found.n_left_out:
-        said += f" {counted(found.n_left_out, 'older answer')} are left out."
+    if found.n_older:
+        said += f" {counted(found.n_older, 'older answer is', 'older answers are')} left out."
+    said += gone_words(found.n_gone)
     alone = n - int(check.is_held_out.sum())
     if alone:
-        said += f" {counted(alone, 'answer')} stand alone in a class and cannot be held out."
+        stand = counted(alone, "answer stands", "answers stand")
+        said += f" {stand} alone in a class and cannot be held out."
     if behind:
-        said += f" {counted(behind, 'event')} came since; they are taken in with the next few."
+        said += f" {counted(behind, 'event')} came since; " + (
+            "Check anew takes them in." if asks_first(task) else "the next check takes them in."
+        )
     return said
 
 
@@ -75,7 +85,7 @@ def _calibration(task: Task, search: Search) -> None:
     if found is None:
         st.caption(
             "No answer yet to an object of which P(target) was told when it was shown: that takes"
-            " a trained model, which needs answers of the target and of another class."
+            " a trained model, and the first one is trained when a target was found."
         )
         return
     figures.show(figures.calibration_curve(found), f"calibration-{task.name}")

@@ -10,6 +10,7 @@ from labels_db import Task
 from pages._shared.discovery_model import how_checked
 from pages._shared.discovery_numbers import checked
 from pages._shared.review_words import counted, share
+from pages._shared.sight import may_start
 from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.words import plain
 
@@ -25,7 +26,7 @@ def draw_surprises(task: Task, survey: Survey) -> None:
     """
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     with right:
-        afresh = st.button("Check anew", width="stretch")
+        afresh = may_start() and st.button("Check anew", width="stretch")
     try:
         found, behind = checked(task, afresh=afresh)
     except NotReady as error:
@@ -34,7 +35,7 @@ def draw_surprises(task: Task, survey: Survey) -> None:
     check = found.validation
     places = check.surprising()
     with left:
-        st.caption(plain(how_checked(found, behind)))
+        st.caption(plain(how_checked(task, found, behind)))
     if not len(places):
         st.info("The model agrees with every answer; there is nothing to look at again.")
         return

@@ -9,7 +9,9 @@ from core.errors import SkysiftError
 from core.vocabulary import DEFAULT, Role
 from labels_db import Strategy, Task
 from pages._server.services import services
+from pages._shared.discovery_words import control_words, phrases
 from pages._shared.editing import as_owner, attempt, field
+from pages._shared.review_words import counted
 from pages._shared.times import moment
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -31,8 +33,9 @@ def show_strategy(task: Task) -> None:
     st.write(plain(f"Showing {strategy_words().get(now.sampler, now.sampler)}."))
     st.caption(
         plain(
-            f"Learner: {learner_words().get(now.learner, now.learner)}. {now.control_share:.0%} of"
-            f" the objects are controls; the model learns after every {now.retrain_every} answers."
+            f"Learner: {learner_words().get(now.learner, now.learner)}."
+            f" {control_words(now.control_share)} of the objects are controls; the model learns"
+            f" after every {counted(now.retrain_every, 'answer')}."
         )
     )
 
@@ -54,7 +57,7 @@ def edit_strategy(task: Task) -> None:
             list(samplers),
             format_func=samplers.__getitem__,
             key=field(f"{key} sampler", now.sampler, samplers),
-            help=f"Until the target and another class were answered: {cold_start_words()}.",
+            help=cold_start_words(),
         )
         learner = st.selectbox(
             "Learner",
@@ -69,7 +72,7 @@ def edit_strategy(task: Task) -> None:
                 0.0,
                 max(MAX_CONTROL_SHARE, now.control_share),
                 step=0.01,
-                format="%.2f",
+                format="%.3f",
                 key=field(f"{key} share", now.control_share),
                 help="Objects of a fixed random order, shown whatever the model thinks: they tell"
                 " how rare the target is, and later what was missed.",
@@ -120,7 +123,7 @@ def _changes(chosen: list[Strategy]) -> None:
         width="stretch",
         column_config={
             "When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
-            "Controls": st.column_config.NumberColumn(format="%.0f%%"),
+            "Controls": st.column_config.NumberColumn(format="%.1f%%"),
         },
     )
 
@@ -169,9 +172,6 @@ def _choose(name: str, key: str) -> None:
 
 def _short_words() -> dict[str, str]:
     """What each sampler shows; empty while the server still loads them, in its first seconds."""
-    said = services().sampler_words()
-    return {
-        name: text.removeprefix("Showing ").rstrip(".")
-        for name, text in said.items()
-        if "/" not in name  # an arm of a portfolio is no choice of its own
-    }
+    said = phrases(services().sampler_words())
+    # An arm of a portfolio (SAMPLER/LEARNER) is no choice of its own.
+    return {name: text for name, text in said.items() if "/" not in name}

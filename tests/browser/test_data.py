@@ -123,6 +123,7 @@ def test_a_folder_is_imported_and_its_first_object_labelled(page: Page, server: 
     assert start.count() == 0
     assert page.get_by_text("1 rejected.").count() == 0
     page.goto(f"{server.origin}{there}")
+    page.locator(".square img").wait_for(timeout=90_000)  # a worker starts and ranks
     first = on_screen(page)
     page.keyboard.press("1")
     all_saved(page)

@@ -148,7 +148,7 @@ def test_a_point_of_the_map_shows_its_object_which_moves_with_the_step(
     expect(page.locator(".seen img")).to_have_js_property("complete", True)
     at = points.nth(0).bounding_box()
     assert at is not None
-    page.get_by_role("slider", name="Step").press("ArrowLeft")
+    page.locator("[data-testid=stMain] [role=slider]").last.press("ArrowLeft")
 
     def has_moved() -> bool:
         box = points.nth(0).bounding_box()

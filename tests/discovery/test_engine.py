@@ -72,7 +72,7 @@ def test_the_same_labels_give_the_same_ranking(sampler, labels):
 def test_class_probabilities_come_once_something_is_learnt():
     assert engine().rerank({}).class_probabilities is None
     assert engine().rerank({3: "dual", 4: "dual"}).class_probabilities is None
-    ranking = engine().rerank({3: "dual", 40: "other", 60: "other"})
+    ranking = engine().rerank({3: "dual"} | dict.fromkeys(range(40, 43), "other"))
     chances = ranking.class_probabilities
     assert chances is not None
     assert chances.shape == (120, 3)
@@ -81,6 +81,17 @@ def test_class_probabilities_come_once_something_is_learnt():
     assert (chances[:, 2] == 0).all()  # no artefact was seen yet
     with pytest.raises(ValueError, match="read-only"):
         chances[0, 0] = 1
+
+
+def test_no_mixture_of_others_is_told_while_most_of_them_are_stand_ins():
+    few = {3: "dual", 11: "artefact"}  # every ordinary row that stands in is called an artefact
+    ranking = engine().rerank(few)
+    assert "with 5 unanswered" in ranking.state
+    assert ranking.class_probabilities is None
+    assert ranking.score_kind is ScoreKind.TARGET_PROBABILITY
+    values, mask = survey()
+    two = Engine(values, mask, ("dual", "other"), "dual", QUICK)
+    assert two.rerank({3: "dual", 40: "other"}).class_probabilities is not None
 
 
 def test_the_seed_changes_what_is_left_to_chance():
@@ -261,6 +272,20 @@ def test_the_queue_is_no_longer_than_what_is_left_and_skips_what_is_set_aside():
     picks = engine(control_share=0.2).rerank(labels, excluded=[100, 101], n=500).picks
     assert {pick.row for pick in picks} == set(range(102, 120))
     assert engine().rerank({}, n=0).picks == []
+
+
+class Whole(np.ndarray):
+    """An array that nobody may walk through row by row."""
+
+    def __iter__(self):
+        raise AssertionError("a Python object was made of every row set aside")
+
+
+def test_rows_set_aside_as_an_array_are_read_as_one():
+    aside = np.arange(20, 120)
+    whole = engine().rerank({}, excluded=aside.view(Whole))
+    assert whole.picks == engine().rerank({}, excluded=aside.tolist()).picks
+    assert {pick.row for pick in whole.picks} == set(range(20))
 
 
 @pytest.mark.parametrize(

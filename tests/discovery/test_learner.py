@@ -64,7 +64,7 @@ def test_teach_refuses_values_that_are_not_finite():
         Learner(LogisticRegression()).teach(X, y)
 
 
-def test_query_goes_through_modal_even_for_two_rows():
+def test_query_gives_rows_values_and_what_is_said_of_them():
     X, _y = data()
 
     def lowest_two(learner, values, n_instances):
@@ -106,3 +106,21 @@ def test_learners_take_a_class_of_one_more_columns_than_rows_and_duplicates(name
     learner = Learner(LEARNERS[name].call(0))
     learner.teach(X, y)
     assert np.isfinite(learner.class_probabilities(X, 3)).all()
+
+
+def test_a_query_strategy_is_asked_once_and_what_it_raises_goes_on():
+    """modAL's own `query` asks again after an interrupt too; when it does not, ours can go."""
+
+    def interrupted_first(learner, values):
+        asked.append(1)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        return np.array([0]), None
+
+    asked: list[int] = []
+    ActiveLearner(LogisticRegression(), interrupted_first).query(data()[0])
+    assert len(asked) == 2
+    asked.clear()
+    with pytest.raises(KeyboardInterrupt):
+        Learner(LogisticRegression(), interrupted_first).query(data()[0])
+    assert len(asked) == 1

@@ -184,3 +184,22 @@ def test_stacked_networks_learn_as_each_would_alone():
         total += float((held_out * torch.from_numpy(np.where(out[m], balance, 0))).sum())
     assert losses[-1] == pytest.approx(total, rel=1e-4)
     assert losses[0] != losses[-1]
+
+
+def threads_within(estimator):
+    """The `n_jobs` of a fitted model and of every model that it made and kept."""
+    inner = [vars(estimator).get(name) for name in ("model_", "estimator_")]
+    inner += list(vars(estimator).get("estimators_", ()))
+    own = [estimator.n_jobs] if hasattr(estimator, "n_jobs") else []
+    return own + [jobs for one in inner if one is not None for jobs in threads_within(one)]
+
+
+@pytest.mark.parametrize(
+    "name", ["averaged", "calibrated", "chosen", "ensemble", "extra_trees", "robust"]
+)
+def test_no_model_inside_a_learner_starts_threads(name):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
+    found = threads_within(LEARNERS[name].call(0).fit(X, y))
+    assert found
+    assert set(found) <= {None, 1}

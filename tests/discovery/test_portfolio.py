@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.ensemble import ExtraTreesClassifier
 
 from core.config import LoopConfig
 from core.discovery import LEARNERS, SAMPLERS, Draw, Engine, simulate
@@ -138,6 +139,20 @@ def test_each_row_is_told_with_the_arm_that_would_have_shown_it(monkeypatch):
     assert again.chosen_by == draw.chosen_by
     few = portfolio(make_pool(12, n_classes=2, unlabelled=[10, 11], learner="taught"), 500)
     assert sorted(few.rows.tolist()) == [10, 11]
+
+
+def test_the_learner_of_an_arm_starts_no_threads(monkeypatch):
+    made = []
+
+    def many_threads(seed):
+        made.append(ExtraTreesClassifier(3, random_state=seed, n_jobs=2))
+        return made[-1]
+
+    entry = replace(LEARNERS["logistic"], call=many_threads)
+    monkeypatch.setitem(LEARNERS._entries, "logistic", entry)
+    monkeypatch.setattr(module, "ARMS", (Arm("most_likely", "logistic"),))
+    portfolio(make_pool(30, n_classes=2, unlabelled=range(10, 30), learner="taught"), 5)
+    assert [one.n_jobs for one in made] == [None]
 
 
 def two_corners():

@@ -14,18 +14,17 @@ ORDER = np.array([5, 2, 9, 0, 7, 1, 3, 11, 4, 8, 6, 10])
 
 
 def flags(*rows: int) -> np.ndarray:
-    found = np.zeros(N, dtype=bool)
-    found[list(rows)] = True
-    return found
+    """(N,) of the fixed order: True for these rows."""
+    return np.isin(ORDER, rows)
 
 
 def test_the_beginning_of_the_order_up_to_the_last_control() -> None:
     # Row 9 was found by the search before its turn; row 0 was skipped; 7 waits, 1 is past it.
     answered, aside = flags(5, 2, 9, 1, 10), flags(0)
-    rate = random_rate(ORDER, answered, aside, flags(9, 10, 1), flags(5, 2))
+    rate = random_rate(answered, aside, flags(9, 10, 1), flags(5, 2))
     assert rate is not None
     assert (rate.n, rate.n_targets) == (2, 0)  # up to row 2, the last control
-    rate = random_rate(ORDER, answered | flags(7), aside, flags(9, 10, 7), flags(5, 2, 7))
+    rate = random_rate(answered | flags(7), aside, flags(9, 10, 7), flags(5, 2, 7))
     assert rate is not None
     assert (rate.n, rate.n_targets) == (4, 2)
     assert rate.rate == 0.5
@@ -34,13 +33,21 @@ def test_the_beginning_of_the_order_up_to_the_last_control() -> None:
 
 
 def test_before_the_first_control_nothing_is_known() -> None:
-    assert random_rate(ORDER, flags(5, 2), flags(), flags(5), flags()) is None
-    assert random_rate(ORDER, flags(2), flags(), flags(), flags(2)) is None  # 5 still waits
+    assert random_rate(flags(5, 2), flags(), flags(5), flags()) is None
+    assert random_rate(flags(2), flags(), flags(), flags(2)) is None  # 5 still waits
+
+
+def test_the_beginning_of_the_order_tells_as_much_as_all_of_it() -> None:
+    answered, aside, target, control = flags(5, 2, 9, 1), flags(0), flags(9), flags(5, 9)
+    whole = random_rate(answered, aside, target, control)
+    assert whole is not None
+    assert (whole.n, whole.n_targets) == (3, 1)
+    assert random_rate(answered[:6], aside[:6], target[:6], control[:6]) == whole
 
 
 def test_when_all_are_answered_the_rate_is_the_surveys() -> None:
     every = np.ones(N, dtype=bool)
-    rate = random_rate(ORDER, every & ~flags(4), flags(4), flags(1, 2, 3), flags())
+    rate = random_rate(every & ~flags(4), flags(4), flags(1, 2, 3), flags())
     assert rate is not None
     assert (rate.n, rate.n_targets) == (11, 3)
 
@@ -65,7 +72,7 @@ def test_a_greedy_search_does_not_lower_the_rate() -> None:
                 if row is None:
                     row = int(np.flatnonzero(~answered)[0])
             answered[row] = True
-        rate = random_rate(order, answered, np.zeros(n, dtype=bool), target, control)
+        rate = random_rate(answered[order], np.zeros(n, dtype=bool), target[order], control[order])
         assert rate is not None
         rates.append(rate.rate)
         naive.append(target[control].mean())

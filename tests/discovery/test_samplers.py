@@ -75,7 +75,7 @@ def test_random_draws_every_row_as_often_as_it_says():
     n_trials = 4000
     for _ in range(n_trials):
         draw = SAMPLERS["random"].call(pool, 3)
-        assert draw.probabilities.tolist() == [0.3] * 3
+        assert draw.probabilities.tolist() == [1 / 10, 1 / 9, 1 / 8]  # of those left
         counts.update(draw.rows.tolist())
     assert set(counts) == set(range(2, 12))
     # Five standard deviations of a count of 4000 draws with p = 0.3.

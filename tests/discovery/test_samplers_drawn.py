@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from core.discovery import SAMPLERS
+from core.discovery import strata as strata_file
 from core.discovery.samplers import badge as badge_file
-from core.discovery.strata import inclusion_probabilities, strata, stratified_draw
+from core.discovery.strata import (
+    inclusion_probabilities,
+    place_probabilities,
+    strata,
+    stratified_draw,
+)
 from tests.discovery.pools import FixedLearner, make_pool
 
 
@@ -156,5 +162,56 @@ def test_stratified_follows_the_target_once_trained_and_the_detector_before():
         draw = SAMPLERS["stratified"].call(pool, 10)
         assert draw.scores[5:].tolist() == expected.tolist()
         assert np.isnan(draw.scores[:5]).all()
-        chance = inclusion_probabilities(strata(expected), 10)
-        assert draw.probabilities.tolist() == chance[draw.rows - 5].tolist()
+        stratum = strata(expected)
+        chance = inclusion_probabilities(stratum, 10)
+        first = chance[draw.rows[0] - 5] / 10
+        assert draw.probabilities[0] == pytest.approx(first)
+        told = place_probabilities(draw.rows - 5, stratum, chance)
+        assert draw.probabilities.tolist() == told.tolist()
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_stratified_states_how_often_a_row_gets_its_place(n, monkeypatch):
+    """The first two places of many draws from strata of 2, 4 and 8 rows, counted."""
+    monkeypatch.setattr(strata_file, "TOP_STRATUM", 2)
+    monkeypatch.setattr(strata_file, "RATIO", 2)
+    scores = -np.arange(14.0)
+    stratum = strata(scores)
+    assert np.bincount(stratum).tolist() == [2, 4, 8]
+    chance = inclusion_probabilities(stratum, n)
+    rng = np.random.default_rng(n)
+    n_trials = 6000
+    pairs: Counter[tuple[int, int]] = Counter()  # by stratum: rows of one are alike
+    told: dict[tuple[int, int], tuple[float, float]] = {}
+    for _ in range(n_trials):
+        places = stratified_draw(scores, n, rng)[0][:2]
+        key = (int(stratum[places[0]]), int(stratum[places[1]]))
+        pairs[key] += 1
+        if key not in told:
+            one, two = place_probabilities(places, stratum, chance).tolist()
+            told[key] = one, two
+    size = np.array([2, 4, 8])
+    for (a, b), (one, two) in told.items():
+        first = sum(count for (own, _), count in pairs.items() if own == a)
+        assert within(first, n_trials, one * size[a])
+        assert within(pairs[a, b], first, two * (size[b] - (a == b)))
+
+
+def test_places_of_a_stratified_draw_add_up_to_one_and_a_whole_draw_is_even():
+    scores = np.random.default_rng(2).random(300)
+    stratum = strata(scores)
+    chance = inclusion_probabilities(stratum, 40)
+    places = stratified_draw(scores, 40, np.random.default_rng(0))[0]
+    for at in (0, 1, 7, 39):
+        total = 0.0
+        left = np.setdiff1d(np.arange(300), places[:at])
+        for own in np.unique(stratum):
+            rows = left[stratum[left] == own]
+            if len(rows):
+                begun = np.append(places[:at], rows[0])
+                told = place_probabilities(begun, stratum, chance)
+                total += told[at] * len(rows)
+        assert total == pytest.approx(1)
+    everything = stratified_draw(scores, 300, np.random.default_rng(0))[0]
+    told = place_probabilities(everything, stratum, np.ones(300))
+    assert told == pytest.approx(1 / np.arange(300, 0, -1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import mpmath  # type: ignore[import-untyped]
 import numpy as np
@@ -123,6 +124,44 @@ def test_protege_believes_its_own_mean_of_what_the_batch_holds_already():
         assert slow[row] == pytest.approx(max(slow[left]), abs=1e-6)
         known, said = np.vstack([known, components[row]]), np.append(said, mean[row])
         best = max(best, mean[row])
+
+
+def test_protege_learns_no_more_answers_than_it_can_and_predicts_in_pieces(monkeypatch):
+    def some_learnt(n_finds):
+        answers = {row: row >= 40 - n_finds for row in range(40)}
+        pool = seeking_pool(normal(70, 4), answers)
+        pool = replace(pool, turns=np.random.default_rng(1).permutation(40))
+        return pool, protege_module._learnt(pool)
+
+    assert some_learnt(5)[1].tolist() == list(range(40))
+    monkeypatch.setattr(protege_module, "_MOST_ANSWERS", 12)
+    for n_finds, kept_finds in ((5, 5), (30, 6), (36, 8)):
+        pool, learnt = some_learnt(n_finds)
+        assert len(learnt) == len(set(learnt.tolist())) == 12
+        assert learnt.tolist() == sorted(learnt.tolist())
+        assert (pool.answers[learnt] == 1).sum() == kept_finds
+        others = learnt[pool.answers[learnt] == 0]
+        assert pool.turns[others].min() > np.delete(pool.turns[: 40 - n_finds], others).max(
+            initial=-1
+        )
+    pool, _ = some_learnt(5)
+    values = protege_module._components(pool.columns)
+    process = protege_module._taught(pool, values)
+    assert len(process.X_train_) == 12
+    whole = protege_module._predicted(process, values)
+    rows_at_once = []
+
+    class Spy:
+        X_train_ = process.X_train_
+
+        def predict(self, rows, return_std):
+            rows_at_once.append(len(rows))
+            return process.predict(rows, return_std=return_std)
+
+    monkeypatch.setattr(protege_module, "_NUMBERS", 12 * 16)
+    pieces = protege_module._predicted(Spy(), values)
+    assert rows_at_once == [16, 16, 16, 16, 6]
+    assert np.allclose(pieces, whole)
 
 
 def test_protege_keeps_the_components_that_hold_85_percent():

@@ -14,6 +14,7 @@ from core.discovery import Engine, prepare, scratch, shortlist, threads
 from core.discovery.learner import Learner
 from core.discovery.shortlist import Shortlisting, Wanted, two_passes
 from core.errors import StorageFull
+from core.vocabulary import CONTROL_SAMPLER
 
 N = 6_000
 KINDS = ("rare", "common", "dust")
@@ -85,7 +86,7 @@ def test_two_passes_show_what_one_would(learner, monkeypatch):
 
 def test_scores_of_the_others_are_on_the_same_scale():
     values, kind = planted()
-    labels = some_labels(kind)
+    labels = some_labels(kind) | dict.fromkeys(range(1000, 1012), "common")
     one = engine(values)
     quick = one.rerank(labels)
     shortlist.FULL_ROWS = N  # the fixture puts it back
@@ -93,7 +94,7 @@ def test_scores_of_the_others_are_on_the_same_scale():
     differ = quick.scores != full.scores
     assert 0.5 < differ.mean() < 0.95
     assert quick.scores[differ].mean() == pytest.approx(full.scores[differ].mean(), abs=0.01)
-    assert np.corrcoef(quick.scores[differ], full.scores[differ])[0, 1] > 0.8
+    assert np.corrcoef(quick.scores[differ], full.scores[differ])[0, 1] > 0.75
     chances = quick.class_probabilities
     assert chances is not None
     assert (chances >= 0).all()
@@ -105,6 +106,18 @@ def test_scores_of_the_others_are_on_the_same_scale():
     shown = min(pick.score for pick in quick.picks)
     left = np.setdiff1d(np.flatnonzero(differ), answered)
     assert quick.scores[left].max() < shown
+
+
+def test_controls_have_the_learner_s_own_score(monkeypatch):
+    values, kind = planted()
+    labels = some_labels(kind)
+    one = engine(values, control_share=0.4)
+    quick = one.rerank(labels)
+    monkeypatch.setattr(shortlist, "FULL_ROWS", N)
+    full = one.rerank(labels)
+    controls = [pick for pick in quick.picks if pick.sampler == CONTROL_SAMPLER]
+    assert len(controls) == 40
+    assert all(pick.score == full.scores[pick.row] for pick in controls)
 
 
 class _Spy:
@@ -193,6 +206,21 @@ def test_ends_of_the_survey():
     few = passes(lambda rows: rows[:, 0] > 0, values, left_out=np.arange(N - 30))
     assert few[1].n_top == 30
     assert few[1].missed == 0
+
+
+def test_no_row_that_was_not_scored_is_shown_where_the_last_shown_has_nothing():
+    values = planted()[0]
+    asked: set[float] = set()
+
+    def hopeless(rows):
+        asked.update(rows[:, 0].tolist())
+        return np.where(rows[:, 0] == values[4_000, 0], 0.5, 0)
+
+    probabilities = passes(hopeless, values)[0]
+    best = np.argsort(-probabilities[:, 0], kind="stable")[:50]  # level rows in row order
+    assert asked.issuperset(values[best, 0].tolist())
+    assert len(asked) < N / 2
+    assert np.allclose(probabilities.sum(axis=1), 1)
 
 
 def test_classes_not_taught_stay_at_nothing():
@@ -334,6 +362,17 @@ def test_answers_and_rows_set_aside_by_the_thousand(monkeypatch):
     ranking = one.rerank(labels, excluded=np.array(left[:1500]), n=N)
     assert sorted(pick.row for pick in ranking.picks) == left[1500:]
     assert ranking.n_labels == 4000
+
+
+def test_cores_are_counted_where_no_system_call_tells_which_may_be_used(monkeypatch):
+    monkeypatch.delattr(threads.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: None)
+    assert threads.available_cores() == 1
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 6)
+    assert threads.available_cores() == 6
+    done: list[slice] = []
+    threads.in_threads(done.append, [slice(0, 1), slice(1, 2)])
+    assert len(done) == 2
 
 
 def test_threads_write_every_part_once(monkeypatch):

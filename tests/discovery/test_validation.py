@@ -13,7 +13,13 @@ from core.discovery.answered import NEVER_OUT, folds_of
 from core.discovery.learners.logistic import logistic
 from core.discovery.prepare import standardise, whiten
 from core.discovery.registry import Entry
-from core.discovery.validation import N_FOLDS, SCALE_ROWS, answered_values, validate
+from core.discovery.validation import (
+    N_FOLDS,
+    SCALE_ROWS,
+    SLOW_LEARNERS,
+    answered_values,
+    validate,
+)
 from core.errors import NotReady
 from core.metrics import average_precision
 
@@ -104,6 +110,37 @@ def test_a_point_of_the_curve_without_finds_is_left_open() -> None:
 def test_too_few_answers_are_told(answers: list[int]) -> None:
     with pytest.raises(NotReady, match="two or more finds and two or more others"):
         validate("default", np.zeros((len(answers), 2)), np.array(answers, int), 2, 1, 0)
+
+
+def test_no_fit_starts_threads_of_linear_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[bool] = []
+
+    class Limits:
+        def __enter__(self) -> None:
+            inside.append(True)
+
+        def __exit__(self, *_: object) -> None:
+            inside.pop()
+
+    class Looks(Recalls):
+        def fit(self, X: np.ndarray, y: np.ndarray) -> Recalls:
+            assert inside == [True]
+            return super().fit(X, y)
+
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
+            assert inside == [True]
+            return super().predict_proba(X)
+
+    entry: Entry[Any] = Entry("looks", lambda _seed: Looks(), "whether threads are limited")
+    monkeypatch.setitem(LEARNERS._entries, "looks", entry)
+    monkeypatch.setattr("core.discovery.validation.one_blas_thread", Limits)
+    values, answers = made(1, n=20)
+    assert np.isfinite(validate("looks", values, answers, 2, 1, seed=0).precisions[-1])
+    assert not inside
+
+
+def test_the_slow_learners_are_registered() -> None:
+    assert set(LEARNERS) >= SLOW_LEARNERS
 
 
 def test_small_surveys_are_scaled_as_the_engine_does() -> None:

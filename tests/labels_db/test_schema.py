@@ -91,7 +91,7 @@ def test_from_every_version(tmp_path: Path, make: Make, version: int) -> None:
         chosen = ("margin", 0.1, 1) if version >= 4 else ("default", 0.05, 0)
         now = db.strategy("duals")
         assert (now.sampler, now.control_share, now.version) == chosen
-        assert [model.strategy for model in db.models("duals")] == [0]
+        assert [(one.strategy, one.task_version) for one in db.models("duals")] == [(0, 0)]
         assert db.record(make("obj-5", "dual")).n_answers == 4
         assert [row["version"] for row in db.tables["migrations"].rows] == list(
             range(1, NEWEST + 1)

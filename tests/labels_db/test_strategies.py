@@ -80,14 +80,17 @@ def test_no_such_task(db: LabelsDB) -> None:
         db.strategy("none")
 
 
-def test_a_model_says_under_which_strategy_it_ranked(
+def test_a_model_says_by_which_strategy_and_for_which_task_it_ranked(
     db: LabelsDB, model: Callable[..., ModelRecord]
 ) -> None:
     db.replace_queue("duals", [], model())
-    db.replace_queue("duals", [], model(strategy=3))
-    assert [one.strategy for one in db.models("duals")] == [0, 3]
+    db.replace_queue("duals", [], model(strategy=3, task_version=2))
+    kept = [(one.strategy, one.task_version) for one in db.models("duals")]
+    assert kept == [(0, 0), (3, 2)]
     with pytest.raises(BadInput, match="strategy"):
         db.replace_queue("duals", [], model(strategy=-1))
+    with pytest.raises(BadInput, match="task_version"):
+        db.replace_queue("duals", [], model(task_version=0.5))
 
 
 def test_a_change_leaves_leases_as_they_are(

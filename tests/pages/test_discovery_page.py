@@ -5,16 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import run_discovery
+from core.discovery import control_order, validation
+from core.errors import NotReady
 from core.vocabulary import Action
-from labels_db import LabelsDB, NewEvent
+from labels_db import LabelsDB, NewEvent, Strategy
+from pages._server.identity import Refusal, Why, install_resolver
 from pages._server.services import Services
 from pages._shared.discovery_finds import random_words
-from pages._shared.discovery_numbers import checked, searched
+from pages._shared.discovery_model import how_checked
+from pages._shared.discovery_numbers import _of, checked, searched
+from pages._shared.discovery_words import changes
 from tests.pages.conftest import IDS, embed, rank
-from tests.pages.kit import one, open_page, press, text_of
+from tests.pages.kit import labels_of, one, open_page, press, text_of
 
 YES, NO = "dual", "<b>no</b>"
 Says = Callable[..., None]
@@ -54,21 +61,61 @@ def test_finds_are_drawn_beside_chance_once_controls_are_answered(
     says(1, NO, "diverse")
     script = open_page("discovery")
     assert charts(script) == ["finds", "samplers"]
-    assert "No dual was found yet" in text_of(script)
+    assert "No dual was found yet; known examples" in text_of(script)
     assert "none was answered yet; 5%" in text_of(script)
     assert [one.value for one in script.metric] == ["2", "0", "\N{EN DASH}", "\N{EN DASH}"]
     for n in range(2, 9):
-        says(n, YES if n < 5 else NO, "control" if n == 8 else "most_likely")
+        says(n, YES if n < 5 else NO, "control" if n == 8 else "most_likely/kernel")
     script = open_page("discovery")
     assert [one.value for one in script.metric] == ["9", "3", "3.0", "3.0"]
     assert "3 finds among the first 9" in text_of(script)
     table = script.dataframe[0].value
-    assert table["Sampler"].tolist() == ["most_likely", "anomaly", "control", "diverse"]
+    assert table["Sampler"].tolist() == ["most_likely/kernel", "anomaly", "control", "diverse"]
     assert table["Finds"].tolist() == [3, 0, 0, 0]
+    assert table["Shows"].str.contains("kernel machine").tolist() == [True, False, False, False]
+    assert table["Shows"].str.contains(r"^the|^those").all()
     says(0, YES)
     assert [one.value for one in open_page("discovery").metric][1] == "4"
-    db.set_strategy("dual", "ann", control_share=0.0)
-    assert "shows no controls" in random_words(None, 0.0)
+
+
+def test_what_is_not_known_of_chance_is_told_apart(services: Services, says: Says) -> None:
+    assert "shows no controls" in random_words(None, 0, 0.0)
+    assert "none was answered yet; 0.4% of" in random_words(None, 0, 0.004)
+    waits = "1 control was answered, but an object that stands before"
+    assert waits in random_words(None, 1, 0.05)
+    order = control_order(services.db().task("dual").seed, len(IDS))
+    says(order[1], NO, "control")
+    assert waits in text_of(open_page("discovery"))
+
+
+def test_labels_of_objects_that_are_gone_are_counted(services: Services, says: Says) -> None:
+    embed(services.survey("tiny"))
+    for n in range(9):
+        says(n, YES if n % 2 else NO)
+    says(0, YES, object_id="long gone")
+    gone = "1 label is of an object that this survey no longer has"
+    assert gone in text_of(open_page("discovery"))
+    words = text_of(open_page("discovery", {"part": "model"}))
+    assert gone in words
+    assert "older" not in words
+
+
+def test_a_change_of_the_strategy_is_named_by_what_changed() -> None:
+    chosen = [
+        Strategy(control_share=0.004, from_seq=10),
+        Strategy(control_share=0.004, learner="logistic", from_seq=12),
+        Strategy(sampler="margin", learner="logistic", control_share=0.004, from_seq=15),
+        Strategy(learner="logistic", control_share=0.2, retrain_every=1, from_seq=16),
+        Strategy(from_seq=30),
+        Strategy(learner="kernel", from_seq=40),
+        Strategy(from_seq=41),
+    ]
+    assert changes(chosen, np.array([5, 11, 13, 25, 29])) == {
+        1: "0.4% controls",
+        2: "learner logistic",
+        3: "20% controls, ranked after every 1 answer",
+        5: "learner default, 5% controls, ranked after every 5 answers",
+    }
 
 
 def test_the_model_is_held_against_the_answers(
@@ -86,7 +133,8 @@ def test_the_model_is_held_against_the_answers(
     # A tenth more answers, five at least, are waited for.
     db.record_undo("dual", "cat", str(uuid.uuid4()))
     assert checked(db.task("dual"))[1] == 1
-    assert "1 event came since" in text_of(open_page("discovery", {"part": "model"}))
+    words = text_of(open_page("discovery", {"part": "model"}))
+    assert "1 event came since; the next check takes them in" in words
     assert checked(db.task("dual"), afresh=True)[1] == 0
     assert len(checked(db.task("dual"))[0].object_ids) == 8
 
@@ -96,8 +144,82 @@ def test_one_class_only_is_told(services: Services, says: Says) -> None:
     for n in range(4):
         says(n, YES)
     for part in ("model", "surprises"):
-        words = text_of(open_page("discovery", {"part": part}))
+        script = open_page("discovery", {"part": part})
+        assert ("Check anew" in labels_of(script)) == (part == "surprises")
+        words = text_of(script)
         assert "two or more finds and two or more others, but there are 4 and 0" in words
+        assert ("the first one is trained when a target was found" in words) == (part == "model")
+
+
+def test_what_a_check_leaves_out_is_counted(services: Services) -> None:
+    told = np.array([[0.9, 0.1], [0.2, 0.8], [np.nan, np.nan]])
+    held = validation.Validation(
+        "logistic", np.array([0, 1, 1]), 0, told, np.array([3]), np.array([1.0])
+    )
+    checked_now = run_discovery.Checked(3, ("a", "b", "c"), (YES, NO), held, n_older=1, n_gone=2)
+    words = how_checked(services.db().task("dual"), checked_now, 0)
+    assert "held against 3 answers" in words
+    assert "1 older answer is left out" in words
+    assert "2 labels are of objects that this survey no longer has" in words
+    assert "1 answer stands alone in a class" in words
+
+
+def test_what_too_few_answers_say_is_not_looked_for_at_each_glance(
+    services: Services, says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed(services.survey("tiny"))
+    task = services.db().task("dual")
+    looks: list[int] = []
+    monkeypatch.setattr(run_discovery, "require_both", counting(looks))
+    for n in range(2):
+        says(n, YES)
+        for _ in range(2):
+            with pytest.raises(NotReady, match="there are"):
+                checked(task)
+    assert looks == [1, 2]
+
+
+def counting(looks: list[int]) -> Callable[[np.ndarray], None]:
+    def require_both(is_target: np.ndarray) -> None:
+        looks.append(len(is_target))
+        validation.require_both(is_target)
+
+    return require_both
+
+
+def test_a_slow_learner_is_checked_when_somebody_asks(
+    services: Services,
+    says: Says,
+    db: LabelsDB,
+    sign_in: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(validation, "SLOW_LEARNERS", {"logistic"})
+    embed(services.survey("tiny"))
+    db.set_strategy("dual", "ann", learner="logistic")
+    for n in range(9):
+        says(n, YES if n % 2 else NO)
+    script = open_page("discovery", {"part": "model"})
+    assert "logistic against the answers takes up to a minute" in text_of(script)
+    assert not charts(script)
+    press(script, "Check anew")
+    kept = _of(db.task("dual"))
+    assert kept.slowly is not None
+    kept.slowly.join(30)
+    script = open_page("discovery", {"part": "model"})
+    assert charts(script) == ["learning", "precision", "confusion"]
+    db.record_undo("dual", "cat", str(uuid.uuid4()))
+    assert "1 event came since; Check anew takes" in text_of(script.run())
+    # A failure in the other thread is everybody's to see, and viewers start nothing.
+    monkeypatch.setattr(run_discovery, "validate", lambda *_: 1 / 0)
+    checked(db.task("dual"), afresh=True)
+    kept.slowly.join(30)
+    with pytest.raises(ZeroDivisionError):
+        checked(db.task("dual"))
+    sign_in("vic")
+    for part in ("model", "surprises"):
+        monkeypatch.setattr(kept, "refused", None)
+        assert "Check anew" not in labels_of(open_page("discovery", {"part": part}))
 
 
 def test_surprises_lead_back_to_the_label_page(services: Services, says: Says) -> None:
@@ -139,8 +261,45 @@ def test_a_secret_task_tells_annotators_nothing(
     assert open_page("discovery").metric
 
 
+@pytest.mark.parametrize("part", ["finds", "model"])
+def test_a_part_that_redraws_itself_asks_anew_who_looks(
+    services: Services, says: Says, db: LabelsDB, sign_in: Callable[[str], None], part: str
+) -> None:
+    says(0, YES)
+    db.change_task("dual", "ann", blind=True)
+    panel = f"discovery_{part}:draw_{part}"
+
+    def draw() -> AppTest:
+        """What the page's timer runs: the part, without the page around it."""
+        script = AppTest.from_function(_draw_part, default_timeout=30)
+        script.session_state["part of the test"] = panel
+        return script.run()
+
+    assert "shown to its owner only" not in text_of(draw())
+    sign_in("cat")
+    script = draw()
+    assert "shown to its owner only" in text_of(script)
+    assert not script.metric
+    assert not script.subheader
+    install_resolver(lambda _: Refusal(Why.STALE))
+    script = draw()
+    assert script.exception  # `Forbidden`, which the shell makes a sentence of
+    assert not script.metric
+
+
+def _draw_part() -> None:
+    """Runs in AppTest's own script."""
+    import importlib
+
+    import streamlit as st
+
+    module, name = st.session_state["part of the test"].split(":")
+    getattr(importlib.import_module(f"pages._shared.{module}"), name)("dual")
+
+
 def test_the_owner_changes_the_strategy(services: Services, db: LabelsDB) -> None:
     script = open_page("tasks")
+    assert one(script.selectbox, "Showing").help.startswith("Until a target is found, the default")
     one(script.selectbox, "Showing").set_value("margin")
     one(script.selectbox, "Learner").set_value("logistic")
     one(script.number_input, "Share of controls").set_value(0.2)
@@ -163,9 +322,10 @@ def test_a_strategy_of_another_version_stays_until_it_is_changed(
 
 
 def test_others_read_it(services: Services, db: LabelsDB, sign_in: Callable[[str], None]) -> None:
-    db.set_strategy("dual", "ann", sampler="margin")
+    db.set_strategy("dual", "ann", sampler="margin", control_share=0.004)
     sign_in("cat")
     script = open_page("tasks")
+    assert " 0.4% of the objects are controls" in text_of(script)
     assert "Showing first those whose two likeliest classes are closest." in text_of(script)
     assert not [box for box in script.selectbox if box.label in ("Showing", "Learner")]
 

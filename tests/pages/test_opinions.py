@@ -26,7 +26,10 @@ def test_items_carry_the_chances_of_the_model_that_ranked_them(browser, workspac
     taken = browser.post("/api/lease", {"task": "dual", "n": 1}).json()["items"][0]
     assert taken["model_version"] == 1
     assert taken["probabilities"] is None
-    assert taken["probabilities_state"] == "No longer kept of the model that ranked it."
+    assert (
+        taken["probabilities_state"]
+        == "Not kept of the model that ranked it: an older one, or one with too few answers yet."
+    )
 
 
 def test_why_there_are_no_chances(browser, workspace, services, monkeypatch):
@@ -38,7 +41,10 @@ def test_why_there_are_no_chances(browser, workspace, services, monkeypatch):
     (workspace.task_scores("dual") / "classes" / model.scores_file).write_bytes(b"not numpy")
     broken = seen(browser)
     assert broken["probabilities"] is None
-    assert broken["probabilities_state"] == "No longer kept of the model that ranked it."
+    assert (
+        broken["probabilities_state"]
+        == "Not kept of the model that ranked it: an older one, or one with too few answers yet."
+    )
     monkeypatch.setattr("pages._server.probabilities.MAX_CLASS_PROBABILITIES", 17)
     assert "up to 17 objects times classes" in seen(browser)["probabilities_state"]
 

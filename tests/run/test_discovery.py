@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from core.discovery import LEARNERS, control_order, sampler_names
-from core.errors import BadInput, NotFound
+from core.errors import BadInput, NotFound, NotReady
 from core.representation import Embedding
 from core.run_discovery import (
     BY_HAND,
     check_model,
+    cold_start_words,
     learner_words,
     search_so_far,
     set_strategy,
@@ -146,9 +147,47 @@ def test_the_rate_at_random_comes_from_the_fixed_order(db, says) -> None:
     says(order[3], "yes", "control")
     says(order[9], "yes", "anomaly")
     says("gone", "yes", "control")  # of another version of the survey
-    rate = search_so_far(db, db.task("t"), SKY).rate
-    assert rate is not None
-    assert (rate.n, rate.n_targets) == (3, 2)
+    search = search_so_far(db, db.task("t"), SKY)
+    assert search.rate is not None
+    assert (search.rate.n, search.rate.n_targets) == (3, 2)
+    assert (search.n_controls, search.n_gone) == (2, 1)
+    assert "gone" in search.object_ids
+
+
+def test_controls_before_which_an_object_waits_tell_no_rate_but_are_counted(db, says) -> None:
+    order = control_order(0, N)
+    says(int(order[1]), "no", "control")
+    search = search_so_far(db, db.task("t"), SKY)
+    assert search.rate is None
+    assert search.n_controls == 1
+
+
+def test_the_fixed_order_is_drawn_once(db, says, monkeypatch) -> None:
+    drawn: list[int] = []
+
+    def order_of(seed: int, n: int) -> np.ndarray:
+        drawn.append(seed)
+        return control_order(seed, n)
+
+    monkeypatch.setattr("core.run_discovery.control_order", order_of)
+    db.create_task(TaskSpec("u", "sky", "Is it?", ("yes", "no"), "yes", seed=81))
+    for n, row in enumerate(control_order(81, N)[:3].tolist(), 1):
+        says(row, "no", "control", task="u")
+        rate = search_so_far(db, db.task("u"), SKY).rate
+        assert rate is not None
+        assert rate.n == n
+    assert drawn == [81]
+
+
+def test_too_few_answers_are_told_before_the_embedding_is_read(db, says) -> None:
+    class Untouched:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"it read the {name}")
+
+    for row in range(3):
+        says(row, "yes")
+    with pytest.raises(NotReady, match="there are 3 and 0"):
+        check_model(db, db.task("t"), SKY, cast(Embedding, Untouched()))
 
 
 def test_a_model_is_held_against_the_newest_answers(db, says, monkeypatch) -> None:
@@ -164,7 +203,7 @@ def test_a_model_is_held_against_the_newest_answers(db, says, monkeypatch) -> No
     db.set_strategy("t", "ann", learner="logistic")
     found = check_model(db, db.task("t"), SKY, embedding)
     assert found.object_ids == tuple(f"o{row}" for row in range(6, 36))
-    assert found.n_left_out == 7
+    assert (found.n_older, found.n_gone) == (6, 1)
     assert found.validation.learner == "logistic"
     assert found.validation.precisions[-1] > 0.9
     assert found.classes == ("yes", "no", "maybe")
@@ -175,6 +214,7 @@ def test_strategies_are_of_what_is_registered(db) -> None:
     assert tuple(strategy_words()) == sampler_names()
     assert tuple(learner_words()) == ("default", *LEARNERS)
     assert all(strategy_words().values())
+    assert "Until a target is found, the default shows" in cold_start_words()
     assert set_strategy(db, "t", "ann", sampler="margin", learner="logistic").version == 1
     for change in ({"sampler": "of_tomorrow"}, {"learner": "of_tomorrow"}):
         with pytest.raises(BadInput, match="'of_tomorrow'; choose one"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
+
 import numpy as np
 import pytest
 
 from core.errors import BadInput, NotReady
 from core.run import main
-from core.run_examples import find_examples
+from core.run_examples import add_examples, find_examples
 from core.survey import Batch, Survey, SurveyWriter
 from core.survey.batch import CatalogueValue
+from core.vocabulary import Action
 from core.workspace import open_workspace
-from labels_db import LabelsDB, TaskSpec
+from labels_db import LabelsDB, NewEvent, TaskSpec
 from tests.run.test_command_line import refused
 
 PLACES = [(10.0, 20.0), (10.0, 20.0002), (200.0, 1.0), (None, None)]
@@ -87,3 +90,34 @@ def test_the_job_labels_examples_once(tmp_path, capsys):
     assert "radius" in refused(capsys, *argv, "--position", "1 2", "--radius", "-1")
     with pytest.raises(BadInput, match="none of these"):
         find_examples(Survey.open(workspace, "sky"), catalogues=["/nowhere.csv"])
+
+
+def test_an_example_is_new_again_once_it_stands_no_more(tmp_path):
+    workspace = write_survey(tmp_path / "ws")
+    survey = Survey.open(workspace, "sky")
+    one = find_examples(survey, ids=["o2"])
+    with LabelsDB(workspace.labels) as db:
+
+        def given(class_name, by="ada"):
+            n_new = add_examples(db, survey, "hunt", one, class_name, by)
+            return n_new, db.current_classes("hunt").get("o2")
+
+        assert given("lens") == (1, "lens")
+        db.record(
+            NewEvent(
+                event_id=str(uuid.uuid4()),
+                task="hunt",
+                object_id="o2",
+                survey_version=1,
+                annotator="ada",
+                action=Action.UNDO,
+                undoes=db.history("hunt", "o2")[-1].event_id,
+            )
+        )
+        assert db.current_classes("hunt") == {}
+        assert given("lens") == (1, "lens")
+        assert given("other") == (1, "other")
+        assert given("lens") == (1, "lens")
+        assert given("other", "bob") == (1, "other")
+        assert given("lens") == (1, "lens")
+        assert given("lens") == (0, "lens")

@@ -100,6 +100,13 @@ BAD_ARGUMENTS = [
     (["--out", "found.txt"], "--out names a .json or .csv file"),
 ]
 
+TOLD_FIRST = [
+    (["--sampler", "psychic"], "The sampler must be one of"),
+    (["--learner", "psychic"], "The learner must be one of"),
+    (["--out", "{folder}/loop.json"], "cannot be used here"),
+    (["--out", f"{{folder}}/{'a' * 300}.json"], "cannot be used here"),
+]
+
 BAD_TRUTHS = [
     (lambda text: text.replace("single", "double"), "All 40 labels in .* are 'double'"),
     (lambda text: text + "obj-001,double\n", "calls 'obj-001' both 'single' and 'double'"),
@@ -108,7 +115,7 @@ BAD_TRUTHS = [
 ]
 
 
-def test_each_bad_simulation_gets_one_sentence(workspace, tmp_path, capsys):
+def test_each_bad_simulation_gets_one_sentence(workspace, tmp_path, capsys, monkeypatch):
     for more, words in BAD_ARGUMENTS:
         sentence = refused(capsys, *command(workspace, *more))
         assert words in sentence, sentence
@@ -118,3 +125,20 @@ def test_each_bad_simulation_gets_one_sentence(workspace, tmp_path, capsys):
         other.write_text(change(truth.read_text()))
         sentence = refused(capsys, *command((path, other)))
         assert re.search(words, sentence), sentence
+
+    def embed(*_args, **_settings):
+        raise AssertionError("embedded all the same")
+
+    monkeypatch.setattr("core.run_simulate._embedding", embed)
+    loop, old = tmp_path / "loop.json", tmp_path / "old.json"
+    loop.symlink_to(loop)
+    old.write_text("kept")
+    before = set(tmp_path.iterdir())
+    for name in ("old", "new"):
+        for more, words in TOLD_FIRST:
+            given = [one.format(folder=tmp_path) for one in more]
+            argv = command(workspace, "--out", str(tmp_path / f"{name}.json"), *given)
+            sentence = refused(capsys, *argv)
+            assert words in sentence, sentence
+    assert old.read_text() == "kept"
+    assert set(tmp_path.iterdir()) == before

@@ -7,6 +7,7 @@ import uuid
 import numpy as np
 import pytest
 
+from core.discovery import Engine
 from core.errors import BadInput
 from core.run import main
 from core.run_worker import save_class_probabilities, work
@@ -129,7 +130,7 @@ def test_a_file_of_chances_holds_any_class_name_and_none_that_is_older(tmp_path)
     assert not path.exists()
 
 
-def test_an_undone_answer_is_unlearnt(task):
+def test_answers_that_were_undone_or_whose_object_is_gone_are_not_learnt(task):
     workspace, survey = task
     with LabelsDB(workspace.labels) as db:
         answer(db, survey.object_ids[0], "double")
@@ -138,6 +139,14 @@ def test_an_undone_answer_is_unlearnt(task):
     with LabelsDB(workspace.labels) as db:
         assert latest(db).n_labels == 0
         assert survey.object_ids[0] in {i.object_id for i in db.next_items("doubles", 50)}
+        assert "lacks" not in latest(db).state
+        answer(db, "gone-1", "double")
+        work(workspace, "doubles", until_ranked=True)
+        assert latest(db).n_labels == 0
+        assert " 1 label is of an object that version 1 of the survey lacks" in latest(db).state
+        answer(db, "gone-2", "double")
+        work(workspace, "doubles", until_ranked=True)
+        assert " 2 labels are of objects that version 1 of the survey" in latest(db).state
 
 
 def test_a_second_start_finds_the_queue_as_good_as_new(task):
@@ -171,8 +180,16 @@ def test_resident_worker_takes_in_answers_while_it_lives(task):
         assert worker.state == "done"
 
 
-def test_the_worker_follows_the_strategy_and_leaves_leases_in_hand(task):
+def test_the_worker_follows_strategy_and_task_and_leaves_leases_in_hand(task, monkeypatch):
     workspace, survey = task
+    made = []
+
+    def counted(*given, **named):
+        made.append(Engine(*given, **named))
+        return made[-1]
+
+    # Each reads the embedding; a change of strategy or task is no reason to.
+    monkeypatch.setattr("core.discovery.Engine", counted)
     with LabelsDB(workspace.labels) as db:
         for object_id in list(survey.object_ids)[:12]:
             answer(db, object_id, truth(object_id))
@@ -193,21 +210,36 @@ def test_the_worker_follows_the_strategy_and_leaves_leases_in_hand(task):
             assert not {one.object_id for one in others} & {one.object_id for one in held}
             db.set_strategy("doubles", "owner", control_share=0.5, retrain_every=1)
             wait_for(lambda: latest(db).strategy == 2)
+            assert latest(db).task_version == 1
             shown = [one.sampler for one in db.next_items("doubles", 20)]
             assert shown.count("control") == 10
+            db.change_task("doubles", "owner", target="single")
+            wait_for(lambda: latest(db).task_version == 2)
+            assert "9 of them 'single'" in latest(db).state
+            assert len(made) == 1
     finally:
         stop.set()
         thread.join(20)
 
 
-def test_a_queue_of_another_strategy_is_not_as_good_as_new(task):
-    workspace, _ = task
+def test_a_queue_of_another_strategy_or_target_is_not_as_good_as_new(task):
+    workspace, survey = task
     work(workspace, "doubles", until_ranked=True)
     with LabelsDB(workspace.labels) as db:
         db.set_strategy("doubles", "owner", sampler="random")
         work(workspace, "doubles", until_ranked=True)
         assert [one.sampler for one in db.models("doubles")][-1] == "random"
         assert len(db.models("doubles")) == 2
+        for object_id in list(survey.object_ids)[:8]:
+            answer(db, object_id, truth(object_id))
+        work(workspace, "doubles", until_ranked=True)
+        assert latest(db).task_version == 1
+        path = workspace.task_scores("doubles") / str(latest(db).scores_file)
+        doubles = np.load(path)
+        db.change_task("doubles", "owner", target="single")
+        work(workspace, "doubles", until_ranked=True)
+        assert latest(db).task_version == 2
+        assert np.corrcoef(doubles, np.load(path))[0, 1] < -0.5
 
 
 def test_a_strategy_that_is_not_there_is_told(task):

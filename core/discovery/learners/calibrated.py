@@ -53,6 +53,8 @@ class Calibrated(AnswersClassifier):
     times the targets left to 2.5 times: still no estimate of how many there are, which takes
     objects drawn at random.
 
+    What stands in for others while these are few is among the answers here, and not told apart.
+
     Parameters
     ----------
     target : the class to calibrate; the one with the fewest answers if None

@@ -54,7 +54,8 @@ class Chosen(AnswersClassifier):
     held out / taught). Below five targets, or five others, nothing is compared.
 
     The answers are all it looks at. They were chosen by a sampler, so that which learner ranks
-    the survey best is told only as far as the answers stand for it.
+    the survey best is told only as far as the answers stand for it. What stands in for others
+    while these are few counts among them: "others" are then mostly rows that nobody answered.
 
     Parameters
     ----------

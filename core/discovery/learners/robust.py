@@ -28,6 +28,9 @@ class Robust(AnswersClassifier):
     with a tenth of the answers turned round, weights ranked better than removal of the doubted
     answers, and most of the answers below a half were wrong ones.
 
+    What stands in for others while these are few is weighed as an answer: a target among them,
+    called something else without being looked at, loses weight as a wrong answer does.
+
     `weights_` (L,) are those weights, in the settled order of the answers.
     """
 

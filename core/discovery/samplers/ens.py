@@ -26,6 +26,9 @@ AHEAD = 5
 that a long one puts off finds: with all of 200 answers ahead the area of the finds curve fell from
 .83 to .69 on seven development sets, and as many were found in the end."""
 
+MOST_ROWS = 2_000_000
+"""The graph of neighbours takes about a kilobyte a row while it is made and read."""
+
 _NUMBERS = 2_000_000
 """At once in memory."""
 
@@ -35,12 +38,14 @@ _NUMBERS = 2_000_000
     needs=Need.TARGET,
     description="first those whose answer lets one expect most finds in all of the answers left"
     " (efficient nonmyopic search)",
+    most_rows=MOST_ROWS,
 )
 def ens(pool: Pool, n: int) -> Draw:
     """Score of x = p(x) + E[sum of the b - 1 highest probabilities of the others once x is
     answered] - the sum of the b - 1 highest now, where b answers count: those left, 5 at most.
 
-    p is the learner's P(target), worth 20 answers; while nothing is trained it is
+    p is the learner's P(target), worth 20 answers; in a pool without a learner, which the engine
+    never gives, it is
     (0.01 + targets) / (1 + answers) among the row's 20 nearest neighbours. An answer y of one of
     these (Euclidean, of the whitened embedding, looked up once an embedding) makes it
     (w p + y) / (w + 1), w being what p is worth and the number of answers among the neighbours.

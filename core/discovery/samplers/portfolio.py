@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.discovery.answered import aimed
+from core.discovery.answered import aimed, one_thread
 from core.discovery.learner import Learner, draw_from_pool
 from core.discovery.pool import Draw, Pool, drawable_scores
 from core.discovery.registry import LEARNERS, SAMPLERS, Need, register_sampler
@@ -167,7 +167,7 @@ def _asked(pool: Pool, arm: Arm, n: int, seed: int) -> Draw:
         scores = {**pool.detector_scores, entry.detector: pool.detected(entry.detector)}
         pool = replace(pool, detector_scores=scores)
     if arm.learner is not None and pool.learner is not None:
-        estimator = aimed(LEARNERS[arm.learner].call, seed, pool.target)
+        estimator = one_thread(aimed(LEARNERS[arm.learner].call, seed, pool.target))
         learner = Learner(estimator, query_strategy=draw_from_pool)
         # What the pool's own learner was taught: the answers, and what stands in for others.
         learner.teach(pool.learner.X_training, pool.learner.y_training)

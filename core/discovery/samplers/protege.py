@@ -25,7 +25,10 @@ _TRADE_OFF = 0.5
 _PUBLISHED_TRADE_OFF = 3.0
 _VARIANCE = 0.85
 _N_FIRST = 10
-_CHUNK = 16_384
+_MOST_ANSWERS = 500
+"""That a process is taught: its time grows with their cube."""
+
+_CHUNK, _NUMBERS = 16_384, 4_000_000
 _BELIEVED = 2000
 """Rows among which a batch is chosen one after the other: their covariance fits in memory."""
 
@@ -42,7 +45,8 @@ def protege(pool: Pool, n: int) -> Draw:
 
     The rows of a batch are chosen one after the other, each as if the mean had been answered of
     those before it (kriging believer, Ginsbourger et al. 2010): two of a kind are not both shown.
-    The first ten answers are those of `protege_plain`.
+    The first ten answers are those of `protege_plain`. Of more than 500 answers the process
+    learns the finds, at random 250 of more, and the newest others.
     """
     if len(pool.labelled) < _N_FIRST or not len(pool.unlabelled):
         return _first(pool, n)
@@ -64,7 +68,8 @@ def protege_plain(pool: Pool, n: int) -> Draw:
     """Score = expected improvement (m - y - xi) Phi(z) + s phi(z), z = (m - y - xi) / s, of a
     Gaussian process of zero mean and unit amplitude, Matern 3/2 + white noise, on the principal
     components that hold 85 % of the variance; y the best score so far, xi = 3. Batches take the
-    highest. The first ten are equally spaced in the order of the first component.
+    highest. The first ten are equally spaced in the order of the first component; of more than
+    500 answers those are learnt that `protege` learns.
     """
     if len(pool.labelled) < _N_FIRST or not len(pool.unlabelled):
         return _first(pool, n)
@@ -134,11 +139,25 @@ _components = Kept(_principal_components)
 
 def _taught(pool: Pool, values: np.ndarray) -> GaussianProcessRegressor:
     process = GaussianProcessRegressor(Matern(nu=1.5) + WhiteKernel(), alpha=1e-8)
-    scores = np.where(pool.answers == pool.target, _BEST, _OTHER)
+    taken = _learnt(pool)
+    scores = np.where(pool.answers[taken] == pool.target, _BEST, _OTHER)
     with warnings.catch_warnings():
         # A length or a noise at its bound is an answer too: with equal labels there is no other.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return process.fit(values[pool.labelled], scores)
+        return process.fit(values[pool.labelled[taken]], scores)
+
+
+def _learnt(pool: Pool) -> np.ndarray:
+    """(L,) int, places in `pool.labelled`, ascending: all, or of too many the finds and the
+    newest others; finds that would take more than half of the places are drawn at random."""
+    if len(pool.labelled) <= _MOST_ANSWERS:
+        return np.arange(len(pool.labelled))
+    is_find = pool.answers == pool.target
+    finds, others = np.flatnonzero(is_find), np.flatnonzero(~is_find)
+    n_finds = min(len(finds), max(_MOST_ANSWERS // 2, _MOST_ANSWERS - len(others)))
+    newest = others[np.argsort(-pool.turns[others], kind="stable")]
+    drawn = pool.rng.choice(finds, n_finds, replace=False)
+    return np.sort(np.concatenate([drawn, newest[: _MOST_ANSWERS - n_finds]]))
 
 
 def _predicted(
@@ -148,8 +167,10 @@ def _predicted(
     mean, deviation = np.empty(len(values)), np.empty(len(values))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Predicted variances smaller than 0")  # set to 0
-        for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        # A row's covariances with all answers are held at once.
+        size = max(1, min(_CHUNK, _NUMBERS // len(process.X_train_)))
+        for start in range(0, len(values), size):
+            part = slice(start, start + size)
             mean[part], deviation[part] = process.predict(values[part], return_std=True)
     return mean, deviation
 

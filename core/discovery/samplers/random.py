@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from core.discovery.pool import Draw, Pool, drawable_scores
+from core.discovery.pool import Draw, Pool, top_draw
 from core.discovery.registry import Need, register_sampler
 
 
 @register_sampler("random", needs=Need.NOTHING, description="objects at random")
 def random(pool: Pool, n: int) -> Draw:
-    """Score = a uniform number in [0, 1); each of the U drawable rows is drawn with n / U."""
-    scores = drawable_scores(pool, pool.rng.random(len(pool.embedding), dtype=np.float32))
-    n = min(n, len(pool.unlabelled))
-    order = np.argsort(-scores[pool.unlabelled], kind="stable")[:n]
-    share = n / max(len(pool.unlabelled), 1)
-    return Draw(scores, pool.unlabelled[order].astype(np.int64), np.full(n, share))
+    """Score = a uniform number in [0, 1), highest first: each of the U drawable rows comes first
+    with 1 / U, each of those left second with 1 / (U - 1), and so on."""
+    draw = top_draw(pool, pool.rng.random(len(pool.embedding), dtype=np.float32), n)
+    left = len(pool.unlabelled) - np.arange(len(draw.rows))
+    return replace(draw, probabilities=1 / left)

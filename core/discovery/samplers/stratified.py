@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from core.discovery.pool import Draw, Pool, drawable_scores
 from core.discovery.registry import Need, register_sampler
-from core.discovery.strata import stratified_draw
+from core.discovery.strata import (
+    inclusion_probabilities,
+    place_probabilities,
+    strata,
+    stratified_draw,
+)
 
 
 @register_sampler(
@@ -17,12 +22,15 @@ def stratified(pool: Pool, n: int) -> Draw:
     """Score = P(target), or the isolation forest's while nothing is trained.
 
     The rows are a stratified sample by that score (`core.discovery.strata`), in chance order;
-    probabilities are the inclusion probabilities of the whole batch, given the score. Who shows
-    only the first k of n rows multiplies them by k / n.
+    probabilities are those of each place given the score and the rows before.
     """
     trained = pool.learner is not None
     scores = (
         pool.probabilities[:, pool.target] if trained else pool.detector_scores["isolation_forest"]
     )
-    places, probabilities = stratified_draw(scores[pool.unlabelled], n, pool.rng)
+    own = scores[pool.unlabelled]
+    places, _ = stratified_draw(own, n, pool.rng)
+    stratum = strata(own)
+    chance = inclusion_probabilities(stratum, len(places))
+    probabilities = place_probabilities(places, stratum, chance)
     return Draw(drawable_scores(pool, scores), pool.unlabelled[places], probabilities)

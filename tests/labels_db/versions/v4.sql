@@ -101,10 +101,10 @@ CREATE TABLE "models" (
    "state" TEXT NOT NULL,
    "seconds" REAL,
    "scores_file" TEXT,
-   "created_at" TEXT NOT NULL, strategy INTEGER NOT NULL DEFAULT 0,
+   "created_at" TEXT NOT NULL, strategy INTEGER NOT NULL DEFAULT 0, task_version INTEGER NOT NULL DEFAULT 0,
    PRIMARY KEY ("task_id", "version")
 ) STRICT;
-INSERT INTO "models" VALUES(1,1,2,7,'margin',NULL,NULL,1,7,'',NULL,NULL,'2026-11-25T16:24:41.298+00:00',0);
+INSERT INTO "models" VALUES(1,1,2,7,'margin',NULL,NULL,1,7,'',NULL,NULL,'2026-11-25T16:24:41.298+00:00',0,0);
 CREATE TABLE object_states (
     task_id INTEGER NOT NULL,
     object_id TEXT NOT NULL,
