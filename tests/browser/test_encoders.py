@@ -91,6 +91,35 @@ def points(page: Page) -> list[float]:
     return found
 
 
+def test_a_point_of_the_map_shows_its_object_which_moves_with_the_step(
+    page: Page, server: Server
+) -> None:
+    # The first test, for a later one trains a network, whose maps would be shown instead.
+    page.set_viewport_size({"width": 1280, "height": 3000})
+    open_view(page, server, "quality")
+    points = page.locator(".js-plotly-plot").last.locator("path.point")
+    points.nth(3).wait_for(timeout=LONG_MS)
+    # Of the weights kept: the first object is where the last one was before. Plotly listens on a
+    # layer above its points, so that it is the place that is clicked.
+    points.nth(0).scroll_into_view_if_needed()
+    spot = points.nth(0).bounding_box()
+    assert spot is not None
+    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
+    first, *_ = held_out(survey_of(server))
+    page.locator(".seen .id").get_by_text(first, exact=True).wait_for(timeout=LONG_MS)
+    expect(page.locator(".seen img")).to_have_js_property("complete", True)
+    at = points.nth(0).bounding_box()
+    assert at is not None
+    page.get_by_role("slider", name="Step").press("ArrowLeft")
+
+    def has_moved() -> bool:
+        box = points.nth(0).bounding_box()
+        return box is not None and at is not None and box["x"] < at["x"] - 50
+
+    eventually(has_moved, 60)
+    expect(page.locator(".seen .id")).to_have_text(first)
+
+
 def test_a_training_is_watched_while_it_runs_and_stopped(page: Page, server: Server) -> None:
     open_view(page, server, "train")
     page.get_by_role("button", name="Train", exact=True).wait_for(timeout=LONG_MS)
@@ -128,34 +157,6 @@ def test_a_network_is_trained_embedded_with_and_chosen(page: Page, server: Serve
     assert made.in_use
     assert chosen_embedding(survey) == made.run_id
     assert page.get_by_text("is not embedded yet").count() == 0
-
-
-def test_a_point_of_the_map_shows_its_object_which_moves_with_the_step(
-    page: Page, server: Server
-) -> None:
-    page.set_viewport_size({"width": 1280, "height": 3000})
-    open_view(page, server, "quality")
-    points = page.locator(".js-plotly-plot").last.locator("path.point")
-    points.nth(3).wait_for(timeout=LONG_MS)
-    # Of the weights kept: the first object is where the last one was before. Plotly listens on a
-    # layer above its points, so that it is the place that is clicked.
-    points.nth(0).scroll_into_view_if_needed()
-    spot = points.nth(0).bounding_box()
-    assert spot is not None
-    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
-    first, *_ = held_out(survey_of(server))
-    page.locator(".seen .id").get_by_text(first, exact=True).wait_for(timeout=LONG_MS)
-    expect(page.locator(".seen img")).to_have_js_property("complete", True)
-    at = points.nth(0).bounding_box()
-    assert at is not None
-    page.locator("[data-testid=stMain] [role=slider]").last.press("ArrowLeft")
-
-    def has_moved() -> bool:
-        box = points.nth(0).bounding_box()
-        return box is not None and at is not None and box["x"] < at["x"] - 50
-
-    eventually(has_moved, 60)
-    expect(page.locator(".seen .id")).to_have_text(first)
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
