@@ -9,30 +9,18 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages._shared.figures import fixed_axis as _axis
+
 if TYPE_CHECKING:
     from core.discovery.random_rate import RandomRate
     from core.metrics.discovery import Calibration
 
-__all__ = ["calibration_curve", "finds_curve", "learning_curve", "precision_curve", "show"]
+__all__ = ["calibration_curve", "finds_curve", "learning_curve", "precision_curve"]
 
 HEIGHT_PX = 320
 MAX_DRAWN = 500
 """Points of a line: more cannot be told apart on a screen."""
 _FINDS, _CHANCE, _BAND, _GREY = "#3f8fdc", "#8b97a8", "rgba(139,151,168,0.20)", "#8b97a8"
-
-
-def show(figure: go.Figure, key: str) -> None:
-    """Draw a figure; its bar of buttons has the download alone."""
-    st.plotly_chart(
-        figure,
-        key=key,
-        theme=None,
-        config={
-            "displaylogo": False,
-            "modeBarButtons": [["toImage"]],
-            "toImageButtonOptions": {"format": "png", "scale": 3, "filename": key},
-        },
-    )
 
 
 def finds_curve(
@@ -164,17 +152,6 @@ def learning_curve(sizes: Sequence[int], precisions: np.ndarray, share: float) -
     figure.update_xaxes(title_text="answers taught", rangemode="tozero", **_axis())
     figure.update_yaxes(title_text="average precision", range=[0, 1.03], **_axis())
     return figure
-
-
-def _axis() -> dict[str, Any]:
-    return {
-        "gridcolor": "rgba(128,140,160,0.18)",
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-        "title_standoff": 8,
-        "title_font_size": 13,
-    }
 
 
 def _framed(figure: go.Figure, *, legend: bool) -> None:

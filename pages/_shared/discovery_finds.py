@@ -13,6 +13,7 @@ from pages._server.services import services
 from pages._shared import discovery_figures as figures
 from pages._shared.discovery_numbers import HIDDEN, REFRESH_S, searched
 from pages._shared.discovery_words import changes, control_words, gone_words, phrases
+from pages._shared.figures import show
 from pages._shared.review_figures import intervals
 from pages._shared.review_words import NOTHING, PERCENT, counted, interval, share
 from pages._shared.sight import is_hidden_here
@@ -49,7 +50,7 @@ def draw_finds(name: str) -> None:
     finds = finds_after(search.found)
     _figures_of(search, int(finds[-1]))
     st.subheader("Finds against answers")
-    figures.show(
+    show(
         figures.finds_curve(
             finds,
             search.rate,
@@ -141,7 +142,7 @@ def _samplers(task: Task, search: Search) -> None:
     tallies = search.tallies
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        figures.show(
+        show(
             intervals(
                 [one.sampler for one in tallies],
                 [one.success for one in tallies],

@@ -13,6 +13,7 @@ from pages._server.services import services
 from pages._shared import discovery_figures as figures
 from pages._shared.discovery_numbers import HIDDEN, REFRESH_S, asks_first, checked, searched
 from pages._shared.discovery_words import gone_words
+from pages._shared.figures import show
 from pages._shared.review_figures import heat_map
 from pages._shared.review_words import counted, share
 from pages._shared.sight import is_hidden_here, may_start
@@ -88,7 +89,7 @@ def _calibration(task: Task, search: Search) -> None:
             " a trained model, and the first one is trained when a target was found."
         )
         return
-    figures.show(figures.calibration_curve(found), f"calibration-{task.name}")
+    show(figures.calibration_curve(found), f"calibration-{task.name}")
     n, others = int(found.n.sum()), len(search.found) - int(found.n.sum())
     said = (
         f"P(target) when an object was shown, against its answer: {counted(n, 'object')} shown as"
@@ -106,7 +107,7 @@ def _calibration(task: Task, search: Search) -> None:
 def _learning(task: Task, found: Checked) -> None:
     check = found.validation
     at_random = float((check.answers[check.is_held_out] == check.target).mean())
-    figures.show(
+    show(
         figures.learning_curve(check.sizes.tolist(), check.precisions, at_random),
         f"learning-{task.name}",
     )
@@ -123,7 +124,7 @@ def _precision(task: Task, found: Checked) -> None:
     out = check.is_held_out
     hits = check.answers[out] == check.target
     precision = precision_at_ranks(hits, check.probabilities[out, check.target])
-    figures.show(figures.precision_curve(precision, float(hits.mean())), f"precision-{task.name}")
+    show(figures.precision_curve(precision, float(hits.mean())), f"precision-{task.name}")
     n = int(hits.sum())
     st.caption(
         f"Targets among the first objects by P({plain(task.target)}); of the first {n:,}, as many"
@@ -147,7 +148,7 @@ def _confusion(task: Task, found: Checked) -> None:
             for *pair, total in zip(table.tolist(), shares.tolist(), totals.tolist(), strict=True)
         ]
     )
-    figures.show(
+    show(
         heat_map(
             shares, words, hover, names, names, row_title="answered", column_title="by the model"
         ),

@@ -12,9 +12,10 @@ import streamlit as st
 
 from pages._shared.colours import CLASS_COLOURS
 from pages._shared.encoders_metrics import Curve, Curves
+from pages._shared.figures import show
 from pages._shared.words import plain
 
-__all__ = ["Trace", "curve", "draw_curves", "legend", "show_small"]
+__all__ = ["Trace", "curve", "draw_curves", "legend"]
 
 HEIGHT_PX = 210
 MAX_DRAWN = 800
@@ -150,7 +151,7 @@ def _grid(panels: Sequence[_Panel], by_minutes: bool, key: str, *, mark: bool = 
                     may_be_log=panel.may_be_log,
                 )
                 st.markdown(f"**{plain(panel.title)}**", help=panel.about or None)
-                show_small(figure, f"{key} {panel.title}")
+                show(figure, f"{key} {panel.title}")
 
 
 def curve(
@@ -219,20 +220,6 @@ def curve(
         room = abs(high) * 0.5 or 1.0
         figure.update_yaxes(type="linear", range=[high - room, high + room])
     return figure
-
-
-def show_small(figure: go.Figure, key: str) -> None:
-    """Draw a small figure; its bar of buttons has the download as PNG."""
-    st.plotly_chart(
-        figure,
-        key=key,
-        theme=None,
-        config={
-            "displaylogo": False,
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "pan2d"],
-            "toImageButtonOptions": {"format": "png", "scale": 3, "filename": key},
-        },
-    )
 
 
 def _mark(figure: go.Figure, trace: Trace, one: Curve, by_minutes: bool) -> None:

@@ -40,11 +40,11 @@ from pages._shared.encoders_quality_figures import (
     differences,
     probes,
     rank_spectrum,
-    show,
     two_point_curves,
 )
 from pages._shared.encoders_quality_objects import draw_objects
 from pages._shared.encoders_words import networks, notes_words, when_words
+from pages._shared.figures import show
 from pages._shared.sight import is_hidden_here
 from pages._shared.times import ago, moment
 from pages._shared.who import who

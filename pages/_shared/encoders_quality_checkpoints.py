@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from core.survey import Survey
-from pages._shared.encoders_curves import MEASURES, Trace, curve, legend, show_small
+from pages._shared.encoders_curves import MEASURES, Trace, curve, legend
 from pages._shared.encoders_metrics import METRICS, read_curves
 from pages._shared.encoders_train_maps import Source, draw_maps
 from pages._shared.encoders_words import chosen_step, names_of, networks
+from pages._shared.figures import show
 
 __all__ = ["draw_checkpoints"]
 
@@ -53,7 +54,7 @@ def draw_checkpoints(survey: Survey) -> None:
             with column:
                 st.markdown(f"**{title}**", help=about or None)
                 figure = curve(title, lines, False, mark=True, may_be_log=False)
-                show_small(figure, f"{survey.name} checkpoints {name}")
+                show(figure, f"{survey.name} checkpoints {name}")
     draw_maps(
         survey,
         [

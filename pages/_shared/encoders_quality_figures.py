@@ -6,32 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-import streamlit as st
 
 from core.representation.quality import Assessment
 from pages._shared.colours import CLASS_COLOURS
 
-__all__ = ["differences", "distances", "probes", "rank_spectrum", "show", "two_point_curves"]
+__all__ = ["differences", "distances", "probes", "rank_spectrum", "two_point_curves"]
 
 HEIGHT_PX = 300
 _GREY, _LINE, _ACCENT = "#8b97a8", "rgba(139,151,168,0.28)", "#4a97df"
 
 Names = Mapping[str, str]
 """Run id -> how the embedding is called."""
-
-
-def show(figure: go.Figure, key: str) -> None:
-    """Draw a figure; its bar of buttons has the download as PNG."""
-    st.plotly_chart(
-        figure,
-        key=key,
-        theme=None,
-        config={
-            "displaylogo": False,
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "pan2d"],
-            "toImageButtonOptions": {"format": "png", "scale": 3, "filename": key},
-        },
-    )
 
 
 def two_point_curves(found: Sequence[Assessment], names: Names) -> go.Figure:

@@ -19,7 +19,8 @@ from core.representation.quality import (
     opened,
 )
 from core.survey import Survey
-from pages._shared.encoders_quality_figures import distances, show
+from pages._shared.encoders_quality_figures import distances
+from pages._shared.figures import show
 from pages._shared.thumbnails import picture_address
 from pages._shared.words import plain
 

@@ -25,11 +25,11 @@ from core.representation.reconstruction import (
 )
 from core.survey import RunRecord, Survey
 from core.vocabulary import JobKind
-from pages._shared.encoders_quality_figures import show
 from pages._shared.encoders_reconstruction_codes import draw_codes
 from pages._shared.encoders_reconstruction_figures import as_rgb, error_histogram
 from pages._shared.encoders_reconstruction_lengths import draw_features, draw_lengths
 from pages._shared.encoders_words import notes_words, tail, when_words
+from pages._shared.figures import show
 from pages._shared.words import command, plain
 
 __all__ = ["draw_reconstructions"]

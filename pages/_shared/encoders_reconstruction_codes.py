@@ -13,8 +13,8 @@ from core.representation.reconstruction import (
     latent_traversal,
 )
 from core.survey import Survey
-from pages._shared.encoders_quality_figures import show
 from pages._shared.encoders_reconstruction_figures import latent_scatter, traversal_sheet
+from pages._shared.figures import show
 from pages._shared.words import plain
 
 __all__ = ["draw_codes"]

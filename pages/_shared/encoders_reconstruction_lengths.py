@@ -18,13 +18,13 @@ from core.vocabulary import JobKind, Role
 from labels_db import RunRow
 from pages._shared.editing import attempt
 from pages._shared.encoders_jobs import draw_job, is_running, start
-from pages._shared.encoders_quality_figures import show
 from pages._shared.encoders_reconstruction_figures import (
     MAX_FEATURES,
     correlations,
     error_curves,
 )
 from pages._shared.encoders_words import notes_words, tail, when_words
+from pages._shared.figures import show
 from pages._shared.who import who
 from pages._shared.words import command, plain
 

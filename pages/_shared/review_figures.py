@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages._shared.colours import CLASS_COLOURS
+from pages._shared.figures import fixed_axis
 
 __all__ = ["boxes", "heat_map", "intervals", "lines", "show"]
 
@@ -98,7 +99,7 @@ def intervals(
         )
     )
     _framed(figure, 60 + ROW_PX * len(names))
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", **_grid())
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", **fixed_axis())
     figure.update_yaxes(**_names(names), autorange="reversed")
     return figure
 
@@ -117,8 +118,8 @@ def lines(series: dict[str, tuple[pd.DatetimeIndex, np.ndarray]], title: str) ->
             hovertemplate="%{y:,} by %{x}<extra>" + _safe(name) + "</extra>",
         )
     _framed(figure, 300)
-    figure.update_xaxes(**_grid() | {"showgrid": False})
-    figure.update_yaxes(title_text=title, rangemode="tozero", **_grid())
+    figure.update_xaxes(**fixed_axis() | {"showgrid": False})
+    figure.update_yaxes(title_text=title, rangemode="tozero", **fixed_axis())
     figure.update_layout(
         showlegend=len(series) > 1,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
@@ -151,7 +152,7 @@ def boxes(series: dict[str, np.ndarray], title: str) -> go.Figure:
         tickmode="array",
         tickvals=ticks,
         ticktext=[f"{tick:g}" for tick in ticks],
-        **_grid(),
+        **fixed_axis(),
     )
     figure.update_yaxes(**_names(list(series)), autorange="reversed")
     return figure
@@ -161,23 +162,10 @@ def _is_light() -> bool:
     return st.context.theme.type == "light"
 
 
-def _grid() -> dict[str, object]:
-    """An axis of numbers or times, which nobody can drag away."""
-    return {
-        "showgrid": True,
-        "gridcolor": "rgba(128,140,160,0.18)",
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-        "title_standoff": 8,
-        "title_font_size": 13,
-    }
-
-
 def _names(names: Sequence[str]) -> dict[str, object]:
     """An axis of names."""
     return {
-        **_grid(),
+        **fixed_axis(),
         "showgrid": False,
         "type": "category",
         "tickmode": "array",
