@@ -69,3 +69,21 @@ def test_a_picture_that_is_put_off_is_shown_once_it_may_be(page, server, task):
     shown = press(page, "2")
     all_saved(page)
     assert server.labels(task) == {shown: CLASSES[1]}
+
+
+def test_a_picture_that_fails_while_it_is_waited_for_is_asked_for_again(page, server, task):
+    """The server is away for longer than the attempts at one picture take."""
+    failed: list[str] = []
+
+    def away(route: Route) -> None:
+        url = route.request.url
+        if len(failed) < 5 and (not failed or url == failed[0]):
+            failed.append(url)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/image*size=*", away)
+    shown = open_task(page, server, task)
+    assert len(failed) == 5
+    assert f"object_id={shown}&" in failed[0]

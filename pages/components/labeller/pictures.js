@@ -24,9 +24,7 @@ class Pictures {
    *   error: string, passing: boolean, note: string, done: Promise<void>}}
    */
   get(objectId, look = this.page.look.value, size = null) {
-    const { page } = this;
-    const wide = size === null && page.stage.asksWide ? { wide: 1 } : {};
-    const url = page.pictureAddress(objectId, size ?? page.pictureSize(), look, wide);
+    const url = this._address(objectId, look, size);
     let picture = this.kept.get(url);
     // What failed because the server was away is fetched anew.
     if (picture && !(picture.state === "failed" && picture.passing)) {
@@ -39,6 +37,17 @@ class Pictures {
     }
     this.kept.set(url, picture);
     return picture;
+  }
+
+  /** True while `picture` is drawn as its object would be now: in the present look and size. */
+  isPresent(picture) {
+    return picture.url === this._address(picture.objectId);
+  }
+
+  _address(objectId, look = this.page.look.value, size = null) {
+    const { page } = this;
+    const wide = size === null && page.stage.asksWide ? { wide: 1 } : {};
+    return page.pictureAddress(objectId, size ?? page.pictureSize(), look, wide);
   }
 
   forget(picture) {

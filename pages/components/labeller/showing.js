@@ -32,7 +32,7 @@ class Showing {
   async _redraw(item) {
     const picture = this.page.pictures.get(item.object_id);
     await picture.done;
-    if (this.current !== item || picture !== this.page.pictures.get(item.object_id)) return;
+    if (this.current !== item || !this.page.pictures.isPresent(picture)) return;
     if (this.visible !== item.object_id) this._reveal(item, picture);
     else if (picture.state === "ready") this._put(item, picture);
     else this.page.say(`The picture cannot be drawn so: ${picture.error}`);
@@ -131,8 +131,8 @@ class Showing {
       this.page.view.enable(false);
       this.page.stage.message("", `Loading the picture of ${item.object_id}`, null, true);
       picture.done.then(() => {
-        const isWanted = picture === this.page.pictures.get(item.object_id);
-        if (this.current === item && this.visible !== item.object_id && isWanted) this._reveal(item, picture);
+        const isWaited = this.current === item && this.visible !== item.object_id;
+        if (isWaited && this.page.pictures.isPresent(picture)) this._reveal(item, picture);
         this._decodeAhead();
       });
     } else {
