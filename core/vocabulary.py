@@ -67,6 +67,9 @@ class JobKind(StrEnum):
     MAP = "map"
     WORKER = "worker"
     SIMULATE = "simulate"
+    REFINE = "refine"
+    """Labels taught to the network behind an embedding."""
+    GROUP = "group"
 
 
 class ScoreKind(StrEnum):

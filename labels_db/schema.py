@@ -317,10 +317,35 @@ def _create_strategies(db: sqlite_utils.Database) -> None:
     db.execute("ALTER TABLE models ADD COLUMN task_version INTEGER NOT NULL DEFAULT 0")
 
 
+def _create_selections(db: sqlite_utils.Database) -> None:
+    # The objects of a selection are a file: it may hold a whole survey.
+    db.execute(
+        "CREATE TABLE selections (id TEXT NOT NULL PRIMARY KEY, name TEXT, survey TEXT NOT NULL,"
+        " survey_version INTEGER NOT NULL, n_objects INTEGER NOT NULL, origin TEXT NOT NULL,"
+        " made_by TEXT NOT NULL, made_at TEXT NOT NULL) WITHOUT ROWID, STRICT"
+    )
+    db.execute("CREATE INDEX idx_selections_survey ON selections (survey, made_at)")
+    # What somebody wants to see before the queue goes on: a selection, or more like one object.
+    db.execute(
+        "CREATE TABLE ahead (task_id INTEGER NOT NULL REFERENCES tasks (id),"
+        " annotator TEXT NOT NULL, place INTEGER NOT NULL, object_id TEXT NOT NULL,"
+        " sampler TEXT NOT NULL, score REAL, PRIMARY KEY (task_id, annotator, place))"
+        " WITHOUT ROWID, STRICT"
+    )
+    db.execute(
+        "CREATE TABLE ahead_reasons (task_id INTEGER NOT NULL REFERENCES tasks (id),"
+        " annotator TEXT NOT NULL, reason TEXT NOT NULL, made_at TEXT NOT NULL,"
+        " PRIMARY KEY (task_id, annotator)) WITHOUT ROWID, STRICT"
+    )
+    # Other classes that are looked for as well as `target`, as a JSON list.
+    db.execute("ALTER TABLE tasks ADD COLUMN also_targets TEXT NOT NULL DEFAULT '[]'")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "tasks, events, queue and runs", _first),
     Migration(2, "people, answers, leases", many_hands.create),
     Migration(3, "preferences", _create_preferences),
     Migration(4, "strategies", _create_strategies),
+    Migration(5, "selections, what comes ahead, several targets", _create_selections),
 )
 """In order; the last one's version is the newest that this Skysift reads."""
