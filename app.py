@@ -118,11 +118,18 @@ def _parser() -> argparse.ArgumentParser:
         " given several times (default: your home folder and the workspace, or what the variable"
         " SKYSIFT_DATA_ROOTS lists, separated by ':')",
     )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="rank surveys of more than 200,000 objects with the help of a Dask cluster: a"
+        " scheduler's address, or local; see docs/discovery.md",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
 
 def _serve(options: argparse.Namespace) -> None:
+    _check_dask(options)
     base_path = _checked_base_path(options.base_path)
     annotator = owner_name()
     openid = _openid(options.auth, options.port, base_path)
@@ -162,6 +169,7 @@ def _serve(options: argparse.Namespace) -> None:
             base_path,
             openid,
             start_processes=not options.no_workers,
+            dask=options.dask,
         )
         opened = f"{url}?token={quote(token)}"
         app.state["announce"] = lambda: _announce(opened, open_browser=not options.no_browser)
@@ -171,6 +179,20 @@ def _serve(options: argparse.Namespace) -> None:
             app.run(config=_streamlit_config(options, base_path, openid))
         finally:
             services.close()
+
+
+def _check_dask(options: argparse.Namespace) -> None:
+    """Before anything is made: `BadInput` where no scheduler answers."""
+    if options.dask is None:
+        return
+    if options.no_workers:
+        raise BadInput(
+            "--dask is for the workers that the app starts, but --no-workers starts none; give it"
+            " to `python -m core.run worker` instead."
+        )
+    from core.representation.embedding.spreading import check_scheduler
+
+    check_scheduler(options.dask)
 
 
 def _make_demo(services: Services, name: str) -> None:
@@ -209,6 +231,7 @@ def _compose(
     openid: OpenID | None = None,
     *,
     start_processes: bool = True,
+    dask: str | None = None,
 ) -> tuple[st.App, Services]:
     """The ASGI app with its services."""
     import streamlit as st
@@ -228,7 +251,9 @@ def _compose(
     from pages._shared.faults import on_script_error
 
     owner = Identity(OWNER, annotator, Role.OWNER)
-    services = Services(workspace, owner, base_path=base_path, start_processes=start_processes)
+    services = Services(
+        workspace, owner, base_path=base_path, start_processes=start_processes, dask=dask
+    )
     install(services)
     resolver = Resolver(token=token, identity=owner, port=port, people=services.db, openid=openid)
     install_resolver(resolver)

@@ -1,166 +1,287 @@
 """Finds of the rare class by every search beside its peers and chance, with an oracle answering.
 
 python -m benchmarks.discovery --data FOLDER [--sets development | report | NAMES]
-    [--searches NAMES] [--starts 10] [--budget 200] [--batch 10] [--jobs 2]
+    [--searches NAMES] [--starts 10] [--known 0 1] [--budget 200] [--batch 10] [--jobs 2]
 
-A search is SAMPLER or SAMPLER/LEARNER. Every start leaves out another tenth of the rows and has
-another seed, so that searches without any chance in them start differently too. Area: that under
-the finds curve, divided by that of an ideal searcher (1 = every answer a find until none is left).
+A search is SAMPLER or SAMPLER/LEARNER. Every start leaves out another tenth of the rows (and
+of a class made rare, all but another few) and has another seed, so that searches without any
+chance in them start differently too. `--known 0` starts
+from nothing, `--known 1` from one target at random. Area: that under the finds curve, divided by
+that of an ideal searcher (1 = every answer a find until none is left).
+
+Each search is written to results/NAME.jsonl as it ends, and not run again: what was cut off goes
+on, and searches added later join the table. `--fresh` forgets what is there, as is due when the
+code of a search was changed.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.common import arguments, report
+from benchmarks.common import RESULTS, arguments, report
+from benchmarks.discovery_figures import Areas, area_rows, compared
 from benchmarks.discovery_sets import DEVELOPMENT, REPORT, RareSet
 from core.config import LoopConfig
 from core.discovery import Engine, simulate
+from core.discovery.simulate import known_targets
 from core.errors import SkysiftError
 from core.metrics import discovery_area
 from core.vocabulary import DEFAULT
 from core.workspace import open_workspace
 
-OURS = (DEFAULT,)
-PEERS = ("astronomaly", "protege", "pine_forest", "aad_forest", "uncertainty", "vote_entropy")
-CHANCE = "random"
+OURS = (DEFAULT, "ens", "portfolio", "positive_unlabelled")
+PEERS = (
+    *("astronomaly", "protege", "protege_plain", "pine_forest", "aad_forest"),
+    *("uncertainty", "vote_entropy"),
+)
 LEFT_OUT = 0.1
 SHOWN = (50, 100, 200)
 TARGET, OTHER = "target", "other"
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One search from one start; `known` targets are there before the first answer."""
+
+    set: str
+    search: str
+    start: int
+    known: int
+    budget: int
+    batch: int
+
+
+@dataclass(frozen=True)
 class Found:
-    """One search from one start: its area, finds at SHOWN, answers until the first find."""
+    """What it found: area, finds after so many answers of SHOWN, answers until the first find
+    (None if there was none). `seconds` are the processor's."""
 
     area: float
     at: tuple[float, ...]
-    first: float
+    first: int | None
     seconds: float
+    targets: int
+    objects: int
 
 
-def search(given: RareSet, name: str, start: int, budget: int, batch: int) -> Found:
+def search(given: RareSet, asked: Asked) -> Found:
     """Run one search. The control sample is left out: it would be the same for all."""
-    rng = np.random.default_rng([start, 77])
-    kept = np.sort(rng.permutation(len(given.features))[round(LEFT_OUT * len(given.features)) :])
+    kept = given.drawn(asked.start, LEFT_OUT)
     values, is_target = given.features[kept], given.is_target[kept]
-    sampler, _, learner = name.partition("/")
-    config = LoopConfig(sampler=sampler, learner=learner or DEFAULT, control_share=0.0, seed=start)
-    began = time.monotonic()
-    engine = Engine(values, np.ones(len(values), bool), (TARGET, OTHER), TARGET, config)
+    sampler, _, learner = asked.search.partition("/")
+    config = LoopConfig(
+        sampler=sampler, learner=learner or DEFAULT, control_share=0.0, seed=asked.start
+    )
+    began = time.process_time()
+    engine = Engine(values, np.ones(len(values), bool), (OTHER, TARGET), TARGET, config)
     truth = {row: TARGET if hit else OTHER for row, hit in enumerate(is_target.tolist())}
-    done = simulate(engine, truth, budget, batch)
-    curve = np.cumsum([step.answer == TARGET for step in done.order])
-    hits = np.flatnonzero(curve)
+    known = known_targets(truth, TARGET, asked.known, asked.start)
+    done = simulate(engine, truth, asked.budget, asked.batch, known=known)
+    curve = np.cumsum(done.is_target)
     return Found(
-        area=discovery_area(curve, int(is_target.sum())),
+        area=discovery_area(curve, done.n_targets),
         at=tuple(float(curve[min(n, len(curve)) - 1]) for n in SHOWN),
-        first=float(hits[0] + 1) if len(hits) else float("inf"),
-        seconds=time.monotonic() - began,
+        first=done.first_find,
+        seconds=time.process_time() - began,
+        targets=given.n_targets,
+        objects=given.n_objects,
     )
 
 
-def compared(
-    areas: dict[str, dict[str, NDArray[np.float64]]], ours: str, peers: list[str], seed: int = 0
-) -> list[str]:
-    """Sentences on the mean shortfall (1 - area) of `ours` beside the best single peer's, with a
-    paired bootstrap over sets and starts, and on each set beside the best peer of that set.
+@lru_cache(maxsize=1)
+def rare_set(name: str, workspace: str, data: str | None) -> RareSet:
+    """The set of that name, kept until another is asked for."""
+    every = {**DEVELOPMENT, **REPORT}
+    return every[name](open_workspace(workspace), Path(data) if data else None)
 
-    areas : set -> search -> (S,) area of each start
+
+def run_search(asked: Asked, workspace: str, data: str | None) -> Found:
+    """`search` on the set named."""
+    return search(rare_set(asked.set, workspace, data), asked)
+
+
+class Kept:
+    """The searches that ended, one JSON object a line, so that a cut-off keeps them.
+
+    A line that a cut-off broke is passed over: its search is run again.
     """
-    names = list(areas)
-    table = {
-        one: np.array([areas[name][one] for name in names]) for one in (ours, *peers)
-    }  # (sets, starts)
-    short = {one: 1 - values.mean() for one, values in table.items()}
-    best = min(peers, key=lambda one: short[one])
-    rng = np.random.default_rng(seed)
-    ratios = []
-    for _ in range(2000):
-        sets = rng.integers(len(names), size=len(names))
-        starts = rng.integers(table[ours].shape[1], size=table[ours].shape[1])
-        chosen = np.ix_(sets, starts)
-        ratios.append((1 - table[ours][chosen].mean()) / (1 - table[best][chosen].mean()))
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    lines = [
-        f"{ours}: mean shortfall {short[ours]:.3f}; the best single peer's ({best}) is"
-        f" {short[best]:.3f}; ratio {short[ours] / short[best]:.2f} ({low:.2f} to {high:.2f})"
-    ]
-    for index, name in enumerate(names):
-        of = max(peers, key=lambda one: table[one][index].mean())
-        share = table[ours][index].mean() / max(1e-9, table[of][index].mean())
-        lines.append(f"  {name}: {share:.2f} x {of}")
-    return lines
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            path.unlink(missing_ok=True)
+        self.found: dict[Asked, Found] = {}
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for line in text.splitlines():
+            try:
+                asked, found = json.loads(line)
+            except ValueError:
+                continue
+            self.found[Asked(**asked)] = Found(**{**found, "at": tuple(found["at"])})
+        if text and not text.endswith("\n"):
+            self._write("\n")
+
+    def add(self, asked: Asked, found: Found) -> None:
+        """Keep one, on disk before this returns."""
+        self.found[asked] = found
+        self._write(json.dumps([asdict(asked), asdict(found)]) + "\n")
+
+    def _write(self, text: str) -> None:
+        with open(self._path, "a", encoding="utf-8") as handle:
+            handle.write(text)
+
+
+def run_all(
+    plan: Iterable[Asked], kept: Kept, workspace: str, data: str | None, jobs: int
+) -> None:
+    """Run what is not kept yet, in the order given."""
+    left = [asked for asked in plan if asked not in kept.found]
+    for asked, found in _ended(left, workspace, data, jobs):
+        kept.add(asked, found)
+
+
+def _ended(
+    left: list[Asked], workspace: str, data: str | None, jobs: int
+) -> Iterator[tuple[Asked, Found]]:
+    if jobs == 1:
+        for asked in left:
+            yield asked, run_search(asked, workspace, data)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(run_search, asked, workspace, data) for asked in left]
+        for asked, future in zip(left, waiting, strict=True):
+            yield asked, future.result()
+
+
+def estimate(plan: list[Asked], kept: Kept, sizes: dict[str, int]) -> str:
+    """What the plan still costs, by the first start of each search on the smallest and the
+    largest set, in between in proportion to the objects. sizes : set -> objects"""
+    small, large = min(sizes, key=lambda name: sizes[name]), max(sizes, key=lambda n: sizes[n])
+    at = {
+        (one.set, one.search, one.known): found.seconds
+        for one, found in kept.found.items()
+        if one.start == 0 and one.set in (small, large)
+    }
+    total = 0.0
+    for asked in plan:
+        if asked not in kept.found:
+            low, high = (at[where, asked.search, asked.known] for where in (small, large))
+            span = max(sizes[large] - sizes[small], 1)
+            total += low + (high - low) * (sizes[asked.set] - sizes[small]) / span
+    return f"{total / 60:.0f} minutes of one core are left, estimated on {small} and {large}"
+
+
+def searches_table(kept: Kept, plan: list[Asked]) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows with a set and a search a row, every start taken together."""
+    groups: dict[tuple[str, str, int], list[Found]] = {}
+    for asked in plan:
+        groups.setdefault((asked.set, asked.search, asked.known), []).append(kept.found[asked])
+    rows: list[list[object]] = []
+    for (name, one, known), found in groups.items():
+        own = np.array([each.area for each in found])
+        first = np.array([each.first or np.inf for each in found])
+        at = np.mean([each.at for each in found], axis=0)
+        rows.append(
+            [
+                *(name, found[0].targets, found[0].objects, one, known, len(found)),
+                *(float(own.mean()), float(np.median(own)), float(own.min())),
+                *(float(value) for value in at),
+                *(float(np.median(first)), float(first.max())),
+                float(np.mean([each.seconds for each in found])),
+            ]
+        )
+    columns = ["set", "targets", "objects", "search", "known", "starts", "area", "median"]
+    columns += ["worst", *(f"finds at {n}" for n in SHOWN)]
+    return [*columns, "first find, median", "latest", "seconds"], rows
+
+
+def areas_of(kept: Kept, plan: list[Asked], known: int) -> Areas:
+    """Set -> search -> (S,) areas from so many known targets, starts in order."""
+    areas: dict[str, dict[str, list[float]]] = {}
+    for asked in plan:
+        if asked.known == known:
+            found = areas.setdefault(asked.set, {}).setdefault(asked.search, [])
+            found.append(kept.found[asked].area)
+    return {
+        name: {one: np.array(values) for one, values in found.items()}
+        for name, found in areas.items()
+    }
 
 
 def main() -> None:
+    a = _parsed()
+    groups = {"development": list(DEVELOPMENT), "report": list(REPORT)}
+    asked_for = [one for asked in a.sets for one in groups.get(asked, [asked])]
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in asked_for:
+        try:
+            given = rare_set(name, a.workspace, a.data)
+        except (SkysiftError, KeyError) as error:
+            print(f"{name} is left out: {error}")
+        else:
+            sizes[name] = given.n_targets, given.n_objects
+            print(f"{name}: {sizes[name][0]} targets among {sizes[name][1]} objects", flush=True)
+    if not sizes:
+        return
+    plan = [
+        Asked(name, one, start, known, a.budget, a.batch)
+        for name in sizes
+        for known in a.known
+        for one in a.searches
+        for start in range(min(a.starts, a.slow_starts) if one in a.slow else a.starts)
+    ]
+    kept = Kept(RESULTS / f"{a.name}.jsonl", fresh=a.fresh)
+    objects = {name: size[1] for name, size in sizes.items()}
+    ends = {min(objects, key=lambda n: objects[n]), max(objects, key=lambda n: objects[n])}
+    first = [one for one in plan if one.start == 0 and one.set in ends]
+    run_all(first, kept, a.workspace, a.data, a.jobs)
+    print(estimate(plan, kept, objects), flush=True)
+    run_all(plan, kept, a.workspace, a.data, a.jobs)
+
+    settings = {"starts": a.starts, "budget": a.budget, "batch": a.batch, "left out": LEFT_OUT}
+    report(a.name, *searches_table(kept, plan), settings)
+    peers = [one for one in PEERS if one in a.searches]
+    for known in a.known:
+        areas = areas_of(kept, plan, known)
+        print(f"\nArea, mean / worst over the starts, {known} known\n")
+        settings["known"] = known
+        report(f"{a.name}-{known}", *area_rows(areas, sizes, a.budget, a.searches), settings)
+        for ours in a.searches if peers else ():
+            if ours not in PEERS:
+                found = compared(areas, ours, peers)
+                print("\n".join(found.sentences(ours)))
+                if ours == DEFAULT:
+                    for name, share in found.share.items():
+                        print(f"  {name}: {share:.2f} x {found.best[name]}")
+
+
+def _parsed() -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--data", default=os.environ.get("SKYSIFT_DATA"))
     parser.add_argument("--sets", nargs="+", default=["development"])
-    parser.add_argument("--searches", nargs="+", default=[*OURS, *PEERS, CHANCE])
+    parser.add_argument("--searches", nargs="+", default=[*OURS, *PEERS])
     parser.add_argument("--starts", type=int, default=10)
+    parser.add_argument("--slow", nargs="*", default=[], help="searches with fewer starts")
+    parser.add_argument("--slow-starts", type=int, default=5)
+    parser.add_argument("--known", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--name", default="discovery", help="of the JSON file with the results")
-    a = parser.parse_args()
-    every = {**DEVELOPMENT, **REPORT}
-    groups = {"development": list(DEVELOPMENT), "report": list(REPORT)}
-    names = [one for asked in a.sets for one in groups.get(asked, [asked])]
-    workspace = open_workspace(a.workspace)
-    rows: list[list[Any]] = []
-    areas: dict[str, dict[str, NDArray[np.float64]]] = {}
-    with ProcessPoolExecutor(a.jobs, mp_context=get_context("spawn")) as pool:
-        for name in names:
-            try:
-                given = every[name](workspace, Path(a.data) if a.data else None)
-            except (SkysiftError, KeyError) as error:
-                print(f"{name} is left out: {error}")
-                continue
-            waiting = {
-                one: [
-                    pool.submit(search, given, one, start, a.budget, a.batch)
-                    for start in range(a.starts)
-                ]
-                for one in a.searches
-            }
-            areas[name] = {}
-            for one, futures in waiting.items():
-                found = [future.result() for future in futures]
-                own = np.array([each.area for each in found])
-                areas[name][one] = own
-                at = np.mean([each.at for each in found], axis=0)
-                rows.append(
-                    [
-                        *(name, int(given.is_target.sum()), len(given.features), one),
-                        *(float(own.mean()), float(np.median(own)), float(own.min())),
-                        *map(float, at),
-                        float(np.median([each.first for each in found])),
-                        float(np.max([each.first for each in found])),
-                        float(np.mean([each.seconds for each in found])),
-                    ]
-                )
-                print(name, one, *(f"{value:.3g}" for value in rows[-1][4:]), flush=True)
-    columns = ["set", "targets", "objects", "search", "area", "median", "worst"]
-    columns += [f"finds at {n}" for n in SHOWN]
-    columns += ["first find, median", "worst", "seconds"]
-    settings = {"starts": a.starts, "budget": a.budget, "batch": a.batch, "left out": LEFT_OUT}
-    report(a.name, columns, rows, settings)
-    peers = [one for one in PEERS if one in a.searches]
-    for one in a.searches:
-        mean = np.mean([values[one].mean() for values in areas.values()])
-        print(f"{one}: mean area {mean:.3f} over {len(areas)} sets")
-    if DEFAULT in a.searches and peers and areas:
-        print("\n".join(compared(areas, DEFAULT, peers)))
+    parser.add_argument("--name", default="discovery", help="of the files with the results")
+    parser.add_argument("--fresh", action="store_true", help="forget searches of an earlier run")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

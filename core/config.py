@@ -13,6 +13,11 @@ MAX_CLASS_PROBABILITIES = 20_000_000
 """Objects times classes up to which a ranking keeps P(class) of every object (2 bytes each)."""
 
 
+UNIFORM, STRATIFIED = "uniform", "stratified"
+"""Kinds of controls: the next of a task's fixed random order, or drawn from all heights of the
+ranking with known probability."""
+
+
 def _require(ok: bool, setting: str, allowed: str, came: object) -> None:
     if not ok:
         raise BadInput(f"{setting} must be {allowed}, but is {came!r}; change that setting.")
@@ -29,7 +34,9 @@ class LoopConfig:
     learner
         Name of a registered learner.
     control_share
-        Share of the queue drawn from the task's fixed random permutation.
+        Share of the queue that are controls.
+    control
+        Their kind: "uniform" (from the task's fixed random permutation) or "stratified".
     retrain_every
         Answers after which the resident worker retrains.
     queue_length
@@ -44,9 +51,12 @@ class LoopConfig:
     retrain_every: int = 5
     queue_length: int = 500
     seed: int = 0
+    control: str = UNIFORM
 
     def __post_init__(self) -> None:
+        kinds = (UNIFORM, STRATIFIED)
         _require(0 <= self.control_share < 1, "control_share", "in [0, 1)", self.control_share)
+        _require(self.control in kinds, "control", " or ".join(kinds), self.control)
         _require(self.retrain_every >= 1, "retrain_every", "at least 1", self.retrain_every)
         _require(
             1 <= self.queue_length <= 10_000, "queue_length", "1 to 10,000", self.queue_length

@@ -21,8 +21,10 @@ from core.run_compress import add_compress_job
 from core.run_data import add_data_jobs, joined_codes
 from core.run_embed import add_embed_job
 from core.run_examples import add_examples_job
+from core.run_neighbours import add_neighbours_job
 from core.run_pretrain import add_pretrain_job
 from core.run_quality import add_quality_job
+from core.run_refine import add_refine_job
 from core.run_simulate import add_simulate_job
 from core.vocabulary import DEFAULT, checked_classes
 from core.workspace import Workspace, open_workspace, owner_name, storage_errors
@@ -172,9 +174,20 @@ def _map(a: argparse.Namespace) -> str:
 def _task(a: argparse.Namespace) -> str:
     from core.run_jobs import create_task
 
-    classes = checked_classes(a.classes, a.target)
+    target, *also = a.targets
+    classes = checked_classes(a.classes, target)
     workspace = open_workspace(a.workspace, create=False)
-    create_task(workspace, a.name, a.survey, a.question, classes, a.target, a.guideline, a.seed)
+    create_task(
+        workspace,
+        a.name,
+        a.survey,
+        a.question,
+        classes,
+        target,
+        a.guideline,
+        a.seed,
+        also_targets=also,
+    )
     return f"The task {a.name} is ready; {NEXT_STEP.format(workspace=a.workspace)}."
 
 
@@ -268,9 +281,9 @@ def _worker(a: argparse.Namespace) -> str:
     workspace = open_workspace(a.workspace, create=False)
     warn_of_network(workspace)
     if a.once:
-        work(workspace, a.task, until_ranked=True)
+        work(workspace, a.task, until_ranked=True, dask=a.dask)
     else:
-        serve(workspace, a.task)
+        serve(workspace, a.task, a.dask)
     return ""
 
 
@@ -302,6 +315,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_embed_job(job)
     add_quality_job(job)
+    add_refine_job(job)
 
     add_compress_job(job)
 
@@ -310,11 +324,20 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--encoder", default=DEFAULT)
     sub.add_argument("--seed", type=int, default=0)
 
+    add_neighbours_job(job)
+
     sub = job("task", _task, "create a task: one question asked of a survey")
     sub.add_argument("name")
     sub.add_argument("--survey", required=True)
     sub.add_argument("--class", dest="classes", action="append", default=[], required=True)
-    sub.add_argument("--target", required=True)
+    sub.add_argument(
+        "--target",
+        dest="targets",
+        action="append",
+        required=True,
+        metavar="CLASS",
+        help="the class to be found; repeatable, to look for several",
+    )
     sub.add_argument("--question", default="Which class is this object?")
     sub.add_argument("--guideline", default="")
     sub.add_argument("--seed", type=int, default=0)
@@ -362,6 +385,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = job("worker", _worker, "keep a task's queue ranked (the app starts it by itself)")
     sub.add_argument("task")
     sub.add_argument("--once", action="store_true", help="rank once and end")
+    sub.add_argument(
+        "--dask",
+        default=None,
+        metavar="ADDRESS",
+        help="go over a large survey on a Dask cluster: a scheduler's address, or local",
+    )
 
     add_examples_job(job)
     add_simulate_job(job)

@@ -13,10 +13,12 @@ import numpy as np
 
 from core.discovery import LEARNERS, SAMPLERS, control_order, sampler_names
 from core.discovery.random_rate import RandomRate, random_rate
-from core.discovery.schedule import COLD_START, DEFAULT_LEARNER, TARGET_FINDING, unique
+from core.discovery.registry import without_target
+from core.discovery.schedule import COLD_START, DEFAULT_LEARNER, SEEKING, TARGET_FINDING, unique
 from core.discovery.validation import Validation, answered_values, require_both, validate
 from core.errors import BadInput, NotFound
 from core.metrics.discovery import Calibration, calibration, exact_interval
+from core.run_followed import Followed
 from core.survey import Survey
 from core.vocabulary import CONTROL_SAMPLER, DEFAULT, GOLD_SAMPLER
 from labels_db import LabelsDB, SearchedObject, Strategy, Task
@@ -59,16 +61,19 @@ class Search:
     seq
         The last event that it knows.
     object_ids, found
-        (k,) the answered objects in the order of their first answers, and whether each has the
+        (k,) the answered objects in the order of their first answers, and whether each has a
         target's class now.
+    found_of
+        Target -> (k,) whether each has its class now.
     seqs
         (k,) int64, the event of that answer.
     tallies
         Of each sampler, the one that showed most first.
     told
-        (k,) P(target) told of the object when it was shown; NaN where its score was another.
+        (k,) P(target), of several targets P(any), told of the object when it was shown; NaN where
+        its score was another.
     rate
-        How rare the target is, from the control sample; None where that is not known yet.
+        How rare the targets are, from the control sample; None where that is not known yet.
     n_controls
         Controls that were answered.
     n_imported, n_gold
@@ -82,6 +87,7 @@ class Search:
     seq: int
     object_ids: tuple[str, ...]
     found: np.ndarray
+    found_of: Mapping[str, np.ndarray]
     seqs: np.ndarray
     tallies: tuple[Tally, ...]
     told: np.ndarray
@@ -97,29 +103,38 @@ class Search:
         return calibration(self.told[knows], self.found[knows]) if knows.any() else None
 
 
-def search_so_far(db: LabelsDB, task: Task, survey: Survey) -> Search:
-    """Read how the search has gone, off all labels of the task."""
-    seq = db.last_seq(task.name)
-    everything = db.searched(task.name)
+def search_so_far(
+    db: LabelsDB, task: Task, survey: Survey, followed: Followed | None = None
+) -> Search:
+    """Read how the search has gone, off all labels of the task; with `followed`, off those that
+    came since it was given the last time."""
+    known = followed or Followed()
+    known.follow(db, task)
+    everything = known.searched
     gold = [one for one in everything if one.sampler == GOLD_SAMPLER]
     shown = [one for one in everything if one.sampler != GOLD_SAMPLER and not one.imported]
-    found = np.array([one.class_name == task.target for one in shown], dtype=bool)
-    classes = db.current_classes(task.name)
+    found_of = {
+        name: np.array([one.class_name == name for one in shown], dtype=bool)
+        for name in task.targets
+    }
+    found = np.any(list(found_of.values()), axis=0)
+    classes = known.classes
     rows = _rows(survey, classes)
     controls = [
         rows[one.object_id]
         for one in everything
         if one.sampler == CONTROL_SAMPLER and one.object_id in rows
     ]
-    targets = [row for name, row in rows.items() if classes[name] == task.target]
-    aside = list(_rows(survey, db.unlabelled(task.name)).values())
+    targets = [row for name, row in rows.items() if classes[name] in task.targets]
+    aside = list(_rows(survey, known.unlabelled).values())
     return Search(
-        seq=seq,
+        seq=known.seq,
         object_ids=tuple(one.object_id for one in shown),
         found=found,
+        found_of=found_of,
         seqs=np.array([one.seq for one in shown], dtype=np.int64),
         tallies=_tallies(shown, found),
-        told=_told(db, task.name, shown),
+        told=_told(known.models, shown),
         rate=_rate(task.seed, survey, list(rows.values()), aside, targets, controls),
         n_controls=len(controls),
         n_imported=sum(one.imported for one in everything),
@@ -143,19 +158,19 @@ def _tallies(shown: list[SearchedObject], found: np.ndarray) -> tuple[Tally, ...
     return tuple(tallies)
 
 
-def _told(db: LabelsDB, task: str, shown: list[SearchedObject]) -> np.ndarray:
+def _told(models: Mapping[int, tuple[str, str | None]], shown: list[SearchedObject]) -> np.ndarray:
     """(k,) P(target) of each object as the model said when it was shown, NaN where it did not.
 
     The score of a sampler is P(target) with the likeliest alone, once a learner is trained. In a
     mixture of samplers the same name may stand beside the mixture's own score.
     """
-    models = {one.version: one for one in db.models(task)}
     told = np.full(len(shown), np.nan)
     for place, one in enumerate(shown):
-        model = models.get(one.model_version or 0)
-        if model is None or model.learner is None or one.score is None:
+        sampler, learner = models.get(one.model_version or 0, ("", None))
+        if learner is None or one.score is None:
             continue
-        likeliest = one.sampler == _LIKELIEST and _LIKELIEST in model.sampler.split("+")
+        is_likeliest = without_target(one.sampler or "") == _LIKELIEST
+        likeliest = is_likeliest and _LIKELIEST in sampler.split("+")
         if (likeliest or one.sampler == CONTROL_SAMPLER) and 0 <= one.score <= 1:
             told[place] = one.score
     return told
@@ -230,7 +245,8 @@ def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) 
     kept = list(rows)[-MAX_VALIDATED:]
     number = {name: place for place, name in enumerate(task.every_class)}
     answers = np.array([number[labels[name]] for name in kept], dtype=np.int64)
-    require_both(answers == number[task.target])  # before the embedding is read
+    targets = [number[name] for name in task.targets]
+    require_both(np.isin(answers, targets))  # before the embedding is read
     places = np.array([rows[name] for name in kept], dtype=np.int64)
     values, scaled = answered_values(embedding.values, embedding.mask, places, task.seed)
     found = validate(
@@ -238,7 +254,7 @@ def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) 
         values,
         answers,
         len(number),
-        number[task.target],
+        targets,
         task.seed,
         scaled,
     )
@@ -274,7 +290,9 @@ def cold_start_words() -> str:
     return (
         f"Until a target is found, the default shows {', '.join(first)} and {last}, by turns; so"
         " does any choice that needs a find, or answers of the target and of another class, as"
-        " long as it lacks them. Choices that need no answer start at once."
+        " long as it lacks them. Choices that need no answer start at once. Of several targets"
+        " each that was found has its turn in the default, and as long as one was not, one place"
+        f" in {SEEKING} goes on as at the start."
     )
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import BadInput, NotFound, NotReady
+from core.run_pictures import class_of_examples
 from core.vocabulary import Settled
-from core.workspace import open_workspace, owner_name
+from core.workspace import Workspace, open_workspace, owner_name
 
 if TYPE_CHECKING:
     from core.discovery.examples import Examples
     from core.survey import Survey
     from core.survey.matching.known import KnownColumns
-    from labels_db import LabelsDB
+    from labels_db import LabelsDB, Task
 
 AddJob = Callable[[str, Callable[[argparse.Namespace], str], str], argparse.ArgumentParser]
 
@@ -52,7 +53,17 @@ def add_examples_job(job: AddJob) -> None:
         help="a table (PATH or NAME=PATH), lenscat, simbad or vizier:TABLE; repeatable",
     )
     sub.add_argument("--radius", type=float, default=DEFAULT_RADIUS_ARCSEC, help="arcsec")
-    sub.add_argument("--class", dest="class_name", default=None, help="default: the target")
+    sub.add_argument(
+        "--pictures",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="JPEG, PNG, TIFF or FITS pictures of known ones that are not in the survey",
+    )
+    sub.add_argument(
+        "--class", dest="class_name", default=None, help="default: the target, if there is one"
+    )
     sub.add_argument("--by", default=None, help="who says so (default: you)")
 
 
@@ -97,6 +108,7 @@ def _by_position(survey: Survey, said: Sequence[str], radius_arcsec: float) -> E
     radius = checked_radius(radius_arcsec)
     there = Positions(*_sky(survey))
     rows: dict[int, str] = {}
+    nearest: dict[int, float] = {}
     unresolved = []
     for text in said:
         try:
@@ -112,8 +124,10 @@ def _by_position(survey: Survey, said: Sequence[str], radius_arcsec: float) -> E
             unresolved.append(f"no object lies within {radius:g} arcsec of {text!r}")
             continue
         candidates, _, apart = (np.concatenate(part) for part in zip(*near, strict=True))
-        rows.setdefault(int(candidates[apart.argmin()]), text)
-    return Examples(rows, tuple(unresolved))
+        row = int(candidates[apart.argmin()])
+        if row not in rows:
+            rows[row], nearest[row] = text, float(apart.min())
+    return Examples(rows, tuple(unresolved), nearest)
 
 
 def _by_catalogue(
@@ -128,13 +142,16 @@ def _by_catalogue(
     there = Positions(*_sky(survey))
     catalogue = open_known(said, columns, service_settings())
     rows: dict[int, str] = {}
+    nearest: dict[int, float] = {}
     for found in catalogue.near(there, checked_radius(radius_arcsec), silent):
-        for row, name in zip(found.rows.tolist(), found.names, strict=True):
-            rows.setdefault(row, f"{name} ({catalogue.label})")
+        entries = zip(found.rows.tolist(), found.names, found.sep_arcsec.tolist(), strict=True)
+        for row, name, apart in entries:
+            if row not in rows:
+                rows[row], nearest[row] = f"{name} ({catalogue.label})", apart
     if not rows:
         reason = f"no entry of {catalogue.label} lies within {radius_arcsec:g} arcsec of an object"
         return Examples({}, (reason, *catalogue.notes))
-    return Examples(rows, tuple(note.rstrip(".") for note in catalogue.notes))
+    return Examples(rows, tuple(note.rstrip(".") for note in catalogue.notes), nearest)
 
 
 def _sky(survey: Survey) -> tuple[np.ndarray, np.ndarray]:
@@ -152,13 +169,14 @@ def _sky(survey: Survey) -> tuple[np.ndarray, np.ndarray]:
 def add_examples(
     db: LabelsDB, survey: Survey, task: str, examples: Examples, class_name: str | None, by: str
 ) -> int:
-    """Label the examples in a task (as its target, unless `class_name` says otherwise).
+    """Label the examples in a task (as its target, unless `class_name` says otherwise; of a task
+    with several targets it says which).
 
     Returns how many labels are new: an example given again by the same person is one as long as
     it stands. After an undo, or another answer in its place, it is a new label.
     """
     found = db.task(task)
-    wanted = class_name or found.target
+    wanted = class_of_examples(found, class_name)
     rows = []
     for row in examples.rows:
         object_id = str(survey.object_ids[row])
@@ -188,13 +206,17 @@ def _examples(a: argparse.Namespace) -> str:
     from core.survey import Survey
     from labels_db import LabelsDB
 
-    if not (a.ids or a.positions or a.catalogues):
+    if not (a.ids or a.positions or a.catalogues or a.pictures):
         raise BadInput(
-            "Examples are named by --id, --position or --catalogue, but none was given; name one."
+            "Examples are named by --id, --position, --catalogue or --pictures, but none was"
+            " given; name one."
         )
     workspace = open_workspace(a.workspace, create=False)
+    by = a.by or owner_name()
     with LabelsDB(workspace.labels) as db:
-        survey = Survey.open(workspace, db.task(a.task).survey)
+        task = db.task(a.task)
+        survey = Survey.open(workspace, task.survey)
+        names_objects = bool(a.ids or a.positions or a.catalogues)
         examples = find_examples(
             survey,
             ids=a.ids,
@@ -202,18 +224,47 @@ def _examples(a: argparse.Namespace) -> str:
             catalogues=a.catalogues,
             radius_arcsec=a.radius,
         )
-        if not examples:
+        if names_objects and not examples:
             raise NotFound(
                 f"No example could be resolved: {'; '.join(examples.unresolved[:5])}; check the"
                 f" names, or widen --radius ({a.radius:g} arcsec)."
             )
-        n_new = add_examples(db, survey, a.task, examples, a.class_name, a.by or owner_name())
-    told = examples.sentences()
-    told.append(
-        f"{n_new:,} of them {'is a new label' if n_new == 1 else 'are new labels'} of the task"
-        f" {a.task}."
-    )
+        told = _pictures(workspace, survey, task, a.pictures, a.class_name, by)
+        if names_objects:
+            n_new = add_examples(db, survey, a.task, examples, a.class_name, by)
+            are = "is a new label" if n_new == 1 else "are new labels"
+            told += examples.sentences()
+            told.append(f"{n_new:,} of them {are} of the task {a.task}.")
     return "\n".join(told)
+
+
+def _pictures(
+    workspace: Workspace,
+    survey: Survey,
+    task: Task,
+    paths: Sequence[str],
+    class_name: str | None,
+    by: str,
+) -> list[str]:
+    """Keep pictures as examples; what to print. `BadInput` for one that cannot be read."""
+    from core.run_pictures import MAX_BYTES, add_picture
+    from core.survey.readers.unreadable import Unreadable
+    from core.survey.readers.whole_file import read_whole
+
+    added = []
+    for path in paths:
+        try:
+            content = read_whole(path, MAX_BYTES)
+        except Unreadable as error:
+            raise BadInput(f"The picture {path} {error}; name another file.") from None
+        added.append(add_picture(workspace, survey, task, content, path, class_name, by))
+    if not added:
+        return []
+    are = "picture is a known example" if len(added) == 1 else "pictures are known examples"
+    return [
+        f"{len(added):,} {are} of {added[0].class_name!r} in the task {task.name}; the queue"
+        " follows within a few seconds where the task is open."
+    ]
 
 
 __all__ = ["add_examples", "add_examples_job", "find_examples"]

@@ -83,6 +83,24 @@ class Terminal:
             print(file=sys.stderr)
 
 
+def opened_cluster(scheduler: str | None) -> contextlib.AbstractContextManager[Any]:
+    """A client of the Dask cluster at an address or, of "local", on this machine; nothing of None.
+
+    Raises
+    ------
+    BadInput
+        The scheduler cannot be reached, or it is no address.
+    NotReady
+        This machine's workers did not start.
+    """
+    if scheduler is None:
+        return contextlib.nullcontext()
+    from core.representation.embedding.spreading import check_scheduler, dask_workers
+
+    check_scheduler(scheduler)
+    return dask_workers(scheduler)
+
+
 @contextlib.contextmanager
 def recorded_job(
     workspace: Workspace,
@@ -193,6 +211,8 @@ def create_task(
     target: str,
     guideline: str = "",
     seed: int = 0,
+    *,
+    also_targets: Sequence[str] = (),
 ) -> None:
     """Create a task of an existing survey."""
     open_survey(workspace, survey)
@@ -202,6 +222,7 @@ def create_task(
         question=question,
         classes=checked_classes(classes, target),
         target=target.strip(),
+        also_targets=tuple(also_targets),
         guideline=guideline,
         seed=seed,
     )

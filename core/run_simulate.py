@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import LoopConfig
+from core.config import STRATIFIED, UNIFORM, LoopConfig
 from core.errors import BadInput, NotReady
 from core.progress import part_of
 from core.vocabulary import DEFAULT, JobKind
@@ -37,7 +37,14 @@ def add_simulate_job(job: AddJob) -> None:
     sub = job("simulate", _simulate, "run the loop with an oracle instead of a person")
     sub.add_argument("survey")
     sub.add_argument("--truth", required=True, help="CSV with object_id,label")
-    sub.add_argument("--target", required=True)
+    sub.add_argument(
+        "--target",
+        dest="targets",
+        action="append",
+        required=True,
+        metavar="CLASS",
+        help="the class to be found; repeatable, for a task that looks for several",
+    )
     sub.add_argument("--sampler", default=DEFAULT)
     sub.add_argument("--learner", default=DEFAULT)
     sub.add_argument("--encoder", default=DEFAULT)
@@ -45,10 +52,22 @@ def add_simulate_job(job: AddJob) -> None:
     sub.add_argument("--batch", type=int, default=10, help="answers between two rankings")
     sub.add_argument("--control-share", type=float, default=LoopConfig.control_share)
     sub.add_argument(
+        "--control",
+        choices=(UNIFORM, STRATIFIED),
+        default=LoopConfig.control,
+        help="what the controls are: of the fixed random order, or of all heights of the ranking",
+    )
+    sub.add_argument(
         "--examples", type=int, default=0, metavar="K", help="targets known from the start"
     )
     sub.add_argument(
         "--error-rate", type=float, default=0.0, help="share of answers that are wrong"
+    )
+    sub.add_argument(
+        "--dask",
+        default=None,
+        metavar="ADDRESS",
+        help="go over a large survey on a Dask cluster: a scheduler's address, or local",
     )
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument(
@@ -67,7 +86,7 @@ def run_simulate(
     workspace: Workspace,
     name: str,
     truth: Path,
-    target: str,
+    targets: Sequence[str],
     encoder: str,
     config: LoopConfig,
     budget: int,
@@ -76,50 +95,57 @@ def run_simulate(
     examples: int = 0,
     error_rate: float = 0.0,
     n_seeds: int = 1,
+    dask: str | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """The loop with an oracle for the annotator, once for each of `n_seeds` seeds.
 
     The seed decides the detectors, what samplers and learners leave to chance, the controls, which
-    `examples` targets are known from the start, and which answers are wrong.
+    `examples` targets are known from the start, and which answers are wrong. `dask`: a scheduler's
+    address, or "local"; its workers go over a large survey.
 
     Returns
     -------
     What JSON can hold: the settings, `n_targets`, `n_objects`, `notes` (sentences about what did
     not fit), and `runs`, one a seed: labels, finds, chance and ideal after every batch, area,
-    first_find, n_wrong, the ids of the examples, the answers in order.
+    first_find, n_wrong, the ids of the examples, the answers in order, and `of_each`: target ->
+    how many of it were shown, and how many there were.
     """
     from core.discovery import Engine, read_truth, simulate
     from core.discovery.simulate import known_targets
-    from core.run_jobs import open_survey, recorded_job
+    from core.run_jobs import open_survey, opened_cluster, recorded_job
 
     _check_names(config)
     survey = open_survey(workspace, name)
     answers = read_truth(truth, survey.object_ids)
-    _check_truth(answers, target, truth)
-    first = known_targets(answers, target, examples, config.seed)
+    _check_truth(answers, targets, truth)
+    first = known_targets(answers, targets, examples, config.seed)
     embedding = _embedding(workspace, name, encoder, quiet=quiet)
-    classes = tuple(dict.fromkeys([target, *answers.classes]))
-    settings = {"target": target, "encoder": embedding.encoder, "budget": budget, "batch": batch}
+    classes = tuple(dict.fromkeys([*targets, *answers.classes]))
+    settings: dict[str, Any] = {"target": " or ".join(targets), "targets": list(targets)}
+    settings.update(encoder=embedding.encoder, budget=budget, batch=batch)
     settings.update(config.as_dict(), embedding_run=embedding.run_id, examples=examples)
     settings.update(error_rate=error_rate, n_seeds=n_seeds)
     runs = []
-    with recorded_job(workspace, JobKind.SIMULATE, name, settings, quiet=quiet) as (
-        _,
-        tell,
-        result,
+    with (
+        opened_cluster(dask) as client,
+        recorded_job(workspace, JobKind.SIMULATE, name, settings, quiet=quiet) as job,
     ):
+        _, tell, result = job
         for number in range(n_seeds):
             seed = config.seed + number
-            known = known_targets(answers, target, examples, seed) if number else first
+            known = known_targets(answers, targets, examples, seed) if number else first
             engine = Engine(
                 embedding.values,
                 embedding.mask,
                 classes,
-                target,
+                targets[0],
                 replace(config, seed=seed),
+                also_targets=targets[1:],
                 parts=embedding.parts,
             )
+            if client is not None:
+                engine = engine.with_partitions(client)
             done = simulate(
                 engine,
                 answers,
@@ -152,16 +178,21 @@ def _check_names(config: LoopConfig) -> None:
             registry.find(name)
 
 
-def _check_truth(truth: Truth, target: str, path: Path) -> None:
-    if truth.classes == (target,):
+def _check_truth(truth: Truth, targets: Sequence[str], path: Path) -> None:
+    if set(truth.classes) <= set(targets):
         raise BadInput(
-            f"All {len(truth)} labels in {path} are {target!r}; a search needs objects of another"
-            " class too."
+            f"All {len(truth)} labels in {path} are {' or '.join(map(repr, truth.classes))}; a"
+            " search needs objects of another class too."
         )
-    if target not in truth.classes:
+    for target in targets:
+        if target not in truth.classes:
+            raise BadInput(
+                f"A simulation needs objects whose truth is the target {target!r}, but {path}"
+                f" holds only {', '.join(truth.classes[:9])}; choose one of these."
+            )
+    if len(set(targets)) < len(targets):
         raise BadInput(
-            f"A simulation needs objects whose truth is the target {target!r}, but {path} holds"
-            f" only {', '.join(truth.classes[:9])}; choose one of these."
+            f"Each --target is named once, but got {', '.join(targets)}; leave out what is double."
         )
 
 
@@ -194,6 +225,7 @@ def _run_record(
         "n_targets": done.n_targets,
         "n_objects": done.n_objects,
         "n_wrong": done.n_wrong,
+        "of_each": {name: list(counts) for name, counts in done.of_each.items()},
         "examples": [str(object_ids[row]) for row in known],
         "states": done.states,
         "order": [
@@ -243,6 +275,8 @@ def result_lines(found: dict[str, Any]) -> list[str]:
         f" {max(asked):,} answers among {found['n_objects']:,} objects (sampler"
         f" {found['sampler']}, learner {found['learner']}, encoder {found['encoder']}, {said})."
     ]
+    if len(found["targets"]) > 1:
+        lines.append(f"Of these {', '.join(_of_each(name, runs) for name in found['targets'])}.")
     if found["examples"]:
         known = "target was" if found["examples"] == 1 else "targets were"
         lines.append(f"{found['examples']:,} {known} known from the start and count as no find.")
@@ -267,6 +301,13 @@ def result_lines(found: dict[str, Any]) -> list[str]:
     )
     lines.append(f"First find: {_first_words([run['first_find'] for run in runs])}.")
     return lines + [f"Note: {note}" for note in found["notes"]]
+
+
+def _of_each(target: str, runs: Sequence[dict[str, Any]]) -> str:
+    shown = [run["of_each"][target][0] for run in runs]
+    there = [run["of_each"][target][1] for run in runs]
+    of = f"{there[0]:,}" if len(set(there)) == 1 else f"{np.mean(there):,.1f}"
+    return f"{_mean_and_worst(shown)} of {of} {target}"
 
 
 def _mean_and_worst(numbers: Sequence[int], *, least_is_worst: bool = True) -> str:
@@ -314,6 +355,7 @@ def _simulate(a: argparse.Namespace) -> str:
         sampler=a.sampler,
         learner=a.learner,
         control_share=a.control_share,
+        control=a.control,
         queue_length=max(a.batch, 100),
         seed=a.seed,
     )
@@ -321,7 +363,7 @@ def _simulate(a: argparse.Namespace) -> str:
         open_workspace(a.workspace, create=False),
         a.survey,
         Path(a.truth).expanduser(),
-        a.target,
+        [name.strip() for name in a.targets],
         a.encoder,
         config,
         a.budget,
@@ -329,6 +371,7 @@ def _simulate(a: argparse.Namespace) -> str:
         examples=a.examples,
         error_rate=a.error_rate,
         n_seeds=a.seeds,
+        dask=a.dask,
         quiet=a.out == "-",
     )
     if a.out == "-":

@@ -21,7 +21,10 @@ import numpy as np
 
 from core.config import MAX_CLASS_PROBABILITIES, LoopConfig
 from core.errors import NotFound, NotReady
-from core.run_jobs import recorded_job
+from core.run_jobs import opened_cluster, recorded_job
+from core.run_pictures import pictures_stamp, taught_pictures
+from core.run_reliability import Reliability
+from core.run_teaching import Teaching
 from core.survey import Survey, newest_version
 from core.vocabulary import JobKind
 from core.workspace import Workspace, storage_errors
@@ -44,6 +47,7 @@ def work(
     *,
     stop: threading.Event | None = None,
     until_ranked: bool = False,
+    dask: str | None = None,
 ) -> None:
     """Keep the queue of a task ranked until told to stop.
 
@@ -53,17 +57,20 @@ def work(
         Set from outside (a closed standard input, SIGTERM) to end the loop.
     until_ranked
         Return after the first ranking that holds every answer so far.
+    dask
+        A scheduler's address, or "local": its workers go over large surveys.
     """
     stop = stop or threading.Event()
-    with LabelsDB(workspace.labels) as db:
+    with LabelsDB(workspace.labels) as db, opened_cluster(dask) as client:
         task = db.task(task_name)
         with recorded_job(workspace, JobKind.WORKER, task.name, {}, quiet=True) as (_, tell, out):
-            worker = _Worker(workspace, db, task, tell, patient=not until_ranked)
-            while not stop.is_set():
-                ranked = worker.turn()
-                if until_ranked and ranked:
-                    break
-                stop.wait(POLL_S)
+            worker = _Worker(workspace, db, task, tell, client, patient=not until_ranked)
+            with contextlib.closing(worker.teaching):
+                while not stop.is_set():
+                    ranked = worker.turn()
+                    if until_ranked and ranked:
+                        break
+                    stop.wait(POLL_S)
             out.update(rankings=worker.rankings)
 
 
@@ -76,9 +83,12 @@ class _Worker:
         db: LabelsDB,
         task: Task,
         tell: Callable[[float, str], None],
+        client: Any = None,
+        *,
         patient: bool,
     ) -> None:
         self.patient = patient
+        self.client = client
         self.workspace = workspace
         self.db = db
         self.task = task
@@ -97,6 +107,11 @@ class _Worker:
         self.shown_by: dict[str, str] = {}
         """object_id -> the sampler behind it, of the answers up to `shown_seq`."""
         self.shown_seq = 0
+        self.pictures: tuple[str, object] = ("", None)
+        """The embedding and the known pictures that the engine was taught."""
+        self.pictures_lost = ""
+        self.reliability = Reliability()
+        self.teaching = Teaching(workspace, task.name)
 
     def turn(self) -> bool:
         """Look once; rank if there is reason to. True if the queue holds every answer."""
@@ -127,6 +142,8 @@ class _Worker:
         enough = new >= self.engine.config.retrain_every or (new > 0 and paused)
         if self.ranked_seq < 0 or enough:
             self._rank()
+            if self.patient:
+                self.teaching.look(self.db, self.task, self.survey)
         elif now - self.last_beat > HEARTBEAT_S:
             self.last_beat = now
             made = "1 ranking" if self.rankings == 1 else f"{self.rankings:,} rankings"
@@ -157,16 +174,19 @@ class _Worker:
             return False
         task = self.db.task(self.task.name)
         strategy = self.db.strategy(task.name)
-        same = (task.every_class, task.target) == (self.task.every_class, self.task.target)
+        same = (task.every_class, task.targets) == (self.task.every_class, self.task.targets)
         same_strategy = strategy == self.strategy
         self.task, self.strategy = task, strategy
         if embedding.run_id == self.embedding_run:
             if not same:
-                self.engine = self.engine.with_task(task.every_class, task.target)
+                self.engine = self.engine.with_task(
+                    task.every_class, task.target, task.also_targets
+                )
             if not same_strategy:
                 self.engine = self.engine.with_config(_config(strategy, task.seed))
             if not (same and same_strategy):
                 self.ranked_seq = -1
+            self._follow_pictures()
             return True
         folder = self.workspace.task_scores(self.task.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -177,9 +197,12 @@ class _Worker:
             task.every_class,
             task.target,
             _config(strategy, task.seed),
+            also_targets=task.also_targets,
             parts=embedding.parts,
             scratch=str(folder),
         )
+        if self.client is not None:
+            self.engine = self.engine.with_partitions(self.client)
         self.embedding_run = embedding.run_id
         self.seen_seq = self.db.last_seq(self.task.name)
         latest = self.db.latest_model(self.task.name)
@@ -192,7 +215,22 @@ class _Worker:
         )
         # A queue ranked by an earlier worker from the same answers is as good as a new one.
         self.ranked_seq = self.seen_seq if fresh else -1
+        self._follow_pictures()
         return True
+
+    def _follow_pictures(self) -> None:
+        """Teach the engine the known pictures, where these or the embedding changed."""
+        known = self.embedding_run, pictures_stamp(self.workspace, self.task.name)
+        if known == self.pictures:
+            return
+        had_some, self.pictures = self.pictures[1] is not None, known
+        if known[1] is None and not had_some:
+            return
+        outside, self.pictures_lost = taught_pictures(
+            self.workspace, self.survey, self.task, self.embedding_run
+        )
+        self.engine = self.engine.with_outside(outside)
+        self.ranked_seq = -1
 
     def _row(self, object_id: str) -> int | None:
         """The row of an object; None for one of a newer version that is not embedded yet."""
@@ -237,7 +275,12 @@ class _Worker:
             for object_id, sampler in self.shown_by.items()
             if (row := self._row(object_id)) is not None
         }
-        ranking = self.engine.rerank(labels, np.flatnonzero(aside), asked_by=asked_by)
+        trust = {
+            row: weight
+            for object_id, weight in self.reliability.trust(self.db, self.task, current).items()
+            if (row := self._row(object_id)) in labels
+        }
+        ranking = self.engine.rerank(labels, np.flatnonzero(aside), asked_by=asked_by, trust=trust)
         items = [
             QueueItem(
                 object_id=str(self.survey.object_ids[pick.row]),
@@ -268,7 +311,9 @@ class _Worker:
                 encoder_run=self.embedding_run,
                 survey_version=self.survey.version,
                 seed=self.task.seed,
-                state=ranking.state + self._left_out(len(current) - len(labels)),
+                state=ranking.state
+                + self.pictures_lost
+                + self._left_out(len(current) - len(labels)),
                 seconds=round(time.monotonic() - began, 4),
                 scores_file=scores_file,
                 strategy=self.strategy.version,
@@ -320,7 +365,7 @@ def _keep_newest(folder: Path, count: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def serve(workspace: Workspace, task_name: str) -> None:
+def serve(workspace: Workspace, task_name: str, dask: str | None = None) -> None:
     """Work until the pipe on standard input closes (the server is gone), SIGTERM or a cancel."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -337,7 +382,7 @@ def serve(workspace: Workspace, task_name: str) -> None:
         stop.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    work(workspace, task_name, stop=stop)
+    work(workspace, task_name, stop=stop, dask=dask)
 
 
 __all__ = ["save_class_probabilities", "serve", "work"]

@@ -65,6 +65,8 @@ class JobKind(StrEnum):
     QUALITY = "quality"
     COMPRESS = "compress"
     MAP = "map"
+    NEIGHBOURS = "neighbours"
+    """Cells for look-alikes in a large embedding, and its near-duplicates."""
     WORKER = "worker"
     SIMULATE = "simulate"
     REFINE = "refine"
@@ -84,6 +86,9 @@ CONTROL_SAMPLER = "control"
 
 GOLD_SAMPLER = "gold"
 """Recorded as the sampler of objects with a known answer that were slipped in."""
+
+SELECTION_SAMPLER = "selection"
+"""Recorded as the sampler of objects that somebody put ahead of the queue from a selection."""
 
 DEFAULT = "default"
 """Names the encoder or sampler that the app itself uses."""
@@ -151,5 +156,32 @@ def checked_classes(
         raise BadInput(
             f"The target must be one of the classes ({', '.join(names)}), but is {target!r};"
             " choose one of them."
+        )
+    return names
+
+
+def checked_also_targets(
+    classes: Sequence[str], target: str, also: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the classes that are looked for beside the target, stripped, after checking them.
+
+    classes, target : of the task, as `checked_classes` leaves them
+    """
+    names = tuple(str(name).strip() for name in also)
+    wanted = (target.strip(), *names)
+    strange = [name for name in names if name not in classes]
+    if strange:
+        raise BadInput(
+            f"What is looked for is among the classes ({', '.join(classes)}), but"
+            f" {strange[0][:80]!r} is not; choose one of them."
+        )
+    if len(set(wanted)) < len(wanted):
+        raise BadInput(
+            f"Each target is named once, but got {', '.join(wanted)}; leave out what is double."
+        )
+    if len(wanted) == len(classes):
+        raise BadInput(
+            f"One class at least is not looked for, but all {len(wanted)} are targets"
+            f" ({', '.join(wanted)}); leave one out or add a class for everything else."
         )
     return names

@@ -1,5 +1,7 @@
 """Label events, tasks, people, queues and the registry of runs, in one SQLite file."""
 
+from labels_db.ahead import MAX_AHEAD, Ahead
+from labels_db.bulk import MAX_BULK, BulkGroup, BulkPlan, Fate
 from labels_db.database import LabelsDB
 from labels_db.incoming import ImportReport
 from labels_db.network import network_filesystem
@@ -26,16 +28,23 @@ from labels_db.records import (
     TaskVersion,
 )
 from labels_db.searched import SearchedObject
+from labels_db.selections import Selection
 from labels_db.task_checks import class_keys, document
 
 __all__ = [
     "EVENT_COLUMNS",
     "LABEL_COLUMNS",
+    "MAX_AHEAD",
+    "MAX_BULK",
     "Ack",
+    "Ahead",
     "Answer",
+    "BulkGroup",
+    "BulkPlan",
     "ClassDetail",
     "CurrentLabel",
     "Event",
+    "Fate",
     "GoldResult",
     "Handout",
     "HandoutState",
@@ -50,6 +59,7 @@ __all__ = [
     "QueueItem",
     "RunRow",
     "SearchedObject",
+    "Selection",
     "Strategy",
     "Task",
     "TaskSpec",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from labels_db.ahead import AheadOfQueue
+from labels_db.bulk import Bulk
 from labels_db.gold import Gold
 from labels_db.incoming import Incoming
 from labels_db.outgoing import Outgoing
@@ -11,11 +13,24 @@ from labels_db.preferences import Preferences
 from labels_db.queue import Queue
 from labels_db.runs import Runs
 from labels_db.searched import Searched
+from labels_db.selections import Selections
 from labels_db.strategies import Strategies
 
 
 class LabelsDB(
-    Gold, Incoming, Outgoing, Own, Searched, Queue, People, Preferences, Runs, Strategies
+    Gold,
+    Incoming,
+    Outgoing,
+    Own,
+    Searched,
+    Bulk,
+    AheadOfQueue,
+    Queue,
+    People,
+    Preferences,
+    Runs,
+    Selections,
+    Strategies,
 ):
     """Tasks, label events, queues, people and runs of one workspace, in one SQLite file.
 

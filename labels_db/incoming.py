@@ -17,7 +17,7 @@ from typing import Any
 
 from core.errors import BadInput, SkysiftError
 from core.vocabulary import MAX_ID_LENGTH, Action
-from labels_db import many_hands
+from labels_db import many_hands, standing
 from labels_db.checks import checked_event, checked_text
 from labels_db.events import Events
 from labels_db.faults import database_errors
@@ -225,6 +225,7 @@ class Incoming(Events):
         ).rowcount
         if conn.total_changes != before:
             many_hands.rebuild(conn, task_id, "SELECT object_id FROM temp.incoming")
+            standing.settle_ahead(conn, task_id)
         return n_new
 
 

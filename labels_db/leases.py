@@ -1,5 +1,7 @@
 """Leases: an object handed to one annotator for a while, so that two do not do the same work.
 
+What an annotator wants to see before the queue (`labels_db.ahead`) comes first.
+
 A lease runs out after the task's `lease_seconds` without a sign of life. It goes with the answer,
 or is given back. With several answers wanted an object goes to as many different annotators.
 """
@@ -42,7 +44,7 @@ _UNSEEN = (
 )
 _FREE = f"{_UNSEEN} AND coalesce(s.how <> 'adjudicated', 1)"
 _HELD = "expires_at > :now AND expires_at <= :latest"
-_IN_HAND = (
+IN_HAND = (
     "(SELECT count(*) FROM leases AS l WHERE l.task_id = :task AND l.object_id = {id}"
     f" AND {_HELD} AND l.annotator <> :who AND NOT EXISTS (SELECT 1 FROM answers AS a"
     "  WHERE a.task_id = l.task_id AND a.object_id = l.object_id AND a.annotator = l.annotator"
@@ -50,14 +52,28 @@ _IN_HAND = (
 )
 _QUEUED = (
     "SELECT q.object_id, q.sampler, q.score, q.probability, q.model_version,"
-    f" coalesce(s.n_answers, 0) AS n_answers, {_IN_HAND.format(id='q.object_id')} AS in_hand"
+    f" coalesce(s.n_answers, 0) AS n_answers, {IN_HAND.format(id='q.object_id')} AS in_hand"
     " FROM queue AS q LEFT JOIN object_states AS s"
     "  ON s.task_id = q.task_id AND s.object_id = q.object_id"
     f" WHERE q.task_id = :task AND {_FREE.format(id='q.object_id')} ORDER BY q.rank"
 )
+AHEAD = (
+    "SELECT w.object_id, w.sampler, w.score, NULL AS probability, NULL AS model_version,"
+    f" coalesce(s.n_answers, 0) AS n_answers, {IN_HAND.format(id='w.object_id')} AS in_hand"
+    " FROM ahead AS w LEFT JOIN object_states AS s"
+    "  ON s.task_id = w.task_id AND s.object_id = w.object_id"
+    f" WHERE w.task_id = :task AND w.annotator = :who AND {_FREE.format(id='w.object_id')}"
+    " ORDER BY w.place"
+)
+"""What the annotator wants to see first and has not answered, in that order."""
+
+_PLACES_AHEAD = (
+    "SELECT object_id, place FROM ahead WHERE task_id = :task AND annotator = :who"
+    " AND object_id IN (SELECT value FROM json_each(:own))"
+)
 _BEGUN_FROM = (
     "SELECT s.object_id, e.sampler, e.score, e.probability, e.model_version, s.n_answers,"
-    f" {_IN_HAND.format(id='s.object_id')} AS in_hand"
+    f" {IN_HAND.format(id='s.object_id')} AS in_hand"
     " FROM (SELECT * FROM object_states INDEXED BY idx_object_states_open"
     "  WHERE task_id = :task AND is_open = 1 ORDER BY last_seq {end} LIMIT {most}) AS s"
     # Left to itself, SQLite walks all events of the task to the first one of the object.
@@ -169,8 +185,9 @@ class Leases(Tasks):
         give_back: Iterable[str] = (),
         chance: random.Random | None = None,
     ) -> Handout:
-        """Hand the annotator up to `n` objects: those in their hands already, then objects
-        that others have begun and that want more answers, then the queue by rank.
+        """Hand the annotator up to `n` objects: what is ahead for them (`put_ahead`), those in
+        their hands already, objects that others have begun and that want more answers, then the
+        queue by rank.
 
         In one transaction, so that no object goes to more annotators than it should.
 
@@ -191,22 +208,50 @@ class Leases(Tasks):
             terms = self._terms(task)
             given = terms.given(who)
             self._give_back(conn, given, give_back)
-            items = [
+            own = [
                 LeasedItem(*(*row, terms.seconds))
                 for row in conn.execute(_OWN, given)
                 if row[1] not in out
-            ][:wanted]
-            self._extend(conn, given, [item.lease for item in items], terms.seconds)
-            choice = _Choice(terms, given, wanted - len(items), chance or random.SystemRandom())
-            choice.taken = {item.object_id for item in items} | out
+            ]
+            choice = _Choice(terms, given, wanted, chance or random.SystemRandom())
+            choice.taken = {item.object_id for item in own} | out
+            items, own = self._ahead_first(conn, given, own, choice)
+            own = own[: choice.wanted - len(choice.chosen)]
+            choice.wanted -= len(own)
+            held = [item.lease for item in (*items, *own)]
+            self._extend(conn, given, held, terms.seconds)
+            n_ahead = len(choice.chosen)
             for sql in (_BEGUN, _QUEUED):
                 choice.look(conn, sql)
-            items += self._lease(conn, given, choice.chosen, terms.seconds)
+            fresh = self._lease(conn, given, choice.chosen, terms.seconds)
+            items += fresh[:n_ahead] + own + fresh[n_ahead:]
         if not items:
             items = self._from_long_ago(terms, given, choice)
         if items:
             return Handout(tuple(items), HandoutState.READY)
         return self._nothing(given, choice.blocked, bool(out))
+
+    @staticmethod
+    def _ahead_first(
+        conn: sqlite3.Connection, given: dict[str, Any], own: list[LeasedItem], choice: _Choice
+    ) -> tuple[list[LeasedItem], list[LeasedItem]]:
+        """Choose what is ahead; return the leases in hand that are ahead, and the others."""
+        mine = "task_id = :task AND annotator = :who"
+        sql = f"SELECT 1 FROM ahead_reasons WHERE {mine}"
+        if conn.execute(sql, given).fetchone() is None:
+            return [], own
+        ids = json.dumps([item.object_id for item in own])
+        places = dict(conn.execute(_PLACES_AHEAD, given | {"own": ids}).fetchall())
+        first = [item for item in own if item.object_id in places]
+        first.sort(key=lambda item: places[item.object_id])
+        first = first[: choice.wanted]
+        choice.wanted -= len(first)
+        choice.look(conn, AHEAD)
+        left = f"SELECT 1 FROM ({AHEAD}) WHERE n_answers < :answers LIMIT 1"
+        if conn.execute(left, given | {"answers": choice.terms.wanted}).fetchone() is None:
+            for table in ("ahead", "ahead_reasons"):
+                conn.execute(f"DELETE FROM {table} WHERE {mine}", given)
+        return first, [item for item in own if item.object_id not in places]
 
     def _from_long_ago(
         self, terms: _Terms, given: dict[str, Any], choice: _Choice

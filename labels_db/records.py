@@ -65,6 +65,8 @@ class TaskSpec:
         Share of objects with a known answer that are slipped in, 0 to 0.5.
     lease_seconds
         After so long without a sign of life an object is given to somebody else.
+    also_targets
+        Other classes that are looked for as well, see `targets`.
     """
 
     name: str
@@ -81,6 +83,12 @@ class TaskSpec:
     tree: Mapping[str, Any] | None = None
     gold_rate: float = 0.0
     lease_seconds: int = 600
+    also_targets: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The classes that the search is for, `target` first: an answer with any is a find."""
+        return (self.target, *self.also_targets)
 
 
 @dataclass(frozen=True)

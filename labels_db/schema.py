@@ -329,13 +329,17 @@ def _create_selections(db: sqlite_utils.Database) -> None:
     db.execute(
         "CREATE TABLE ahead (task_id INTEGER NOT NULL REFERENCES tasks (id),"
         " annotator TEXT NOT NULL, place INTEGER NOT NULL, object_id TEXT NOT NULL,"
-        " sampler TEXT NOT NULL, score REAL, PRIMARY KEY (task_id, annotator, place))"
-        " WITHOUT ROWID, STRICT"
+        " sampler TEXT NOT NULL, score REAL, is_open INTEGER NOT NULL DEFAULT 1,"
+        " PRIMARY KEY (task_id, annotator, place)) WITHOUT ROWID, STRICT"
+    )
+    db.execute("CREATE UNIQUE INDEX idx_ahead_object ON ahead (task_id, object_id, annotator)")
+    db.execute(
+        "CREATE INDEX idx_ahead_open ON ahead (task_id, annotator, place) WHERE is_open = 1"
     )
     db.execute(
         "CREATE TABLE ahead_reasons (task_id INTEGER NOT NULL REFERENCES tasks (id),"
-        " annotator TEXT NOT NULL, reason TEXT NOT NULL, made_at TEXT NOT NULL,"
-        " PRIMARY KEY (task_id, annotator)) WITHOUT ROWID, STRICT"
+        " annotator TEXT NOT NULL, reason TEXT NOT NULL, made_by TEXT NOT NULL,"
+        " made_at TEXT NOT NULL, PRIMARY KEY (task_id, annotator)) WITHOUT ROWID, STRICT"
     )
     # Other classes that are looked for as well as `target`, as a JSON list.
     db.execute("ALTER TABLE tasks ADD COLUMN also_targets TEXT NOT NULL DEFAULT '[]'")

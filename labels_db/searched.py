@@ -12,7 +12,18 @@ _SEARCHED = (
     " e.source IS NOT NULL FROM object_states AS s JOIN events AS e ON e.seq = ("
     " SELECT min(f.seq) FROM events AS f INDEXED BY idx_events_task_id_object_id_action"
     " WHERE f.task_id = s.task_id AND f.object_id = s.object_id AND f.action = 'label')"
-    " WHERE s.task_id = ? AND s.class_name IS NOT NULL ORDER BY e.seq"
+    " WHERE s.task_id = :task AND s.class_name IS NOT NULL"
+)
+
+_TOUCHED = (
+    "SELECT t.object_id FROM events AS t INDEXED BY idx_events_task_id"
+    " WHERE t.task_id = :task AND t.seq > :after"
+)
+
+_GIVEN = (
+    "SELECT DISTINCT e.object_id, s.class_name FROM events AS e INDEXED BY idx_events_task_id"
+    " JOIN object_states AS s ON s.task_id = e.task_id AND s.object_id = e.object_id"
+    " WHERE e.task_id = ? AND e.source = ? AND e.action = 'label' AND s.class_name IS NOT NULL"
 )
 
 
@@ -45,11 +56,31 @@ class SearchedObject:
 class Searched(Readings):
     """The part of `LabelsDB` that tells how a search went."""
 
-    def searched(self, task: str) -> list[SearchedObject]:
+    def searched(self, task: str, after_seq: int = 0) -> list[SearchedObject]:
         """Return the objects that were labelled and have a class, in the order of their first
-        labels. What was only adjudicated is not among them: nobody searched for it."""
-        rows = self._rows(_SEARCHED, (self._task_id(task),))
+        labels; of those alone to which something happened after `after_seq`, if it is given.
+
+        What was only adjudicated is not among them: nobody searched for it.
+        """
+        only = f" AND s.object_id IN ({_TOUCHED})" if after_seq else ""
+        values = {"task": self._task_id(task), "after": after_seq}
+        rows = self._rows(f"{_SEARCHED}{only} ORDER BY e.seq", values)
         return [_as_object(row) for row in rows]
+
+    def touched(self, task: str, after_seq: int) -> dict[str, tuple[bool, str | None]]:
+        """Return where each object stands to which something happened after `after_seq`: whether
+        it counts as touched still (an undo may leave nothing), and its class of now."""
+        sql = (
+            f"SELECT t.object_id, s.object_id IS NOT NULL, s.class_name FROM ({_TOUCHED}) AS t"
+            " LEFT JOIN object_states AS s ON s.task_id = :task AND s.object_id = t.object_id"
+        )
+        values = {"task": self._task_id(task), "after": after_seq}
+        return {name: (bool(there), now) for name, there, now in self._rows(sql, values)}
+
+    def given_as(self, task: str, source: str) -> dict[str, str]:
+        """Return the class of now of each object that has a label from `source`, by object_id."""
+        rows = self._rows(_GIVEN, (self._task_id(task), source))
+        return dict(rows)
 
 
 def _as_object(row: tuple[Any, ...]) -> SearchedObject:

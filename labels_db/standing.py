@@ -47,6 +47,19 @@ _PUT_STATE = (
     " disagreement = excluded.disagreement, last_seq = excluded.last_seq"
 )
 
+_OPEN_AHEAD = (
+    "UPDATE ahead SET is_open = NOT EXISTS (SELECT 1 FROM answers AS a"
+    "  WHERE a.task_id = ahead.task_id AND a.object_id = ahead.object_id"
+    "  AND a.annotator = ahead.annotator)"
+    " AND NOT EXISTS (SELECT 1 FROM object_states AS s WHERE s.task_id = ahead.task_id"
+    "  AND s.object_id = ahead.object_id AND CASE WHEN s.is_gold = 1"
+    "   THEN EXISTS (SELECT 1 FROM events AS e WHERE e.seq = s.label_seq"
+    "    AND e.annotator = ahead.annotator) ELSE s.is_open = 0 END)"
+    " WHERE task_id = :task"
+)
+"""What is ahead of the queue for somebody and still wants their answer. A gold object wants one of
+everybody but its maker: passed over like one that is settled, it would be known by that."""
+
 
 @dataclass(frozen=True)
 class Happened:
@@ -127,6 +140,14 @@ def settle(conn: sqlite3.Connection, task_id: int, object_id: str, wanted: int) 
             "UPDATE answer_counts SET n_objects = n_objects + ? WHERE task_id = ?",
             (after[1] - before[1], task_id),
         )
+    conn.execute(f"{_OPEN_AHEAD} AND object_id = :object", {"task": task_id, "object": object_id})
+
+
+def settle_ahead(conn: sqlite3.Connection, task_id: int, annotator: str | None = None) -> None:
+    """Find anew what wants an answer of all that is ahead of the queue, or of what is ahead for
+    one annotator."""
+    one = "" if annotator is None else " AND annotator = :who"
+    conn.execute(_OPEN_AHEAD + one, {"task": task_id, "who": annotator})
 
 
 def _state(

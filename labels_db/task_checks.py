@@ -13,6 +13,7 @@ from core.vocabulary import (
     MAX_ANSWERS_PER_OBJECT,
     MAX_CLASSES,
     MAX_LEAVES,
+    checked_also_targets,
     checked_classes,
     checked_name,
     checked_object_id,
@@ -40,6 +41,7 @@ def document(task: Task) -> dict[str, Any]:
         "survey": task.survey,
         "question": task.question,
         "target": task.target,
+        "also_targets": list(task.also_targets),
         "guideline": task.guideline,
         "classes": [
             {
@@ -93,6 +95,7 @@ def checked_spec(spec: TaskSpec, most: int | None = None) -> TaskSpec:
         question=checked_text(spec.question, "The question", MAX_QUESTION_LENGTH),
         classes=classes,
         target=spec.target.strip(),
+        also_targets=checked_also_targets(classes, spec.target, spec.also_targets),
         guideline=checked_prose(spec.guideline, "The guideline", MAX_GUIDELINE_LENGTH),
         seed=checked_whole(spec.seed, "seed", at_least=0),
         details=details,

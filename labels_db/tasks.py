@@ -15,9 +15,10 @@ from typing import Any
 from core.errors import AlreadyExists, BadInput, NotFound
 from core.vocabulary import (
     MAX_ID_LENGTH,
+    checked_also_targets,
     checked_classes,
 )
-from labels_db import clock, many_hands
+from labels_db import clock, many_hands, standing
 from labels_db.checks import checked_text
 from labels_db.connection import Connection
 from labels_db.records import ClassDetail, Task, TaskSpec, TaskVersion
@@ -34,7 +35,7 @@ from labels_db.trees import checked_tree, tree_classes
 
 _COLUMNS = (
     "name, survey, question, target, guideline, seed, created_at, version, answers_per_object,"
-    " blind, tree, gold_rate, lease_seconds"
+    " blind, tree, gold_rate, lease_seconds, also_targets"
 )
 _SELECT = f"SELECT id, {_COLUMNS} FROM tasks"
 
@@ -50,7 +51,7 @@ class Tasks(Connection):
         AlreadyExists
             Its name is taken, by a task of whatever survey.
         BadInput
-            A name, a class, the target, the tree or a setting cannot be used.
+            A name, a class, a target, the tree or a setting cannot be used.
         """
         checked = checked_spec(spec)
         with self._write() as conn:
@@ -71,14 +72,14 @@ class Tasks(Connection):
         return self.task(checked.name)
 
     def change_task(self, name: str, by: str, **changes: Any) -> Task:
-        """Change a task's question, target, guideline, answers_per_object, blind, gold_rate or
-        lease_seconds; classes, tags and the tree have methods of their own.
+        """Change a task's question, target, also_targets, guideline, answers_per_object, blind,
+        gold_rate or lease_seconds; classes, tags and the tree have methods of their own.
 
         What was answered keeps its meaning. Raises as `create_task` does.
         """
         allowed = (
-            *("question", "target", "guideline", "answers_per_object", "blind"),
-            *("gold_rate", "lease_seconds"),
+            *("question", "target", "also_targets", "guideline", "answers_per_object"),
+            *("blind", "gold_rate", "lease_seconds"),
         )
         for field in changes:
             if field not in allowed:
@@ -99,6 +100,7 @@ class Tasks(Connection):
                 )
             if checked.answers_per_object != task.answers_per_object:
                 many_hands.rebuild_states(conn, task_id)
+                standing.settle_ahead(conn, task_id)
 
         return self._change(name, by, change)
 
@@ -152,20 +154,22 @@ class Tasks(Connection):
         return self._change(name, by, change)
 
     def retire_class(self, name: str, class_name: str, by: str) -> Task:
-        """Offer the class no more; what was labelled so stays so. `BadInput` for the target,
-        for an end of the tree, and if fewer than two classes would be left."""
+        """Offer the class no more; what was labelled so stays so. `BadInput` for a target, for an
+        end of the tree, and if fewer than two classes, or targets alone, would be left."""
 
         def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
             self._find_class(task, class_name)
-            if class_name == task.target:
+            if class_name in task.targets:
+                which = "a" if task.also_targets else "the"
                 raise BadInput(
-                    f"{class_name!r} is the target of the task {name!r} and cannot be retired;"
+                    f"{class_name!r} is {which} target of the task {name!r} and cannot be retired;"
                     " choose another target first."
                 )
             left = tuple(one for one in task.classes if one != class_name)
             if task.tree is not None:
                 checked_tree(task.tree, left)
             checked_classes(left, task.target, most=most_classes(task))
+            checked_also_targets(left, task.target, task.also_targets)
             self._tables["task_classes"].update((task_id, class_name), {"retired": 1})
 
         return self._change(name, by, change)
@@ -192,7 +196,7 @@ class Tasks(Connection):
 
     def change_tree(self, name: str, tree: Mapping[str, Any], by: str) -> Task:
         """Ask other questions from now on: classes that the tree newly ends at are added, those
-        that it no longer reaches are retired. `BadInput` if that would retire the target."""
+        that it no longer reaches are retired. `BadInput` if that would retire a target."""
         ends = tree_classes(tree)
 
         def change(_conn: sqlite3.Connection, task_id: int, task: Task) -> None:
@@ -305,6 +309,7 @@ class Tasks(Connection):
         fields = dict(zip(_COLUMNS.split(", "), values, strict=True))
         fields["blind"] = bool(fields["blind"])
         fields["tree"] = None if fields["tree"] is None else json.loads(fields["tree"])
+        fields["also_targets"] = tuple(json.loads(fields["also_targets"]))
         details = self._details(task_id)
         return Task(
             classes=tuple(one.name for one in details if not one.retired),
@@ -355,6 +360,7 @@ def _as_row(spec: TaskSpec) -> dict[str, Any]:
         "survey": spec.survey,
         "question": spec.question,
         "target": spec.target,
+        "also_targets": json.dumps(list(spec.also_targets)),
         "guideline": spec.guideline,
         "seed": spec.seed,
         "answers_per_object": spec.answers_per_object,

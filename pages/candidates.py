@@ -1,7 +1,8 @@
-"""The candidates page: the survey ranked for the target, to look at and to take along."""
+"""The candidates page: the survey ranked for the targets, to look at and to take along."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,17 +20,23 @@ from core.survey.added_columns import added_columns, full_catalogue
 from core.survey.matching.crossmatch import KNOWN_AS
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
+from pages._server.probabilities import class_chances
 from pages._server.services import Scores, services
 from pages._shared.sight import is_hidden_here, may_take
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.who import who
+from pages._shared.words import plain
 
 __all__ = ["candidate_lines", "draw"]
 
 PER_PAGE = 48
 DEFAULT_K = 200
 TOP_K, BY_CUT = "The best", "Score at least"
+ANY = "any target"
+
+Chances = Mapping[str, np.ndarray]
+"""Target -> (N,) P(it) of every object."""
 
 
 def draw() -> None:
@@ -51,11 +58,15 @@ def draw() -> None:
         )
         _download_labels(task)
         return
-    st.caption(_about(scores, task))
+    chances = _chances(task, survey, scores)
+    sought = _sought(task, chances)
+    if len(sought) < len(task.targets):
+        scores = replace(scores, values=chances[sought[0]])
+    st.caption(_about(scores, sought))
     known = _known(survey)
     if known.any() and st.checkbox(f"Leave out the {int(known.sum()):,} already known"):
         scores = replace(scores, values=np.where(known, np.float32(np.nan), scores.values))
-    n, leave_out = _choices(task, survey, scores)
+    n, leave_out = _choices(task, survey, scores, sought)
     labels = _labels(task)
     candidates = rank_candidates(
         survey.object_ids, scores.values, n=n, labels=labels, leave_out=leave_out
@@ -64,7 +75,7 @@ def draw() -> None:
     with left:
         st.download_button(
             f"Candidates CSV ({len(candidates):,})",
-            lambda: "".join(candidate_lines(task, survey, scores, candidates)),
+            lambda: "".join(candidate_lines(task, survey, scores, candidates, sought, chances)),
             file_name=f"{task.name}-candidates.csv",
             mime="text/csv",
             on_click="ignore",
@@ -86,10 +97,29 @@ def draw() -> None:
         task,
         survey,
         [
-            Thumbnail(one["object_id"], _line(place, one, bool(known[one["row"]])))
+            Thumbnail(one["object_id"], _line(place, one, bool(known[one["row"]]), chances))
             for place, one in enumerate(candidates[first : first + PER_PAGE], start=first + 1)
         ],
     )
+
+
+def _chances(task: Task, survey: Survey, scores: Scores) -> Chances:
+    """P(it) of each of several targets; none of one, and none where they are not kept."""
+    if not task.also_targets or scores.kind is ScoreKind.ANOMALY:
+        return {}
+    found = class_chances(services(), task, survey, scores.model)
+    if isinstance(found, str):
+        st.caption(plain(f"The ranking is for any target. Of each alone: {found}"))
+        return {}
+    return found
+
+
+def _sought(task: Task, chances: Chances) -> tuple[str, ...]:
+    """The targets that the person wants the ranking for."""
+    if not chances:
+        return task.targets
+    chosen = st.selectbox("Ranked by", (ANY, *chances), width=280)
+    return (chosen,) if chosen in chances else task.targets
 
 
 def _known(survey: Survey) -> np.ndarray:
@@ -100,7 +130,7 @@ def _known(survey: Survey) -> np.ndarray:
     return added[KNOWN_AS].notna().to_numpy(bool)
 
 
-def _about(scores: Scores, task: Task) -> str:
+def _about(scores: Scores, sought: Sequence[str]) -> str:
     model = scores.model
     if scores.kind is ScoreKind.ANOMALY:
         return (
@@ -108,12 +138,14 @@ def _about(scores: Scores, task: Task) -> str:
             " objects first. Answer with the target and with another class to change that."
         )
     return (
-        f"Ranked by P({task.target}) of model {model.version}, trained on {model.n_labels}"
+        f"Ranked by P({' or '.join(sought)}) of model {model.version}, trained on {model.n_labels}"
         f" answers ({model.learner})."
     ).replace("$", r"\$")
 
 
-def _choices(task: Task, survey: Survey, scores: Scores) -> tuple[int, set[str]]:
+def _choices(
+    task: Task, survey: Survey, scores: Scores, sought: Sequence[str]
+) -> tuple[int, set[str]]:
     """How many objects the person asks for, and the classes left out."""
     left, middle, right = st.columns([1, 1, 2], vertical_alignment="bottom")
     with left:
@@ -129,9 +161,11 @@ def _choices(task: Task, survey: Survey, scores: Scores) -> tuple[int, set[str]]
             cut = st.number_input("Score", value=round(start, 3), step=0.05, format="%.3f")
             n = int((finite >= cut).sum())
     with right:
-        hide = st.checkbox(f"Leave out what was answered other than {task.target}", value=True)
+        hide = st.checkbox(
+            f"Leave out what was answered other than {' or '.join(sought)}", value=True
+        )
     if hide:
-        others = set(task.every_class) - {task.target}
+        others = set(task.every_class) - set(sought)
         if how == BY_CUT:
             # The cut counts objects by score; those left out must not let lower ones in.
             rejected = [name for name, label in _labels(task).items() if label in others]
@@ -145,8 +179,14 @@ def _labels(task: Task) -> dict[str, str]:
     return services().db().current_classes(task.name)
 
 
-def _line(place: int, candidate: dict[str, Any], is_known: bool) -> str:
-    parts = [f"{place}. {candidate['score']:.3f}", candidate["label"], is_known and "known"]
+def _line(place: int, candidate: dict[str, Any], is_known: bool, chances: Chances) -> str:
+    of_each = {name: float(values[candidate["row"]]) for name, values in chances.items()}
+    parts = [
+        f"{place}. {candidate['score']:.3f}",
+        *(f"{name} {value:.2f}" for name, value in of_each.items()),
+        candidate["label"],
+        is_known and "known",
+    ]
     return ", ".join(part for part in parts if part)
 
 
@@ -160,14 +200,24 @@ def _download_labels(task: Task) -> None:
 
 
 def candidate_lines(
-    task: Task, survey: Survey, scores: Scores, candidates: list[dict[str, Any]]
+    task: Task,
+    survey: Survey,
+    scores: Scores,
+    candidates: list[dict[str, Any]],
+    sought: Sequence[str] = (),
+    chances: Chances | None = None,
 ) -> list[str]:
     """The candidate list as CSV lines, with the survey's columns after the common ones, those
-    added later too."""
+    added later too.
+
+    sought : the targets that `scores` are for, all of the task's if none are named; chances : a
+    column "P(TARGET)" each
+    """
+    own = {f"P({name})": values for name, values in (chances or {}).items()}
     model = scores.model
     provenance = Provenance(
         task=task.name,
-        target=task.target,
+        target=" or ".join(sought or task.targets),
         survey=survey.name,
         survey_version=survey.version,
         score_kind=scores.kind.value,
@@ -177,13 +227,15 @@ def candidate_lines(
         encoder_run=model.encoder_run or "",
     )
     catalogue = full_catalogue(survey)
-    extra = [str(name) for name in catalogue.columns if str(name) not in CANDIDATE_COLUMNS]
+    taken = {*CANDIDATE_COLUMNS, *own}
+    extra = [*own, *(str(name) for name in catalogue.columns if str(name) not in taken)]
     rows = catalogue.iloc[[one["row"] for one in candidates]].to_dict("records")
     database = services().db()
     labels, flagged = database.current_labels(task.name), database.flagged(task.name)
     joined = [
         {
             **{str(name): row[name] for name in row},
+            **{name: values[one["row"]] for name, values in own.items()},
             **one,
             **_answered(labels.get(one["object_id"])),
             "flagged": one["object_id"] in flagged,

@@ -10,6 +10,7 @@ from pages._server.services import services
 from pages._shared.discovery_finds import draw_finds
 from pages._shared.discovery_model import draw_model
 from pages._shared.discovery_numbers import HIDDEN
+from pages._shared.discovery_refining import draw_refining
 from pages._shared.discovery_surprises import draw_surprises
 from pages._shared.sight import is_hidden_here
 from pages._shared.tasks import the_task
@@ -43,6 +44,7 @@ def draw() -> None:
         draw_finds(task.name)
     elif part is Part.MODEL:
         draw_model(task.name)
+        draw_refining(task.name)
     else:
         draw_surprises(task, services().survey(task.survey))
 

@@ -60,9 +60,10 @@ def _view() -> str:
 
 def _one(task: Task, identity: Identity, is_owner: bool) -> None:
     # It pulls in astropy and scikit-learn, a second that the label page need not wait for.
+    from pages._shared.examples_panel import examples_panel
     from pages._shared.files_panel import files_panel
 
-    names = ["Question", "Classes", "Strategy", "Files", "History"]
+    names = ["Question", "Classes", "Strategy", "Known examples", "Files", "History"]
     if task.tree is not None:
         names.insert(2, "Decision tree")
     tabs = dict(zip(names, st.tabs(names), strict=True))
@@ -75,6 +76,8 @@ def _one(task: Task, identity: Identity, is_owner: bool) -> None:
     if task.tree is not None:
         with tabs["Decision tree"]:
             edit_tree(task) if is_owner else show_tree(task.tree)
+    with tabs["Known examples"]:
+        examples_panel(task, is_owner=is_owner)
     with tabs["Files"]:
         files_panel(task, identity)
     with tabs["History"]:

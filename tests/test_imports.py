@@ -53,9 +53,16 @@ RUN = {
     "core.run_measure",
     "core.run_pretrain",
     "core.run_embed",
+    "core.run_neighbours",
     "core.run_discovery",
     "core.run_examples",
+    "core.run_followed",
+    "core.run_pictures",
+    "core.run_refine",
+    "core.run_refine_work",
+    "core.run_reliability",
     "core.run_simulate",
+    "core.run_teaching",
 }
 RUN_INSIDES = {
     "core.run_pretrain",
@@ -63,7 +70,8 @@ RUN_INSIDES = {
     *("core.run_jobs", "core.run_worker", "core.run_care", "core.run_people"),
     *("core.run_data", "core.run_columns", "core.run_import", "core.run_compress"),
     "core.run_quality",
-    *("core.run_examples", "core.run_simulate"),
+    *("core.run_refine", "core.run_refine_work"),
+    *("core.run_reliability", "core.run_simulate"),
 }
 EVERYTHING_IN_CORE = set(ROOMS) | RUN
 

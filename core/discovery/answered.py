@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,11 +107,13 @@ def one_thread(estimator: Any) -> Any:
     return estimator.set_params(**dict.fromkeys(names, None))
 
 
-def target_number(classes: np.ndarray, answers: np.ndarray, target: int | None) -> int:
-    """Where `target` stands among `classes`; the class with the fewest answers if None, or if
-    nobody answered it."""
-    known = np.flatnonzero(classes == target) if target is not None else np.empty(0, int)
-    return int(known[0]) if len(known) else int(np.bincount(answers).argmin())
+def target_numbers(
+    classes: np.ndarray, answers: np.ndarray, target: int | Sequence[int] | None
+) -> np.ndarray:
+    """(T,) int, ascending: where `target`, one class or several, stands among `classes`; the class
+    with the fewest answers if None, or if nobody answered it."""
+    known = np.flatnonzero(np.isin(classes, () if target is None else target))
+    return known if len(known) else np.array([np.bincount(answers).argmin()])
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
@@ -125,12 +127,16 @@ def from_log_odds(value: np.ndarray) -> np.ndarray:
 
 
 def aimed(
-    factory: Callable[[int], Any], seed: int, target: int, survey: np.ndarray | None = None
+    factory: Callable[[int], Any],
+    seed: int,
+    target: int | Sequence[int],
+    survey: np.ndarray | None = None,
 ) -> Any:
     """`factory(seed)`, told what is the target and what the survey looks like, if it can use that.
 
     Learners that calibrate or choose for the target have a parameter `target`, the number of the
-    class as it is taught; without it they take the class with the fewest answers. Those that
+    class as it is taught, or a tuple of several; without it they take the class with the fewest
+    answers. Those that
     weigh the answers against the survey have a parameter `survey`, at most 2,000 rows of it, drawn
     here with `seed`.
 
@@ -139,7 +145,8 @@ def aimed(
     estimator = factory(seed)
     can = estimator.get_params(deep=False)
     if "target" in can:
-        estimator.set_params(target=target)
+        several = () if isinstance(target, int | np.integer) else tuple(target)
+        estimator.set_params(target=several if len(several) > 1 else int(np.ravel(target)[0]))
     if "survey" in can and survey is not None:
         estimator.set_params(survey=survey[sample_rows(len(survey), SURVEY_ROWS, seed)])
     return estimator

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import cast
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, cast
 
 import numpy as np
 
 from core.config import LoopConfig
 from core.discovery.answered import aimed, one_thread
-from core.discovery.control import control_order, is_control_position, n_controls_before
+from core.discovery.checks import checked_learner, checked_parts, checked_task
+from core.discovery.control import (
+    control_order,
+    controls_of,
+    is_control_position,
+    n_controls_before,
+    open_controls,
+)
 from core.discovery.learner import Learner, ask, draw_from_pool
-from core.discovery.pool import Draw, Pool, frozen_array
+from core.discovery.outside import Outside, below, whitened_like
+from core.discovery.partitions import Partitions
+from core.discovery.pool import Draw, Pool, any_of, frozen_array
 from core.discovery.prepare import CHUNK, Standardised, chunks, whiten
 from core.discovery.ranking import Pick, Ranking
-from core.discovery.registry import DETECTORS, LEARNERS, SAMPLERS, Entry, LearnerFactory
+from core.discovery.registry import DETECTORS, SAMPLERS
 from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
-from core.discovery.schedule import DEFAULT_LEARNER, schedule_of, unique
+from core.discovery.schedule import COLD_START, schedule_of, unique
 from core.discovery.scratch import keep_rows
-from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted, in_words
+from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
+from core.discovery.state import state_in_words
+from core.discovery.trusting import Trusted
 from core.errors import BadInput, NotFound
-from core.vocabulary import CONTROL_SAMPLER, DEFAULT, ScoreKind
+from core.vocabulary import ScoreKind
 
 STAND_INS = 100
 """Other answers that a model is taught at least. As long as there are fewer, unanswered rows at
@@ -47,8 +58,9 @@ class Engine:
     embedding : (N, D) numbers, row-aligned with the survey; NaN allowed
     mask : (N,) bool, False where the encoder had nothing to see; such rows take part all the same
     classes : the task's classes, two or more
-    target : the wanted one among them
+    target : the wanted one among them, `targets` has its number
     config : which sampler and learner, the control share, the seed
+    also_targets : other classes that are wanted as well; an answer with any of them is a find
     parts : name -> columns of the embedding, where it is several side by side; a detector may look
         at one of them alone ("isolation_forest/peaks")
     scratch : folder for what does not fit in memory, that for temporary files if None; it takes
@@ -58,7 +70,7 @@ class Engine:
     ------
     BadInput
         Shapes that do not fit, an unknown sampler or learner, a sampler that cannot take so many
-        rows, a target not among the classes.
+        rows, a target not among the classes, no class that is not wanted.
     """
 
     def __init__(
@@ -69,29 +81,26 @@ class Engine:
         target: str,
         config: LoopConfig | None = None,
         *,
+        also_targets: Sequence[str] = (),
         parts: Mapping[str, slice] | None = None,
         scratch: str | None = None,
     ) -> None:
         self.config = config or LoopConfig()
-        self.classes, self.target = _task_of(classes, target)
-        self._learner = _learner_of(self.config, np.size(mask))
+        self.classes, self.targets = checked_task(classes, (target, *also_targets))
+        self._learner = checked_learner(self.config, np.size(mask))
         self._rows, self._scratch = Standardised(embedding, mask), scratch
         self._values = frozen_array(whiten(self._rows, self._rows.unseen, scratch))
         self._embedding, self._mask = frozen_array(np.asanyarray(embedding)), np.array(mask)
-        self.parts = dict(parts or {})
-        n_columns = self._embedding.shape[1]
-        for part, columns in self.parts.items():
-            if not range(n_columns)[columns] or (columns.stop or 0) > n_columns:
-                raise BadInput(
-                    f"A part is some of the {n_columns} columns of the embedding, but {part!r} is"
-                    f" {columns.start} to {columns.stop}; embed the survey again."
-                )
+        self.parts = checked_parts(parts or {}, self._embedding.shape[1])
+        self._partitions: Partitions | None = None
         self._control = control_order(self.config.seed, len(self._values))
         self._detected: dict[str, np.ndarray] = {}
         self._columns: np.ndarray | None = None
+        self._outside: Outside | None = None
+        self._longer: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._rows)
 
     def with_config(self, config: LoopConfig) -> Engine:
         """The same survey and task by another strategy; the embedding is not read anew.
@@ -107,22 +116,52 @@ class Engine:
                 f"The seed of an engine stays {self.config.seed}, but {config.seed} was asked for;"
                 " make a new engine."
             )
-        learner = _learner_of(config, len(self))
+        learner = checked_learner(config, len(self))
         other = copy.copy(self)
         other.config, other._learner = config, learner
         return other
 
-    def with_task(self, classes: Sequence[str], target: str) -> Engine:
+    def with_task(
+        self, classes: Sequence[str], target: str, also_targets: Sequence[str] = ()
+    ) -> Engine:
         """The same survey and strategy for another task; the embedding is not read anew, and what
         a detector has found or finds of it serves both.
 
         Raises
         ------
         BadInput
-            Fewer than two classes, one twice, or a target not among them.
+            Fewer than two classes, one twice, a target not among them, or none that is not one.
         """
         other = copy.copy(self)
-        other.classes, other.target = _task_of(classes, target)
+        other.classes, other.targets = checked_task(classes, (target, *also_targets))
+        return other
+
+    def with_outside(self, outside: Outside | None) -> Engine:
+        """The same survey, task and strategy, taught `outside` beside the answers from now on;
+        the embedding is not read anew.
+
+        Raises
+        ------
+        BadInput
+            Its values have not the columns of the embedding.
+        """
+        other = copy.copy(self)
+        other._outside = outside if outside is not None and len(outside) else None
+        other._columns, other._longer = None, {}
+        white = self._values[: len(self)]
+        other._values = frozen_array(white)
+        if other._outside is not None:
+            own = self._rows.of_others(other._outside.values)
+            rows = whitened_like(own, self._rows, white)
+            shape = (len(white) + len(rows), white.shape[1])
+            blocks = (white[part] for part in chunks(len(white)))
+            other._values = frozen_array(keep_rows(chain(blocks, [rows]), shape, self._scratch))
+        return other
+
+    def with_partitions(self, client: Any) -> Engine:
+        """The same, the workers of a Dask cluster going over a large survey: see `Partitions`."""
+        other = copy.copy(self)
+        other._partitions = Partitions(client, self._rows)
         return other
 
     def detector_scores(self, name: str) -> np.ndarray:
@@ -150,8 +189,21 @@ class Engine:
     def _standardised(self) -> np.ndarray:
         """(N, D) float32, made once and kept: asked for by few samplers only."""
         if self._columns is None:
-            self._columns = frozen_array(keep_rows(self._rows, self._rows.shape, self._scratch))
+            own = [] if self._outside is None else [self._rows.of_others(self._outside.values)]
+            shape = (len(self._values), self._rows.shape[1])
+            blocks = chain(self._rows, own)
+            self._columns = frozen_array(keep_rows(blocks, shape, self._scratch))
         return self._columns
+
+    def _detected_of_all(self, name: str) -> np.ndarray:
+        """`detector_scores`, with the least of them for what stands below the survey's rows."""
+        if self._outside is None:
+            return self.detector_scores(name)
+        if name not in self._longer:
+            scores = self.detector_scores(name)
+            least = np.full(len(self._outside), scores.min(), dtype=np.float32)
+            self._longer[name] = below(scores, least)
+        return self._longer[name]
 
     def rerank(
         self,
@@ -161,6 +213,7 @@ class Engine:
         *,
         asked_by: Mapping[int, str] | None = None,
         budget: int | None = None,
+        trust: Mapping[int, float] | None = None,
     ) -> Ranking:
         """Train on `labels` and fill a queue of `n` rows (`config.queue_length` if None).
 
@@ -170,6 +223,7 @@ class Engine:
         excluded : rows not to be shown though unanswered (skipped ones)
         asked_by : row -> the sampler that showed it, as far as known
         budget : answers still to be spent, where somebody said so
+        trust : row -> how far its answer is believed, above 0 and up to 1; 1 where nothing is said
 
         Raises
         ------
@@ -182,49 +236,65 @@ class Engine:
         if length < 0:
             raise BadInput(f"A queue has zero or more places, but {length} were asked for.")
         labelled, answers, open_rows, turns = self._read(labels, excluded)
+        n_answers, mask = len(labelled), self._mask
+        if self._outside is not None:
+            labelled, answers, turns = self._outside.joined(
+                labelled, answers, turns, self.classes, len(self)
+            )
+            mask = below(mask, np.ones(len(self._outside), dtype=bool))
         who = asked_by or {}
-        estimator = aimed(self._learner.call, self.config.seed, self.target, self._values)
+        estimator = aimed(self._learner.call, self.config.seed, self.targets, self._values)
         learner = Shortlisting(one_thread(estimator), query_strategy=draw_from_pool)
+        learner.partitions = self._partitions
         seen = set(answers.tolist())
-        found = self.target in seen and (len(open_rows) > 0 or len(seen) > 1)
-        trained = self.target in seen and len(seen) > 1
-        n_stand_ins = self._teach(learner, labelled, answers, open_rows) if found else 0
+        met = [one for one in self.targets if one in seen]
+        found = bool(met) and (len(open_rows) > 0 or len(seen) > 1)
+        trained = bool(met) and len(seen) > len(met)
+        trusted = Trusted.of(trust if found else None, labelled, self._learner.name, estimator)
+        n_stand_ins = self._teach(learner, labelled, answers, open_rows, trusted) if found else 0
 
         n_done = len(self) - len(open_rows)
-        cycle = schedule_of(self.config.sampler, trained=trained, found=found)
+        seeking = len(met) < len(self.targets)
+        cycle = schedule_of(self.config.sampler, trained=trained, found=found, seeking=seeking)
         length = min(length, len(open_rows))
-        if set(cycle) <= TOP_ONLY and self._learner.name not in QUICK_LEARNERS:
+        top_only = TOP_ONLY & set(cycle) and set(cycle) <= TOP_ONLY | set(COLD_START)
+        if top_only and self._learner.name not in QUICK_LEARNERS:
             # Any of these may come up as control, beside rows with the learner's own P(class).
-            controls = self._open_controls(open_rows) if self.config.control_share else ()
+            share = self.config.control_share
+            controls = open_controls(self._control, open_rows) if share else ()
             certain = np.array([*labelled, *islice(controls, length)], dtype=np.int64)
-            learner.wanted = Wanted(self.target, open_rows, length, certain, self.config.seed)
+            learner.wanted = Wanted(
+                met[0], open_rows, length, certain, self.config.seed, tuple(met[1:])
+            )
         needed = unique(d for name in cycle if (d := SAMPLERS[name].detector))
         pool = Pool(
             embedding=self._values,
-            mask=self._mask,
+            mask=mask,
             unlabelled=open_rows,
             labelled=labelled,
             answers=answers,
             classes=self.classes,
-            target=self.target,
+            target=self.targets[0],
             learner=learner if found else None,
-            detector_scores={name: self.detector_scores(name) for name in needed},
+            detector_scores={name: self._detected_of_all(name) for name in needed},
             budget=budget,
             rng=np.random.default_rng([self.config.seed, len(labelled)]),
             turns=turns,
             asked_by=tuple(who.get(row, "") for row in labelled.tolist()),
             standardised=self._standardised,
-            detect=self.detector_scores,
+            detect=self._detected_of_all,
             parts=tuple(self.parts),
+            also_targets=self.targets[1:],
+            turn=n_done - n_controls_before(n_done, self.config.control_share),
         )
         draws = {name: ask(learner, pool, SAMPLERS[name].call, length) for name in unique(cycle)}
-        probabilities = None if pool.learner is None else pool.probabilities
+        probabilities = None if pool.learner is None else pool.probabilities[: len(self)]
         scores = (
             self.detector_scores(_SCORE_DETECTOR)
             if probabilities is None
-            else probabilities[:, self.target]
+            else any_of(probabilities, self.targets)
         )
-        is_mixed = len(self.classes) == 2 or n_stand_ins <= int((answers != self.target).sum())
+        is_mixed = len(self.classes) == 2 or n_stand_ins <= int((~pool.is_find).sum())
         return Ranking(
             picks=self._fill(draws, cycle, open_rows, length, n_done, scores),
             scores=frozen_array(scores),
@@ -233,19 +303,34 @@ class Engine:
             else ScoreKind.TARGET_PROBABILITY,
             sampler="+".join(unique(cycle)),
             learner=None if probabilities is None else self._learner.name,
-            state=self._sentence(answers, cycle, n_stand_ins, n_open=len(open_rows))
-            + in_words(learner.told),
-            n_labels=len(labelled),
+            state=state_in_words(
+                self.config,
+                cycle,
+                answers[:n_answers],
+                {self.classes[one]: one for one in self.targets},
+                n_stand_ins,
+                len(open_rows),
+                len(self),
+            )
+            + learner.in_words()
+            + trusted.words
+            + (self._outside.in_words() if self._outside is not None else ""),
+            n_labels=n_answers,
             class_probabilities=probabilities if trained and is_mixed else None,
             told=learner.told,
         )
 
     def _teach(
-        self, learner: Learner, labelled: np.ndarray, answers: np.ndarray, open_rows: np.ndarray
+        self,
+        learner: Learner,
+        labelled: np.ndarray,
+        answers: np.ndarray,
+        open_rows: np.ndarray,
+        trusted: Trusted,
     ) -> int:
         """Teach the answers and, while others than the target are few, unanswered rows at random
         in their place; returns how many of these."""
-        others = answers[answers != self.target]
+        others = answers[~np.isin(answers, self.targets)]
         wanted = min(STAND_INS, len(self) // LEAST_PER_STAND_IN) - len(others)
         n = min(max(wanted, 0 if len(others) else 1), len(open_rows))
         rng = np.random.default_rng([self.config.seed, len(labelled), 0xD0])
@@ -254,9 +339,13 @@ class Engine:
             # As the answered ones are mixed, so that they do not shift P(class) among them.
             classes = rng.choice(others, n)
         else:
-            classes = np.full(n, next(k for k in range(len(self.classes)) if k != self.target))
+            classes = np.full(
+                n, next(k for k in range(len(self.classes)) if k not in self.targets)
+            )
         learner.teach(
-            self._values[np.concatenate([labelled, rows])], np.concatenate([answers, classes])
+            self._values[np.concatenate([labelled, rows])],
+            np.concatenate([answers, classes]),
+            **trusted.told(n),
         )
         return n
 
@@ -332,7 +421,7 @@ class Engine:
     ) -> list[Pick]:
         """Deal the draws out to the places of the queue; no row twice."""
         share = self.config.control_share
-        controls = self._open_controls(open_rows)
+        controls = controls_of(self.config, self._control, open_rows, scores)
         lists = {
             name: zip(
                 draw.rows.tolist(),
@@ -347,8 +436,7 @@ class Engine:
         turn = n_done - n_controls_before(n_done, share)
         for rank in range(length):
             if is_control_position(n_done + rank, share):
-                name, probability = CONTROL_SAMPLER, 1 / (len(open_rows) - len(used))
-                row = next(row for row in controls if row not in used)
+                (row, probability), name = controls.draw(n_done + rank, used), controls.name
                 score = float(scores[row])
             else:
                 of = cycle[turn % len(cycle)]
@@ -358,65 +446,3 @@ class Engine:
             used.add(row)
             picks.append(Pick(row, name, score, probability, rank))
         return picks
-
-    def _open_controls(self, open_rows: np.ndarray) -> Iterator[int]:
-        """The open rows in the order of the control sample."""
-        is_open = np.zeros(len(self), dtype=bool)
-        is_open[open_rows] = True
-        for part in chunks(len(self)):
-            yield from self._control[part][is_open[self._control[part]]].tolist()
-
-    def _sentence(
-        self, answers: np.ndarray, cycle: Sequence[str], n_stand_ins: int, *, n_open: int
-    ) -> str:
-        target = repr(self.classes[self.target])
-        if n_open == 0:
-            return f"All {len(self)} objects are answered or set aside; nothing is left to show."
-        found = int((answers == self.target).sum())
-        if not len(answers):
-            reason = "No answers yet"
-        elif not found:
-            reason = f"No {target} seen yet"
-        elif found == len(answers):
-            reason = f"Only {target} seen yet"
-        else:
-            reason = f"Trained on {len(answers)} answers, {found} of them {target}"
-        if n_stand_ins:
-            many = "" if n_stand_ins == 1 else "s"
-            reason += f", with {n_stand_ins} unanswered object{many} at random taken for others"
-        asked = self.config.sampler
-        if asked != DEFAULT and asked not in cycle:
-            reason += f" ({asked!r} waits for {SAMPLERS[asked].needs})"
-        *first, last = (SAMPLERS[name].description for name in unique(cycle))
-        shown = f"{', '.join(first)} and {last}" if first else last
-        if len(set(cycle)) > 1:
-            shown += ", in turn"
-        if self.config.control_share:
-            shown += f", and {100 * self.config.control_share:.3g} % at random as control"
-        return f"{reason}: showing {shown}."
-
-
-def _task_of(classes: Sequence[str], target: str) -> tuple[tuple[str, ...], int]:
-    """The classes and the place of the target among them; `BadInput` where they do not fit."""
-    names = tuple(classes)
-    if len(set(names)) < max(2, len(names)) or target not in names:
-        raise BadInput(
-            "A ranking needs two or more different classes and the target among them, but"
-            f" got {', '.join(map(repr, names)) or 'none'} with the target"
-            f" {target!r}; correct the task."
-        )
-    return names, names.index(target)
-
-
-def _learner_of(config: LoopConfig, n_rows: int) -> Entry[LearnerFactory]:
-    """The learner of a strategy; `BadInput` for an unknown one, an unknown sampler, or one that
-    cannot take `n_rows`."""
-    for name in schedule_of(config.sampler, trained=True):
-        most = SAMPLERS[name].most_rows
-        if most is not None and n_rows > most:
-            raise BadInput(
-                f"The sampler {name!r} takes up to {most:,} objects, beyond which it does not fit"
-                f" in memory, but this survey has {n_rows:,}; choose another sampler, such as"
-                f" {DEFAULT!r}."
-            )
-    return LEARNERS.find(DEFAULT_LEARNER if config.learner == DEFAULT else config.learner)

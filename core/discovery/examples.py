@@ -19,20 +19,26 @@ class Examples:
         the order of naming, each row once.
     unresolved
         What named no object of the survey, each with its reason.
+    apart_arcsec
+        Row -> how far from it the place lay that named it; without those that an id named.
     """
 
     rows: Mapping[int, str] = field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
+    apart_arcsec: Mapping[int, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def joined(self, other: Examples) -> Examples:
         """These, then those of `other`."""
-        rows = dict(self.rows)
+        rows, apart = dict(self.rows), dict(self.apart_arcsec)
         for row, name in other.rows.items():
-            rows.setdefault(row, name)
-        return Examples(rows, self.unresolved + other.unresolved)
+            if row not in rows:
+                rows[row] = name
+                if row in other.apart_arcsec:
+                    apart[row] = other.apart_arcsec[row]
+        return Examples(rows, self.unresolved + other.unresolved, apart)
 
     def sentences(self, most: int = 5) -> list[str]:
         """How many are known, and what could not be resolved (at most `most` of them named)."""

@@ -53,10 +53,10 @@ class Oracle:
     Parameters
     ----------
     truth : row -> label
-    target : the wanted class; needed where `error_rate` is above 0
+    target : the wanted class, or several; needed where `error_rate` is above 0
     error_rate
         Probability of a wrong answer: a target is called by the most frequent other class, any
-        other object is called a target.
+        other object is called a target, the first named.
     seed
         Decides which objects are answered wrongly, whatever the order of asking: whoever is asked
         twice says the same.
@@ -70,7 +70,7 @@ class Oracle:
     def __init__(
         self,
         truth: Mapping[int, str],
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         error_rate: float = 0.0,
         seed: int = 0,
     ) -> None:
@@ -80,12 +80,12 @@ class Oracle:
                 " change it."
             )
         self._truth = truth
-        self._target = target
+        self._targets = [target] if isinstance(target, str) else list(target or ())
         self._wrong: frozenset[int] = frozenset()
         self._other = ""
         if error_rate:
-            others = Counter(label for label in truth.values() if label != target)
-            if target is None or not others:
+            others = Counter(label for label in truth.values() if label not in self._targets)
+            if not self._targets or not others:
                 raise BadInput(
                     "An annotator who errs needs a target and another class to mistake it for,"
                     f" but the truth holds {', '.join(sorted(set(truth.values()))) or 'nothing'};"
@@ -105,9 +105,9 @@ class Oracle:
             raise NotFound(
                 f"The truth has no label for row {row}; set such objects aside first."
             ) from None
-        if row not in self._wrong or self._target is None:
+        if row not in self._wrong:
             return label
-        return self._other if label == self._target else self._target
+        return self._other if label in self._targets else self._targets[0]
 
 
 def read_truth(path: str | os.PathLike[str], object_ids: Sequence[str] | np.ndarray) -> Truth:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -35,8 +35,9 @@ class Pool:
         (U,) int, ascending: the rows that may be drawn.
     labelled, answers
         (L,) int: the answered rows, ascending, and the class index of each.
-    classes, target
-        The task's classes and the index of the wanted one.
+    classes, target, also_targets
+        The task's classes, the index of the wanted one, and those of others that are looked for
+        as well (`targets`: all of them). An answer with any of them is a find (`is_find`).
     learner
         Trained on the answers; None until a target is seen. While nothing else is, rows at random
         stand in for the others.
@@ -53,6 +54,8 @@ class Pool:
         at single columns, such as trees.
     rng
         The only source of chance a sampler may use.
+    turn
+        How many places of the queue were filled before, controls apart: whose turn it is.
     detect, parts
         Gives the (N,) scores of a detector not declared ("isolation_forest", or of one part of the
         embedding alone "isolation_forest/peaks"), and the names of the parts; see `detected`.
@@ -74,6 +77,8 @@ class Pool:
     standardised: Callable[[], np.ndarray]
     detect: Callable[[str], np.ndarray] | None = None
     parts: tuple[str, ...] = ()
+    also_targets: tuple[int, ...] = ()
+    turn: int = 0
 
     def __post_init__(self) -> None:
         for name in ("embedding", "mask", "unlabelled", "labelled", "answers", "turns"):
@@ -89,6 +94,16 @@ class Pool:
             raise ValueError(f"this pool has no detector {name!r}")
         return frozen_array(self.detect(name))
 
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The classes that are looked for, `target` first."""
+        return (self.target, *self.also_targets)
+
+    @cached_property
+    def is_find(self) -> np.ndarray:
+        """(L,) bool, beside `answers`: whether each is of a target."""
+        return np.isin(self.answers, self.targets)
+
     @cached_property
     def columns(self) -> np.ndarray:
         """(N, D) float32: `standardised()`, made at the first use."""
@@ -103,6 +118,11 @@ class Pool:
         if self.learner is None:
             raise ValueError("a sampler that reads probabilities must need BOTH_CLASSES")
         return frozen_array(self.learner.class_probabilities(self.embedding, len(self.classes)))
+
+    @cached_property
+    def chances(self) -> np.ndarray:
+        """(N,) float32: P(target) of every row; of several targets, P(any of them)."""
+        return frozen_array(any_of(self.probabilities, self.targets))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +157,16 @@ class Draw:
             raise ValueError("a draw that names samplers names one a row")
         if np.isnan(self.scores[self.rows]).any() or len(np.unique(self.rows)) != len(self.rows):
             raise ValueError("a draw holds each row once, and only rows that have a score")
+
+
+def any_of(probabilities: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """(N,) P(any of `classes`), of (N, C) P(class); of one class its column as it is."""
+    if len(classes) == 1:
+        return probabilities[:, classes[0]]
+    total = probabilities[:, classes[0]].copy()
+    for one in classes[1:]:
+        total += probabilities[:, one]
+    return np.minimum(total, 1, out=total)
 
 
 def drawable_scores(pool: Pool, scores: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,68 @@ _FLAT = 1e-3
 CHUNK = 65_536
 
 
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What takes rows of an embedding to those of `standardise`; small, whatever the survey.
+
+    Attributes
+    ----------
+    mean, deviation
+        (D,) float64 of the survey.
+    flagged
+        Whether one column more tells what is missing.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    flagged: bool
+
+    def filled(self, embedding: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(n, D) or (n, D + 1) float32 of rows (n, D) and their mask (n,)."""
+        block, missing = self.scaled(embedding, mask)
+        d = block.shape[1]
+        values = np.empty((len(block), d + self.flagged), dtype=np.float32)
+        block[missing] = 0
+        values[:, :d] = np.clip(block, -CLIP, CLIP)
+        if self.flagged:
+            values[:, d] = np.where(missing.any(axis=1), np.float32(2 * np.sqrt(d)), 0)
+        return values
+
+    def scaled(self, embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, D) float64 of some rows, not clipped, and (n, D) bool: what is missing of them."""
+        block = embedding.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # inf / inf: found missing on the next line
+            block -= self.mean
+            block /= self.deviation
+        return block, ~(np.isfinite(block) & mask[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """What takes rows of an embedding to those of `whiten`: all that another process needs.
+
+    Attributes
+    ----------
+    scale
+        Standardises them.
+    centre, root
+        (D,) and (D, K) float64: their mean, and the axes, each over its deviation.
+    """
+
+    scale: Scale
+    centre: np.ndarray
+    root: np.ndarray
+
+    @property
+    def n_columns(self) -> int:
+        """Of a whitened row."""
+        return self.root.shape[1] + self.scale.flagged
+
+    def rows(self, embedding: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(n, K) or (n, K + 1) float32 of rows (n, D) of the embedding and their mask (n,)."""
+        return _white(self.scale.filled(embedding, mask), self.centre, self.root)
+
+
 class Standardised:
     """The rows of `standardise`, made from the embedding as they are read.
 
@@ -37,8 +101,12 @@ class Standardised:
 
     Attributes
     ----------
+    embedding, mask
+        (N, D) and (N,), what it is made from.
     unseen
         (N,) bool, the rows that lack something.
+    scale
+        What makes rows of it.
     """
 
     dtype = np.dtype(np.float32)
@@ -57,27 +125,43 @@ class Standardised:
                 f"The mask of an embedding is one true or false a row ({len(embedding)}), but has"
                 f" shape {mask.shape} and type {mask.dtype}; embed the survey again."
             )
-        self._embedding, self._mask = embedding, mask
+        self.embedding, self.mask = embedding, mask
         self.unseen = ~mask
-        self._mean, self._deviation = _moments(embedding, mask, self.unseen)
+        self.scale = Scale(*_moments(embedding, mask, self.unseen), flagged=False)
         if embedding.dtype.itemsize > 4:  # a number of 64 bits may be finite and too large
             for part in chunks(len(embedding)):
-                self.unseen[part] |= self._scaled(embedding[part], mask[part])[1].any(axis=1)
-        self._flagged = bool(self.unseen.any())
-        self.shape = (len(embedding), embedding.shape[1] + self._flagged)
+                missing = self.scale.scaled(embedding[part], mask[part])[1]
+                self.unseen[part] |= missing.any(axis=1)
+        self.scale = replace(self.scale, flagged=bool(self.unseen.any()))
+        self.shape = (len(embedding), embedding.shape[1] + self.scale.flagged)
 
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def n_columns(self) -> int:
+        """Of the embedding: without the one that tells what is missing."""
+        return int(self.embedding.shape[1])
+
+    @cached_property
+    def whitening(self) -> Whitening:
+        """How a survey too large for one piece is whitened; one pass over it."""
+        return Whitening(self.scale, *_centre_and_root(self, self.n_columns))
+
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        block, missing = self._scaled(self._embedding[rows], self._mask[rows])
-        values = np.empty((len(block), self.shape[1]), dtype=np.float32)
-        d = block.shape[1]
-        block[missing] = 0
-        values[:, :d] = np.clip(block, -CLIP, CLIP)
-        if self._flagged:
-            values[:, d] = np.where(missing.any(axis=1), np.float32(2 * np.sqrt(d)), 0)
-        return values
+        return self.scale.filled(self.embedding[rows], self.mask[rows])
+
+    def of_others(self, embedding: np.ndarray) -> np.ndarray:
+        """(M, D) float32 of things that are not in the survey, by the survey's own scale.
+
+        embedding : (M, D) numbers of the encoder that made the survey's
+        """
+        if embedding.ndim != 2 or embedding.shape[1] != self.n_columns:
+            raise BadInput(
+                f"What is held beside this embedding has its {self.n_columns} columns, but came"
+                f" in the shape {embedding.shape}; encode it by the embedding's own encoder."
+            )
+        return self.scale.filled(embedding, np.ones(len(embedding), dtype=bool))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = np.empty(self.shape, dtype=np.float32)
@@ -88,14 +172,6 @@ class Standardised:
     def __iter__(self) -> Iterator[np.ndarray]:
         """The rows in blocks, first ones first."""
         return (self[part] for part in chunks(len(self)))
-
-    def _scaled(self, embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n, D) float64 of some rows, not clipped, and (n, D) bool: what is missing of them."""
-        block = embedding.astype(np.float64)
-        with np.errstate(invalid="ignore"):  # inf / inf: found missing on the next line
-            block -= self._mean
-            block /= self._deviation
-        return block, ~(np.isfinite(block) & mask[:, None])
 
 
 def standardise(embedding: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,9 +265,20 @@ def whiten(
 
 def _whiten_in_pieces(values: np.ndarray | Standardised, d: int, folder: str | None) -> np.ndarray:
     """What `whiten` gives for the first `d` columns, and the others as they are."""
-    n, parts = values.shape[0], chunks(values.shape[0])
+    if isinstance(values, Standardised):
+        centre, root = values.whitening.centre, values.whitening.root
+    else:
+        centre, root = _centre_and_root(values, d)
+    n = values.shape[0]
+    blocks = (_white(values[part], centre, root) for part in chunks(n))
+    return keep_rows(blocks, (n, root.shape[1] + values.shape[1] - d), folder)
+
+
+def _centre_and_root(values: np.ndarray | Standardised, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) mean of the first `d` columns, and (d, K) their axes, each over its deviation."""
+    n = values.shape[0]
     total, scatter = np.zeros(d), np.zeros((d, d))
-    for part in parts:
+    for part in chunks(n):
         block = values[part][:, :d].astype(np.float64)
         total += block.sum(axis=0)
         scatter += block.T @ block
@@ -200,15 +287,14 @@ def _whiten_in_pieces(values: np.ndarray | Standardised, d: int, folder: str | N
     axes = principal_axes(scatter)[:, :COMPONENTS]
     deviation = np.sqrt(np.maximum(((scatter @ axes) * axes).sum(axis=0) / n, 0))
     kept = _with_spread(deviation)
-    root = axes[:, kept] / np.where(deviation > 1e-12, deviation, 1)[kept]
+    return mean, axes[:, kept] / np.where(deviation > 1e-12, deviation, 1)[kept]
 
-    def blocks() -> Iterator[np.ndarray]:
-        for part in parts:
-            block = values[part]
-            white = np.clip((block[:, :d] - mean) @ root, -CLIP, CLIP)
-            yield np.hstack([white.astype(np.float32), block[:, d:]])
 
-    return keep_rows(blocks(), (n, root.shape[1] + values.shape[1] - d), folder)
+def _white(block: np.ndarray, centre: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """(n, K) or (n, K + 1) float32 of standardised rows (n, D) or (n, D + 1)."""
+    d = len(centre)
+    white = np.clip((block[:, :d] - centre) @ root, -CLIP, CLIP)
+    return np.hstack([white.astype(np.float32), block[:, d:]])
 
 
 def _with_spread(deviation: np.ndarray) -> np.ndarray:

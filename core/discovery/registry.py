@@ -52,6 +52,16 @@ class Entry(Generic[T]):
     most_rows: int | None = None
 
 
+def for_target(sampler: str, class_name: str) -> str:
+    """How a sampler is called at a place that was the turn of one of several targets."""
+    return f"{sampler} ({class_name})"
+
+
+def without_target(name: str) -> str:
+    """The sampler behind a name, whatever target it looked for; see `for_target`."""
+    return name.partition(" (")[0]
+
+
 class Registry(Mapping[str, Entry[T]]):
     """Names to entries, in the order of registration; a name is given once."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from core.discovery.committee import class_logits
 from core.discovery.learner import Learner
 from core.discovery.learners.logistic import logistic
 from core.discovery.threads import in_threads, one_blas_thread
+
+if TYPE_CHECKING:
+    from core.discovery.partitions import Partitions
 
 FULL_ROWS = 200_000
 """Rows up to which the learner scores all."""
@@ -55,7 +59,7 @@ class Wanted:
     Attributes
     ----------
     target
-        The class to be found.
+        The class to be found, one that was taught.
     open_rows
         (U,) rows that may be shown.
     n
@@ -65,6 +69,8 @@ class Wanted:
         their answers, and those that may be shown whatever their score.
     seed
         Draws the rows at random.
+    also_targets
+        Other classes to be found, taught too: the best rows of each are wanted.
     """
 
     target: int
@@ -72,6 +78,12 @@ class Wanted:
     n: int
     certain: np.ndarray
     seed: int
+    also_targets: tuple[int, ...] = ()
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """All classes to be found."""
+        return (self.target, *self.also_targets)
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,8 @@ class Told:
         Rows in all, and those that the learner scored.
     n_top
         Rows to be shown.
+    n_workers
+        Dask workers that the simple model's pass was spread over; 0 where it was not.
     missed
         How many rows that were not scored by the learner are expected to belong among these, by
         the rows at random. Each stands for many, so that 0 means that none was met.
@@ -93,6 +107,7 @@ class Told:
     n_full: int
     n_top: int
     missed: float
+    n_workers: int = 0
 
 
 def in_words(told: Told | None) -> str:
@@ -100,18 +115,22 @@ def in_words(told: Told | None) -> str:
     if told is None:
         return ""
     missed = f"about {told.missed:.0f}" if told.missed else "none"
+    workers = "1 Dask worker" if told.n_workers == 1 else f"{told.n_workers:,} Dask workers"
     return (
         f" The learner scored {told.n_full:,} of {told.n_rows:,} objects, a simpler model all the"
-        f" others; by those tried at random {missed} of the first {told.n_top:,} are missed."
+        f" others{f' on {workers}' if told.n_workers else ''}; by those tried at random {missed}"
+        f" of the first {told.n_top:,} are missed."
     )
 
 
 class Shortlisting(Learner):
     """A learner that gives a survey of more than `FULL_ROWS` rows its P(class) in two passes, once
-    it is told what for (`wanted`). `told` says what the last call did; None if all was scored."""
+    it is told what for (`wanted`). `told` says what the last call did; None if all was scored.
+    With `partitions` the simple model's pass is done by the workers of a Dask cluster."""
 
     wanted: Wanted | None = None
     told: Told | None = None
+    partitions: Partitions | None = None
 
     def class_probabilities(self, values: np.ndarray, n_classes: int) -> np.ndarray:
         """(N, n_classes) float32, see `two_passes`."""
@@ -122,9 +141,15 @@ class Shortlisting(Learner):
         taught = (self.X_training, self.y_training)
         with one_blas_thread():
             probabilities, self.told = two_passes(
-                lambda rows: whole(rows, n_classes), taught, values, self.wanted
+                lambda rows: whole(rows, n_classes), taught, values, self.wanted, self.partitions
             )
         return probabilities
+
+    def in_words(self) -> str:
+        """What the last call did, to be said after another sentence; empty before any lesson."""
+        if self.partitions is None or self.X_training is None:
+            return in_words(self.told)
+        return in_words(self.told) + self.partitions.in_words(used=self.told is not None)
 
 
 def two_passes(
@@ -132,19 +157,22 @@ def two_passes(
     taught: tuple[np.ndarray, np.ndarray],
     values: np.ndarray,
     wanted: Wanted,
+    partitions: Partitions | None = None,
 ) -> tuple[np.ndarray, Told]:
     """(N, C) float32 P(class), and what was done to get it.
 
     The rows on the list, the certain ones and those at random have the learner's P(class), all
     others the simple model's, with P(target) kept below that of the `n` best: no row is shown
     that the learner did not score. Where one of the `n` has 0, there is no below: open rows to
-    which the learner gave 0 are raised by the least that float32 can.
+    which the learner gave 0 are raised by the least that float32 can. Of several targets each has
+    its list and its `n` best.
 
     Parameters
     ----------
     predict : (n, D) rows -> (n, C), the learner's P(class)
     taught : X (L, D) and y (L,), what the learner was taught, two classes or more
     values : (N, D) float32
+    partitions : the first of these rows in the hands of Dask workers
     """
     rng = np.random.default_rng([wanted.seed, len(values), 0x5C])
     drawn = rng.choice(len(values), min(FITTED_TO + CHECKED, len(values)), replace=False)
@@ -154,66 +182,95 @@ def two_passes(
     full = np.flatnonzero(is_full)
     own = predict(values[full])
     imitated = own[np.searchsorted(full, fitted_to)]
-    simple = _Imitation(taught, values[fitted_to], imitated, wanted.target)
-    probabilities, order = simple.score(values)
+    simple = Imitation(taught, values[fitted_to], imitated, wanted.targets)
+    spread = None if partitions is None else partitions.regressed(simple)
+    n_workers = 0 if partitions is None or spread is None else partitions.n_workers
+    probabilities, orders = simple.score(values, spread)
     probabilities[full] = own
 
-    chances = probabilities[:, wanted.target]
     is_open = np.zeros(len(values), dtype=bool)
     is_open[wanted.open_rows] = True
-    first = order[wanted.open_rows]
-    n = min(wanted.n, len(first))
-    floor, missed = np.float32(np.inf), 0.0
-    for most in (LISTED, MOST_LISTED):
-        length = min(max(most, 4 * n), len(first))
-        if not n:
-            break
-        places = np.argpartition(first, len(first) - length)[len(first) - length :]
-        listed = wanted.open_rows[places]
-        new = np.sort(listed[~is_full[listed]])
-        probabilities[new] = predict(values[new])
-        is_full[new] = True
-        scored = chances[is_full & is_open]
-        floor = np.partition(scored, len(scored) - n)[len(scored) - n]
-        last_fifth = places[np.argsort(first[places], kind="stable")[: length // 5]]
-        n_late = int((chances[wanted.open_rows[last_fifth]] > floor).sum())
-        is_out = is_open.copy()
-        is_out[listed] = False
-        met = checked[is_out[checked]]
-        n_unscored = int((is_out & ~is_full).sum())
-        missed = float((chances[met] > floor).sum()) / max(len(met), 1) * n_unscored
-        if n_late <= TOO_SHORT * n and not missed:
-            break
-    if floor == 0:
-        chances[is_full & is_open & (chances == 0)] = floor = np.finfo(np.float32).tiny
-    above = np.flatnonzero(~is_full & (chances >= floor))
-    _keep_below(probabilities, above, wanted.target, float(floor))
-    return probabilities, Told(len(values), int(is_full.sum()), n, missed)
+    n = min(wanted.n, len(wanted.open_rows))
+    floors, all_missed = [], 0.0
+    for order, target in zip(orders.T, wanted.targets, strict=True):
+        chances = probabilities[:, target]
+        first = order[wanted.open_rows]
+        floor, missed = np.float32(np.inf), 0.0
+        for most in (LISTED, MOST_LISTED):
+            length = min(max(most, 4 * n), len(first))
+            if not n:
+                break
+            places = np.argpartition(first, len(first) - length)[len(first) - length :]
+            listed = wanted.open_rows[places]
+            new = np.sort(listed[~is_full[listed]])
+            probabilities[new] = predict(values[new])
+            is_full[new] = True
+            scored = chances[is_full & is_open]
+            floor = np.partition(scored, len(scored) - n)[len(scored) - n]
+            last_fifth = places[np.argsort(first[places], kind="stable")[: length // 5]]
+            n_late = int((chances[wanted.open_rows[last_fifth]] > floor).sum())
+            is_out = is_open.copy()
+            is_out[listed] = False
+            met = checked[is_out[checked]]
+            n_unscored = int((is_out & ~is_full).sum())
+            missed = float((chances[met] > floor).sum()) / max(len(met), 1) * n_unscored
+            if n_late <= TOO_SHORT * n and not missed:
+                break
+        if floor == 0:
+            chances[is_full & is_open & (chances == 0)] = floor = np.finfo(np.float32).tiny
+        floors.append(floor)
+        all_missed += missed
+    _keep_below(probabilities, ~is_full, wanted.targets, np.array(floors))
+    return probabilities, Told(len(values), int(is_full.sum()), n, all_missed, n_workers)
 
 
-def _keep_below(probabilities: np.ndarray, rows: np.ndarray, target: int, floor: float) -> None:
-    """Lower P(target) of `rows` to just below `floor`, the other classes taking the rest."""
-    before = probabilities[rows, target]
-    after = np.nextafter(np.float32(floor), np.float32(0))
-    probabilities[rows] *= ((1 - after) / (1 - before))[:, None]
-    probabilities[rows, target] = after
+def _keep_below(
+    probabilities: np.ndarray, unscored: np.ndarray, targets: tuple[int, ...], floors: np.ndarray
+) -> None:
+    """Lower P(target) of the rows that are not below the floor of each target to just below it,
+    the classes that are not looked for taking the rest.
+
+    unscored : (N,) bool, the rows that may be lowered; floors : (T,) beside `targets`
+    """
+    too_high = np.zeros(len(probabilities), dtype=bool)
+    for target, floor in zip(targets, floors, strict=True):
+        too_high |= probabilities[:, target] >= floor
+    rows = np.flatnonzero(unscored & too_high)
+    columns = np.array(targets)
+    before = probabilities[np.ix_(rows, columns)]
+    after = np.minimum(before, np.nextafter(floors.astype(np.float32), np.float32(0)))
+    left, taken = (1 - part.sum(axis=1) for part in (before, after))
+    # Where the targets had left the others nothing, one of these takes all.
+    other = next(k for k in range(probabilities.shape[1]) if k not in targets)
+    probabilities[rows] *= (taken / np.where(left > 0, left, 1))[:, None]
+    probabilities[rows[left <= 0], other] = taken[left <= 0]
+    probabilities[np.ix_(rows, columns)] = after
 
 
-class _Imitation:
-    """A learner's P(class), imitated by a ridge regression.
+def pieces(n: int) -> list[slice]:
+    """The rows 0 to n - 1 in pieces that stay in the processor's cache."""
+    return [slice(start, start + _CHUNK) for start in range(0, n, _CHUNK)]
+
+
+class Imitation:
+    """A learner's P(class), imitated by a ridge regression; some numbers a column, to be sent.
 
     Parameters
     ----------
     taught : X (L, D), y (L,), what the learner was taught
     rows, own : (n, D) rows, and the learner's P(class) of them (n, C)
-    target : the class whose P orders rows
+    targets : (T,) the classes whose P orders rows
     """
 
     def __init__(
-        self, taught: tuple[np.ndarray, np.ndarray], rows: np.ndarray, own: np.ndarray, target: int
+        self,
+        taught: tuple[np.ndarray, np.ndarray],
+        rows: np.ndarray,
+        own: np.ndarray,
+        targets: tuple[int, ...],
     ) -> None:
         guide = logistic(0).fit(*taught)
-        self._n_classes, self._target = own.shape[1], target
+        self._n_classes, self._targets = own.shape[1], targets
         self._known = np.asarray(guide.classes_, dtype=np.intp)
         self._weights = class_logits(guide.coef_).astype(np.float32).T
         self._offsets = class_logits(guide.intercept_[:, None])[:, 0].astype(np.float32)
@@ -231,25 +288,43 @@ class _Imitation:
         )
         self._level = (mean - centre @ slopes).astype(np.float32)
 
-    def score(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, C) float32 P(class), each row adding up to 1, and (N,) float32 that orders rows as
-        P(target) does, but where that is 0 or 1 too."""
+    @property
+    def n_known(self) -> int:
+        """Classes that were taught."""
+        return len(self._known)
+
+    def regressed(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K) float32 of rows (n, D): what the regression says of each class that was taught,
+        below 0 and above 1 too."""
+        own: np.ndarray = rows @ self._linear + (rows * rows) @ self._square
+        own += self._guided(rows) @ self._guide + self._level
+        return own
+
+    def score(
+        self, values: np.ndarray, spread: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N, C) float32 P(class), each row adding up to 1, and (N, T) float32 that order rows as
+        P(target) does, but where that is 0 or 1 too.
+
+        spread : (M, K) `regressed` of the first M rows, where others worked it out
+        """
         probabilities = np.zeros((len(values), self._n_classes), dtype=np.float32)
-        order = np.empty(len(values), dtype=np.float32)
-        at = int(np.flatnonzero(self._known == self._target)[0])
+        orders = np.empty((len(values), len(self._targets)), dtype=np.float32)
+        at = [int(np.flatnonzero(self._known == target)[0]) for target in self._targets]
 
         def score(part: slice) -> None:
-            rows = values[part]
-            own = rows @ self._linear + (rows * rows) @ self._square
-            own += self._guided(rows) @ self._guide + self._level
-            order[part] = own[:, at]
+            if spread is None or part.stop > len(spread):
+                own = self.regressed(values[part])
+            else:
+                own = spread[part]
+            orders[part] = own[:, at]
             np.clip(own, _LEAST, 1, out=own)
             total = _row_sums(own)
             for k, column in enumerate(self._known):
                 probabilities[part, column] = own[:, k] / total
 
-        in_threads(score, [slice(s, s + _CHUNK) for s in range(0, len(values), _CHUNK)])
-        return probabilities, order
+        in_threads(score, pieces(len(values)))
+        return probabilities, orders
 
     def _guided(self, rows: np.ndarray) -> np.ndarray:
         """(n, C) P(class) by the logistic regression, over the classes that were taught."""

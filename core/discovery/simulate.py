@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -50,9 +51,11 @@ class SimulationResult:
     states
         The engine's sentence before each batch.
     is_target
-        Beside `order`: whether each object is a target by its truth.
+        Beside `order`: whether each object is a target, or one of several, by its truth.
     n_wrong
         Answers that differ from the truth.
+    of_each
+        Target -> how many of it were shown, and how many there were.
     """
 
     finds: list[int]
@@ -63,6 +66,7 @@ class SimulationResult:
     states: list[str]
     is_target: list[bool]
     n_wrong: int = 0
+    of_each: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def chance(self) -> list[float]:
@@ -151,12 +155,13 @@ def simulate(
         engine does not know; a known row has no truth; a budget or batch below 1; an error rate
         outside of 0 to 1.
     """
-    target = engine.classes[engine.target]
-    start = _checked(engine, truth, target, known)
-    n_targets = sum(label == target for row, label in truth.items() if row not in start)
+    targets = [engine.classes[one] for one in engine.targets]
+    start = _checked(engine, truth, targets, known)
+    left = Counter(label for row, label in truth.items() if row not in start)
+    n_targets = sum(left[target] for target in targets)
     n_objects = len(truth) - len(start)
     without = set(range(len(engine))).difference(truth)
-    oracle = Oracle(truth, target, error_rate, seed)
+    oracle = Oracle(truth, targets, error_rate, seed)
     finds: list[int] = []
     labels: list[int] = []
     order: list[Answered] = []
@@ -164,7 +169,7 @@ def simulate(
     is_target: list[bool] = []
     for ranking, answered in run_loop(engine, oracle, budget, batch, without, start):
         order += answered
-        is_target += [truth[one.row] == target for one in answered]
+        is_target += [truth[one.row] in targets for one in answered]
         finds.append(sum(is_target))
         labels.append(len(order))
         states.append(ranking.state)
@@ -173,21 +178,29 @@ def simulate(
             f"{finds[-1]} of {n_targets} targets found with {len(order)} answers",
         )
     n_wrong = sum(one.answer != truth[one.row] for one in order)
-    return SimulationResult(finds, labels, n_targets, n_objects, order, states, is_target, n_wrong)
+    shown = Counter(truth[one.row] for one in order)
+    of_each = {target: (shown[target], left[target]) for target in targets}
+    return SimulationResult(
+        finds, labels, n_targets, n_objects, order, states, is_target, n_wrong, of_each
+    )
 
 
-def known_targets(truth: Mapping[int, str], target: str, n: int, seed: int) -> list[int]:
-    """`n` rows of the target drawn with `seed`, ascending: the examples of a warm start.
+def known_targets(
+    truth: Mapping[int, str], targets: str | Collection[str], n: int, seed: int
+) -> list[int]:
+    """`n` rows of the target, or of any of several, drawn with `seed`, ascending: the examples of
+    a warm start.
 
     Raises
     ------
     BadInput
         `n` is negative or leaves no target to be found.
     """
-    rows = sorted(row for row, label in truth.items() if label == target)
+    targets = [targets] if isinstance(targets, str) else list(targets)
+    rows = sorted(row for row, label in truth.items() if label in targets)
     if not 0 <= n < max(len(rows), 1):
         raise BadInput(
-            f"The truth holds {len(rows)} of the target {target!r}, so that 0 to"
+            f"The truth holds {len(rows)} of the target {_listed(targets)}, so that 0 to"
             f" {max(len(rows) - 1, 0)} of them may be known from the start, but {n} were asked"
             " for; change the number of examples."
         )
@@ -196,15 +209,16 @@ def known_targets(truth: Mapping[int, str], target: str, n: int, seed: int) -> l
 
 
 def _checked(
-    engine: Engine, truth: Mapping[int, str], target: str, known: Collection[int]
+    engine: Engine, truth: Mapping[int, str], targets: Sequence[str], known: Collection[int]
 ) -> dict[int, str]:
     """The known rows with their labels, or `BadInput`; see `simulate`."""
-    if target not in truth.values():
-        raise BadInput(
-            f"A simulation needs objects whose truth is the target {target!r}, but the truth"
-            f" holds only {', '.join(sorted(set(truth.values()))[:9]) or 'nothing'}; choose one"
-            " of these."
-        )
+    there = set(truth.values())
+    for target in targets:
+        if target not in there:
+            raise BadInput(
+                f"A simulation needs objects whose truth is the target {target!r}, but the truth"
+                f" holds only {', '.join(sorted(there)[:9]) or 'nothing'}; choose one of these."
+            )
     strange = sorted(set(truth.values()) - set(engine.classes))
     if strange or min(truth) < 0 or max(truth) >= len(engine):
         raise BadInput(
@@ -219,9 +233,13 @@ def _checked(
             " it out."
         )
     start = {row: truth[row] for row in sorted(known)}
-    if all(label != target for row, label in truth.items() if row not in start):
+    if all(label not in targets for row, label in truth.items() if row not in start):
         raise BadInput(
-            f"All {len(start)} examples are known from the start and no {target!r} is left to be"
-            " found; give fewer."
+            f"All {len(start)} examples are known from the start and no {_listed(targets)} is left"
+            " to be found; give fewer."
         )
     return start
+
+
+def _listed(targets: Sequence[str]) -> str:
+    return " or ".join(map(repr, targets))

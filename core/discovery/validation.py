@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
 
 from core.discovery.answered import NEVER_OUT, aimed, folds_of, one_thread
+from core.discovery.pool import any_of
 from core.discovery.prepare import standardise, whiten
 from core.discovery.registry import LEARNERS
 from core.discovery.schedule import DEFAULT_LEARNER
@@ -36,19 +38,20 @@ class Validation:
         Its name.
     answers
         (L,) number of the class of each answer, in the order given.
-    target
-        Number of the wanted class.
+    targets
+        Numbers of the wanted classes.
     probabilities
         (L, C) P(class) of each answer by a model taught the other folds; NaN for the only answer
         of a class, which is never held out.
     sizes, precisions
-        (S,) the learning curve: average precision of the target over all answers, by models that
-        were taught the first `sizes` of them outside the fold; NaN where these lack a class.
+        (S,) the learning curve: average precision of the targets over all answers, by models that
+        were taught the first `sizes` of them outside the fold; NaN where these lack targets or
+        have one class only.
     """
 
     learner: str
     answers: np.ndarray
-    target: int
+    targets: tuple[int, ...]
     probabilities: np.ndarray
     sizes: np.ndarray
     precisions: np.ndarray
@@ -57,6 +60,16 @@ class Validation:
     def is_held_out(self) -> np.ndarray:
         """(L,) bool: the answers that some model was not taught."""
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
+
+    @property
+    def is_find(self) -> np.ndarray:
+        """(L,) bool: the answers with a target."""
+        return np.isin(self.answers, self.targets)
+
+    @property
+    def chances(self) -> np.ndarray:
+        """(L,) P(any target), NaN where never held out."""
+        return any_of(self.probabilities, self.targets)
 
     @property
     def predicted(self) -> np.ndarray:
@@ -120,7 +133,7 @@ def validate(
     values: np.ndarray,
     answers: np.ndarray,
     n_classes: int,
-    target: int,
+    target: int | Sequence[int],
     seed: int,
     survey: np.ndarray | None = None,
 ) -> Validation:
@@ -131,7 +144,7 @@ def validate(
     learner : name of a registered learner, or "default"
     values : (L, D) float32, what the learner sees, in the order of answering
     answers : (L,) int, 0 to n_classes - 1
-    target : number of the wanted class
+    target : number of the wanted class, or of each of several
     survey : (N, D) of the survey, for learners that weigh the answers against it
 
     Raises
@@ -139,9 +152,11 @@ def validate(
     NotReady
         Fewer than two answers of the target or of the other classes.
     """
-    require_both(answers == target)
+    targets = (target,) if isinstance(target, int) else tuple(target)
+    is_find = np.isin(answers, targets)
+    require_both(is_find)
     entry = LEARNERS.find(DEFAULT_LEARNER if learner == DEFAULT else learner)
-    estimator = one_thread(aimed(entry.call, seed, target, survey))
+    estimator = one_thread(aimed(entry.call, seed, targets, survey))
     folds = folds_of(answers, N_FOLDS, np.random.default_rng([seed, 0xF0]))
     sizes = _sizes(len(answers))
     precisions = np.full(len(sizes), np.nan)
@@ -153,7 +168,7 @@ def validate(
             held = folds == fold
             taught = (np.arange(len(answers)) < size) & ~held
             known = np.unique(answers[taught])
-            if len(known) < 2 or target not in known:
+            if len(known) < 2 or not np.isin(known, targets).any():
                 break
             with one_blas_thread():
                 model = clone(estimator).fit(values[taught], answers[taught])
@@ -161,9 +176,9 @@ def validate(
             probabilities[held] = 0.0
             probabilities[np.ix_(held, model.classes_)] = told
         else:
-            hits = answers[out] == target
-            precisions[place] = average_precision(hits, probabilities[out, target])
-    return Validation(entry.name, answers, target, probabilities, sizes, precisions)
+            chances = any_of(probabilities[out], targets)
+            precisions[place] = average_precision(is_find[out], chances)
+    return Validation(entry.name, answers, targets, probabilities, sizes, precisions)
 
 
 def _sizes(n: int) -> np.ndarray:

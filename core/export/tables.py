@@ -49,7 +49,10 @@ _OWN = ("object_id", "score", "label", "annotator", "answered_at", "flagged")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a candidate list was made with; one value for all its lines."""
+    """What a candidate list was made with; one value for all its lines.
+
+    `target` is the class that it is ranked by; several classes sought as one are joined by " or ".
+    """
 
     task: str
     target: str

@@ -77,7 +77,7 @@ def session_payload(services: Services, name: str, who: Identity, since: str) ->
     finds = 0
     for place, (one, seconds) in enumerate(zip(labels, times, strict=True)):
         per_class[str(one.class_name)] = per_class.get(str(one.class_name), 0) + 1
-        finds += one.class_name == task.target
+        finds += one.class_name in task.targets
         points.append([round(max(seconds, 0.0), 3), place + 1, finds])
     hours = (times[-1] - times[0]) / 3600 if len(times) > 1 else 0.0
     actions = [one.action for one in newest.values()]

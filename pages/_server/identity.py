@@ -157,8 +157,9 @@ class IdentityMiddleware:
         refusal = _crossing(connection.headers, method, is_api=is_api)
         if refusal is None:
             refusal = _another_user(connection.headers, found)
-        # How a viewer likes to look is nobody else's business: that they may write.
-        is_own = path == f"{self._base}/api/preferences"
+        # How a viewer likes to look, and at which part of the map, is nobody else's business:
+        # that they may write.
+        is_own = path in (f"{self._base}/api/preferences", f"{self._base}/api/map_select")
         if refusal is None and is_api and not is_own and method not in SAFE_METHODS:
             refusal = _looking_only(found)
         if refusal is not None:

@@ -60,7 +60,12 @@ def item_payloads(
     rows = [survey.row(item.object_id) for item in items]
     thoughts: list[Opinion]
     if visible:
-        asked = [(row, item.model_version) for row, item in zip(rows, items, strict=True)]
+        # What comes ahead of the queue was ranked by nobody: what does the newest model say?
+        newest = database.latest_model(task.name)
+        version = None if newest is None else newest.version
+        asked = [
+            (row, item.model_version or version) for row, item in zip(rows, items, strict=True)
+        ]
         thoughts = opinions(services, task, survey, asked)
     else:
         thoughts = [(None, why_hidden(services, task))] * len(items)
@@ -94,6 +99,7 @@ def item_payloads(
 
 def _score_kind(item: LeasedItem | QueueItem, kind: str | None) -> str | None:
     named = item.sampler.partition("/")[0]  # an arm of a portfolio: SAMPLER/LEARNER
+    named = named.partition(" (")[0]  # at the turn of one of several targets: SAMPLER (CLASS)
     return kind if named in _SCORED_BY_MODEL else f"{item.sampler} score"
 
 

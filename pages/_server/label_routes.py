@@ -11,6 +11,7 @@ from core.vocabulary import MAX_NOTE_LENGTH, Action, JobKind, checked_object_id
 from labels_db import Ack, Event, NewEvent
 from pages._server import payloads
 from pages._server.identity import Identity, require
+from pages._server.more_like import ahead_payload
 from pages._server.remarks import take_back
 from pages._server.requests import (
     WRITERS,
@@ -121,6 +122,7 @@ def _receipt(services: Services, name: str, who: Identity, ack: Ack) -> dict[str
         "counts": None if hidden else ack.counts,
         "n_answers": None if hidden else ack.n_answers,
         "model_version": model.version if model else None,
+        "ahead": ahead_payload(database, name, who),
     }
 
 

@@ -24,7 +24,7 @@ __all__ = ["LIMITS", "Allowance", "Kind", "Limits", "TooMany", "kind_of"]
 
 PICTURE_PATHS = (
     *("/api/image", "/api/spectrum", "/api/levels", "/api/pixels"),
-    *("/api/measure", "/api/nuclei"),
+    *("/api/measure", "/api/nuclei", "/api/odd_picture"),
 )
 """What reads and works on pixels, whatever it answers."""
 

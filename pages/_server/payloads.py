@@ -9,11 +9,12 @@ from typing import Any
 from core.survey import Survey
 from core.survey.added_columns import columns_stamp
 from core.survey.astrometry import sky_positions
-from core.vocabulary import CONTROL_SAMPLER
+from core.vocabulary import CONTROL_SAMPLER, SELECTION_SAMPLER
 from labels_db import HandoutState, ModelRecord, Task, class_keys
 from pages._server.columns import column_list, known_columns
 from pages._server.identity import Identity
 from pages._server.items import item_payloads, object_payload
+from pages._server.more_like import ahead_payload
 from pages._server.processes import WorkerState, WorkerStatus
 from pages._server.services import Services, score_kind
 from pages._server.visibility import (
@@ -129,6 +130,7 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "tags": list(task.tags),
         "tree": task.tree,
         "target": task.target,
+        "targets": list(task.targets),
         "answers_per_object": task.answers_per_object,
         "blind": task.blind,
         "prediction_visible": prediction_shown(database, task),
@@ -150,12 +152,28 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "cutout_size_px": survey.manifest.cutout_size_px,
         "pixel_scale_arcsec": survey.manifest.pixel_scale_arcsec,
         "model": _model(database.latest_model(task.name), hidden=hidden),
+        "ahead": ahead_payload(database, task.name, who),
         "worker": _status(services, task, survey),
         "annotator": who.annotator,
         "user": who.user,
         "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "workspace": workspace_id(services.workspace),
-        "samplers": {**services.sampler_words(), CONTROL_SAMPLER: CONTROL_WORDS},
+        "samplers": {
+            **services.sampler_words(),
+            **_turns(task),
+            CONTROL_SAMPLER: CONTROL_WORDS,
+            SELECTION_SAMPLER: "Objects of a selection that was put ahead of the queue.",
+        },
+    }
+
+
+def _turns(task: Task) -> dict[str, str]:
+    """What the default shows at the turn of each of several targets."""
+    if not task.also_targets:
+        return {}
+    return {
+        f"most_likely ({name})": f"The turn of {name}: the most likely to be it first."
+        for name in task.targets
     }
 
 

@@ -13,7 +13,7 @@ from core.survey import Survey
 from labels_db import ModelRecord, Task
 from pages._server.services import Services
 
-__all__ = ["Opinion", "opinions"]
+__all__ = ["Opinion", "class_chances", "opinions"]
 
 Opinion = tuple[dict[str, float] | None, str]
 """P(class) by class, or None and a sentence that says why."""
@@ -42,6 +42,17 @@ def opinions(
         table = tables[version]
         found.append((None, table) if isinstance(table, str) else (_read(table, row), ""))
     return found
+
+
+def class_chances(
+    services: Services, task: Task, survey: Survey, model: ModelRecord
+) -> dict[str, np.ndarray] | str:
+    """Target -> (N,) float32 P(it) of every object by a model, or why there are none."""
+    table = _open(services, task, survey, model, model.version)
+    if isinstance(table, str):
+        return table
+    names = table.dtype.names or ()
+    return {name: table[name].astype(np.float32) for name in task.targets if name in names}
 
 
 def _open(

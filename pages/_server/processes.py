@@ -73,10 +73,14 @@ class _Worker:
 
 
 class Children:
-    """Starts, watches and stops the server's processes; safe to use from many threads."""
+    """Starts, watches and stops the server's processes; safe to use from many threads.
 
-    def __init__(self, workspace: Workspace) -> None:
+    dask: the scheduler whose workers go over large surveys for those that rank them
+    """
+
+    def __init__(self, workspace: Workspace, dask: str | None = None) -> None:
         self._workspace = workspace
+        self._for_workers = [] if dask is None else ["--dask", dask]
         self._lock = threading.Lock()
         self._workers: dict[str, _Worker] = {}
         self._jobs: dict[tuple[str, str], _Child] = {}
@@ -99,7 +103,9 @@ class Children:
             if now < worker.retry_at:
                 return WorkerStatus(WorkerState.RESTARTING, worker.message)
             worker.child = self._start(
-                [JobKind.WORKER.value, task], f"{JobKind.WORKER.value}-{task}", subprocess.PIPE
+                [JobKind.WORKER.value, task, *self._for_workers],
+                f"{JobKind.WORKER.value}-{task}",
+                subprocess.PIPE,
             )
             return WorkerStatus(WorkerState.RUNNING)
 

@@ -26,7 +26,9 @@ from core.errors import (
 )
 from pages._server.identity import identity_of
 from pages._server.label_routes import LABEL_ROUTES
+from pages._server.like_routes import LIKE_ROUTES
 from pages._server.limits import Limits, TooMany, kind_of
+from pages._server.map_routes import MAP_ROUTES
 from pages._server.measure_routes import MEASURE_ROUTES
 from pages._server.object_routes import OBJECT_ROUTES
 from pages._server.picture_routes import PICTURE_ROUTES
@@ -91,5 +93,8 @@ def make_routes(services: Services, limits: Limits | None = None) -> list[Route]
 
         return Route(f"{services.base_path}{spec.path}", endpoint, methods=[spec.method])
 
-    every = (*OBJECT_ROUTES, *LABEL_ROUTES, *PICTURE_ROUTES, *MEASURE_ROUTES)
+    every = (
+        *(*OBJECT_ROUTES, *LABEL_ROUTES, *LIKE_ROUTES),
+        *(*PICTURE_ROUTES, *MEASURE_ROUTES, *MAP_ROUTES),
+    )
     return [route(spec) for spec in every]

@@ -25,6 +25,7 @@ from pages._server.identity import Identity
 from pages._server.pictures import Pictures
 from pages._server.processes import Children
 from pages._server.recent import Recent
+from pages._server.selections import Selections
 
 if TYPE_CHECKING:
     from core.mapping import NeighbourIndex
@@ -89,6 +90,8 @@ class Services:
         Prefix of every address, "" or "/x".
     start_processes
         False leaves workers and jobs to somebody else.
+    dask
+        The scheduler whose workers go over large surveys, or "local"; None for this machine alone.
     """
 
     def __init__(
@@ -98,12 +101,13 @@ class Services:
         *,
         base_path: str = "",
         start_processes: bool = True,
+        dask: str | None = None,
     ) -> None:
         self.workspace = workspace
         self.owner = owner
         self.base_path = base_path
         self.pictures = Pictures()
-        self.children = Children(workspace)
+        self.children = Children(workspace, dask)
         self.start_processes = start_processes
         self._local = threading.local()
         self._surveys = Recent(8)
@@ -112,11 +116,22 @@ class Services:
         self._maps = Recent(4)
         self._scores = Recent(4)
         # Kept for the modules of these names: chances of classes, what catalogues hold, ids and
-        # places to find objects by, labelled objects to compare with.
+        # places to find objects by, labelled objects to compare with, what is usual in surveys.
         self.class_scores = Recent(6)
         self.catalogues = Recent(8)
         self.find_tables = Recent(6)
         self.labelled = Recent(16)
+        # Of look-alikes: embeddings ready to be searched, what was found, examples as vectors.
+        self.lookalikes = Recent(4)
+        self.found_alike = Recent(32)
+        self.example_vectors = Recent(256)
+        # Of maps: places and labels, and the colours that follow from them.
+        self.map_parts = Recent(12)
+        self.paints = Recent(8)
+        self.oddities = Recent(4)
+        self.selections = Selections(workspace, self.db)
+        # Of tables: rows that fulfil a condition, rows in order, answers by row.
+        self.tables = Recent(24)
         self._preparations: dict[str, tuple[float, Preparation]] = {}
         self._prepare_lock = threading.Lock()
         self._sampler_words: dict[str, str] = {}
@@ -175,8 +190,6 @@ class Services:
         self, survey: Survey, object_id: str, k: int
     ) -> tuple[list[tuple[str, float]], str]:
         """The nearest objects as (object_id, distance), and a sentence if there are none."""
-        from core.mapping import NeighbourIndex
-
         try:
             embedding = self.embedding(survey)
         except NotReady as error:
@@ -184,17 +197,24 @@ class Services:
         row = survey.row(object_id)
         if not embedding.mask[row]:
             return [], "The encoder had nothing to see in this object."
-        index: NeighbourIndex = self._indices.get(
-            (survey.manifest.content_hash, embedding.run_id),
-            lambda: NeighbourIndex(embedding.values, embedding.mask),
-        )
-        rows, distances = index.query(row, k)
+        rows, distances = self.neighbour_index(survey).query(row, k)
         found = [
             (str(survey.object_ids[int(near)]), float(distance))
             for near, distance in zip(np.ravel(rows), np.ravel(distances), strict=True)
             if near >= 0
         ]
         return found, ""
+
+    def neighbour_index(self, survey: Survey) -> NeighbourIndex:
+        """The index of the embedding in use (`NotReady`), kept."""
+        from core.mapping import NeighbourIndex
+
+        embedding = self.embedding(survey)
+        index: NeighbourIndex = self._indices.get(
+            (survey.manifest.content_hash, embedding.run_id),
+            lambda: NeighbourIndex(embedding.values, embedding.mask),
+        )
+        return index
 
     def map(self, survey: Survey) -> MapView:
         """The newest map of the embedding in use, else of another one, which the note says; PCA
@@ -371,6 +391,7 @@ class Services:
             import core.representation  # noqa: F401
 
             self._warm.set()
+            self.selections.tidy()
 
         threading.Thread(target=load, name="warm-up", daemon=True).start()
 

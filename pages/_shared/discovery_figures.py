@@ -21,14 +21,22 @@ HEIGHT_PX = 320
 MAX_DRAWN = 500
 """Points of a line: more cannot be told apart on a screen."""
 _FINDS, _CHANCE, _BAND, _GREY = "#3f8fdc", "#8b97a8", "rgba(139,151,168,0.20)", "#8b97a8"
+_EACH = ("#e69f00", "#009e73", "#cc79a7", "#d55e00")
+"""Of several targets, one a line (Okabe & Ito)."""
 
 
 def finds_curve(
-    finds: np.ndarray, rate: RandomRate | None, changes: Mapping[int, str], *, target: str
+    finds: np.ndarray,
+    rate: RandomRate | None,
+    changes: Mapping[int, str],
+    *,
+    target: str,
+    of_each: Mapping[str, np.ndarray] | None = None,
 ) -> go.Figure:
     """Finds against answers, with what a search at random would find.
 
-    finds : (k,) after each answer; changes : number of answers -> what was shown from then on
+    finds : (k,) after each answer; changes : number of answers -> what was shown from then on;
+    of_each : of several targets, target -> (k,) finds of it
     """
     n = len(finds)
     figure = go.Figure()
@@ -62,6 +70,19 @@ def finds_curve(
         name="Found",
         hovertemplate="%{y:,} found after %{x:,} answers<extra></extra>",
     )
+    for number, (name, own) in enumerate((of_each or {}).items()):
+        figure.add_scatter(
+            x=kept,
+            y=np.append(0, own)[kept],
+            mode="lines",
+            line={
+                "color": _EACH[number % len(_EACH)],
+                "width": 1.8,
+                "shape": "hv" if n < MAX_DRAWN else "linear",
+            },
+            name=_safe(_short(name)),
+            hovertemplate=f"%{{y:,}} {_safe(name)} after %{{x:,}} answers<extra></extra>",
+        )
     for answers, words in changes.items():
         figure.add_vline(x=answers, line={"color": _GREY, "width": 1, "dash": "dot"})
         figure.add_scatter(
@@ -73,7 +94,7 @@ def finds_curve(
             showlegend=False,
             hovertemplate=f"From here: {_safe(words)}<extra></extra>",
         )
-    _framed(figure, legend=rate is not None)
+    _framed(figure, legend=rate is not None or bool(of_each))
     figure.update_xaxes(title_text="answers", range=[0, 1.01 * n], **_axis())
     # By what was found and the dashed line: after few controls the band is wider than all else.
     top = max(float(finds.max(initial=0)), 0.0 if rate is None else rate.rate * n, 1.0)

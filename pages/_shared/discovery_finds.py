@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.vocabulary import CONTROL_SAMPLER
+from core.vocabulary import CONTROL_SAMPLER, SELECTION_SAMPLER
 from labels_db import Task
 from pages._server.services import services
 from pages._shared import discovery_figures as figures
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_finds", "random_words"]
 
+METRIC_PX = 170
 FEW = 20
 """Answers below which a share says little."""
 
@@ -55,18 +57,29 @@ def draw_finds(name: str) -> None:
             finds,
             search.rate,
             changes(services().db().strategies(task.name), search.seqs),
-            target=task.target,
+            target=" or ".join(task.targets),
+            of_each=_of_each(task, search),
         ),
         f"finds-{task.name}",
     )
-    if not finds[-1]:
+    missing = [plain(name) for name, hits in search.found_of.items() if not hits.any()]
+    if missing:
         st.caption(
-            f"No {plain(task.target)} was found yet; known examples shorten that (the command"
-            " `examples`)."
+            f"No {' or '.join(missing)} was found yet; known examples shorten that: Tasks, Known"
+            " examples."
         )
     at_random = random_words(search.rate, search.n_controls, _control_share(task))
     st.caption(plain(at_random + _left_out(search)))
     _samplers(task, search)
+
+
+def _of_each(task: Task, search: Search) -> dict[str, np.ndarray]:
+    """Target -> (k,) finds of it after each answer, of a task with several."""
+    from core.metrics import finds_curve as finds_after
+
+    if not task.also_targets:
+        return {}
+    return {name: finds_after(hits) for name, hits in search.found_of.items()}
 
 
 def _strategy(task: Task) -> None:
@@ -79,16 +92,20 @@ def _strategy(task: Task) -> None:
 
 def _figures_of(search: Search, n_found: int) -> None:
     n = len(search.found)
-    one, two, three, four = st.columns(4)
-    one.metric("Answers", f"{n:,}")
-    two.metric("Finds", f"{n_found:,}")
-    three.metric("Answers for one find", f"{n / n_found:.1f}" if n_found else NOTHING)
     by_chance = search.rate.rate if search.rate is not None else 0.0
-    four.metric(
-        "The same at random",
-        f"{1 / by_chance:.1f}" if by_chance else NOTHING,
-        help="By the task's fixed random order, see below the figure.",
-    )
+    # Side by side as far as there is room: columns would stand below one another on a phone.
+    with st.container(horizontal=True):
+        st.metric("Answers", f"{n:,}", width=METRIC_PX)
+        st.metric("Finds", f"{n_found:,}", width=METRIC_PX)
+        st.metric(
+            "Answers for one find", f"{n / n_found:.1f}" if n_found else NOTHING, width=METRIC_PX
+        )
+        st.metric(
+            "The same at random",
+            f"{1 / by_chance:.1f}" if by_chance else NOTHING,
+            help="By the task's fixed random order, see below the figure.",
+            width=METRIC_PX,
+        )
 
 
 def _control_share(task: Task) -> float:
@@ -129,7 +146,9 @@ def random_words(rate: RandomRate | None, n_controls: int, control_share: float)
 def _left_out(search: Search) -> str:
     said = []
     if search.n_imported:
-        said.append(f"{counted(search.n_imported, 'label')} that came with files or as examples")
+        said.append(
+            f"{counted(search.n_imported, 'label')} that came with files, as examples or in bulk"
+        )
     if search.n_gold:
         said.append(counted(search.n_gold, "gold object"))
     left_out = f" Left out: {' and '.join(said)}, for nobody searched for them." if said else ""
@@ -137,6 +156,8 @@ def _left_out(search: Search) -> str:
 
 
 def _samplers(task: Task, search: Search) -> None:
+    from core.discovery.registry import without_target
+
     st.subheader("What each sampler brought")
     words = _words()
     tallies = search.tallies
@@ -160,7 +181,7 @@ def _samplers(task: Task, search: Search) -> None:
                     "Share": [100 * one.n_shown / len(search.found) for one in tallies],
                     "Finds": [one.n_found for one in tallies],
                     "Success": [100 * one.success for one in tallies],
-                    "Shows": [words.get(one.sampler, "") for one in tallies],
+                    "Shows": [words.get(without_target(one.sampler), "") for one in tallies],
                 }
             ),
             hide_index=True,
@@ -185,5 +206,6 @@ def _words() -> dict[str, str]:
     return {
         **phrases(sampler_words()),
         CONTROL_SAMPLER: "the next of the fixed random order",
+        SELECTION_SAMPLER: "objects of a selection put ahead of the queue",
         BY_HAND: "objects that somebody opened",
     }

@@ -17,7 +17,7 @@ from pages._shared.figures import show
 from pages._shared.review_figures import heat_map
 from pages._shared.review_words import counted, share
 from pages._shared.sight import is_hidden_here, may_start
-from pages._shared.words import plain
+from pages._shared.words import plain, sought
 
 if TYPE_CHECKING:
     from core.run_discovery import Checked, Search
@@ -106,13 +106,13 @@ def _calibration(task: Task, search: Search) -> None:
 
 def _learning(task: Task, found: Checked) -> None:
     check = found.validation
-    at_random = float((check.answers[check.is_held_out] == check.target).mean())
+    at_random = float(check.is_find[check.is_held_out].mean())
     show(
         figures.learning_curve(check.sizes.tolist(), check.precisions, at_random),
         f"learning-{task.name}",
     )
     st.caption(
-        f"Average precision for {plain(task.target)} over all answers, by models that were taught"
+        f"Average precision for {sought(task)} over all answers, by models that were taught"
         " the first of them only; dashed, an order at random. While it rises, answers still teach."
     )
 
@@ -122,12 +122,12 @@ def _precision(task: Task, found: Checked) -> None:
 
     check = found.validation
     out = check.is_held_out
-    hits = check.answers[out] == check.target
-    precision = precision_at_ranks(hits, check.probabilities[out, check.target])
+    hits = check.is_find[out]
+    precision = precision_at_ranks(hits, check.chances[out])
     show(figures.precision_curve(precision, float(hits.mean())), f"precision-{task.name}")
     n = int(hits.sum())
     st.caption(
-        f"Targets among the first objects by P({plain(task.target)}); of the first {n:,}, as many"
+        f"Targets among the first objects by P({sought(task)}); of the first {n:,}, as many"
         f" as there are, {share(float(precision[n - 1]))}. Dashed, an order at random."
     )
 
@@ -156,5 +156,5 @@ def _confusion(task: Task, found: Checked) -> None:
     )
     st.caption(
         "A row is what people answered, a column what the model takes it for;"
-        f" {plain(task.target)} is the target."
+        f" {sought(task)} {'is looked for' if task.also_targets else 'is the target'}."
     )

@@ -16,10 +16,12 @@ from core.errors import NotReady
 from core.survey import Survey
 from labels_db import LabelsDB, Task
 from pages._server.services import services
+from pages._shared.kept import kept_of
 
 if TYPE_CHECKING:
     from core.representation import Embedding
     from core.run_discovery import Checked, Search
+    from core.run_followed import Followed
 
 __all__ = ["HIDDEN", "REFRESH_S", "asks_first", "checked", "searched"]
 
@@ -39,6 +41,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.followed: Followed | None = None
         self.searched: tuple[object, Search] | None = None
         self.checking = threading.Lock()
         self.checked: tuple[object, Checked] | None = None
@@ -47,27 +50,19 @@ class _Kept:
         self.slowly: threading.Thread | None = None
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _kept_of(task_id: str) -> _Kept:
-    del task_id  # Streamlit keeps one for each
-    return _Kept()
-
-
-def _of(task: Task) -> _Kept:
-    return _kept_of(f"{services().workspace.root}\n{task.name}\n{task.created_at}")
-
-
 def searched(task: Task) -> Search:
     """How the search of the task has gone, up to its last event."""
     # It brings in scikit-learn, which the label page need not wait for.
     from core.run_discovery import search_so_far
+    from core.run_followed import Followed
 
-    kept, database = _of(task), services().db()
+    kept, database = kept_of(task, _Kept), services().db()
     survey = services().survey(task.survey)
     with kept.lock:
         key = (database.last_seq(task.name), task.version, survey.version)
         if kept.searched is None or kept.searched[0] != key:
-            kept.searched = key, search_so_far(database, task, survey)
+            kept.followed = kept.followed or Followed()
+            kept.searched = key, search_so_far(database, task, survey, kept.followed)
         return kept.searched[1]
 
 
@@ -88,7 +83,7 @@ def checked(task: Task, *, afresh: bool = False) -> tuple[Checked, int]:
     """
     from core.run_discovery import check_model
 
-    kept, database = _of(task), services().db()
+    kept, database = kept_of(task, _Kept), services().db()
     survey = services().survey(task.survey)
     embedding = services().embedding(survey)
     key = (task.version, survey.version, embedding.run_id, database.strategy(task.name).learner)

@@ -42,16 +42,23 @@ def tell_done() -> None:
         st.toast(done, icon=":material/check:")
 
 
-def field(key: str, stored: Any, options: Container[Any] | None = None) -> str:
+def field(
+    key: str,
+    stored: Any,
+    options: Container[Any] | None = None,
+    many: Container[Any] | None = None,
+) -> str:
     """Have the widget `key` show `stored`, unless somebody is typing there; returns `key`.
 
     What was typed and not saved stays, even when others change the same field meanwhile; what
-    nobody touched follows. `options` are those of a selectbox.
+    nobody touched follows. `options` are those of a selectbox, `many` those of a multiselect.
     """
     state, base = st.session_state, f"{key} as stored"
     missing = object()
     shown = state.get(key, missing)
     if options is not None and shown not in options:
+        shown = missing
+    if many is not None and shown is not missing and any(one not in many for one in shown):
         shown = missing
     if shown is missing or shown in (state.get(base, missing), stored):
         state[base] = stored

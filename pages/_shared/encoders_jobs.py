@@ -23,6 +23,7 @@ NAMES = {
     JobKind.EMBED: "Embedding of",
     JobKind.QUALITY: "Assessment of",
     JobKind.COMPRESS: "Comparison of codes on",
+    JobKind.NEIGHBOURS: "Look-alikes of",
 }
 _WATCHED = "encoder jobs watched"
 """In the session: (kind, survey) -> when it was started here, "" if somewhere else."""

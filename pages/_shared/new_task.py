@@ -14,6 +14,7 @@ from labels_db.templates import TEMPLATES, Template
 from labels_db.trees import checked_tree, tree_classes
 from pages._server.services import services
 from pages._shared.editing import as_owner
+from pages._shared.task_question import LOOKING_FOR, SEVERAL
 from pages._shared.tree_text import read_tree, show_tree, write_tree
 
 __all__ = ["new_task"]
@@ -49,7 +50,7 @@ _SKELETON = Template(
     },
 )
 _BEGINNINGS = {CLASSES: _EMPTY, TREE: _SKELETON, **TEMPLATES}
-_KEYS = ("name", "question", "classes", "target", "tree", "guideline", "tags")
+_KEYS = ("name", "question", "classes", "targets", "tree", "guideline", "tags")
 
 
 @st.dialog("New task", width="large")
@@ -75,10 +76,11 @@ def new_task(chosen: Callable[[str], None]) -> None:
         "Question", placeholder="Does this galaxy have two nuclei?", key="new question"
     )
     tree, classes = _answers(template)
-    if classes and st.session_state.get("new target") not in classes:
-        st.session_state["new target"] = classes[0]
-    target = st.selectbox(
-        "Target: the class to be found", classes, placeholder="Classes first", key="new target"
+    st.session_state["new targets"] = [
+        one for one in st.session_state.get("new targets") or () if one in classes
+    ] or classes[:1]
+    targets = st.multiselect(
+        LOOKING_FOR, classes, placeholder="Classes first", key="new targets", help=SEVERAL
     )
     guideline = st.text_area(
         "Guideline (optional)",
@@ -108,7 +110,8 @@ def new_task(chosen: Callable[[str], None]) -> None:
                 survey=survey or "",
                 question=question.strip(),
                 classes=tuple(classes),
-                target=target or "",
+                target=next(iter(targets), ""),
+                also_targets=tuple(targets[1:]),
                 guideline=guideline.strip(),
                 details=tuple(one for one in template.classes if one.name in classes),
                 tags=_lines(tags),
@@ -156,7 +159,7 @@ def _fill() -> None:
         "name": _free_name(beginning) if beginning in TEMPLATES else "",
         "question": template.question,
         "classes": "\n".join(one.name for one in template.classes),
-        "target": template.target or None,
+        "targets": [template.target] if template.target else [],
         "tree": "" if template.tree is None else write_tree(template.tree),
         "guideline": template.guideline.strip(),
         "tags": "\n".join(template.tags),
@@ -164,7 +167,7 @@ def _fill() -> None:
     for name in _KEYS:
         key = f"new {name}"
         untouched = st.session_state.get(key) in ("", None, before.get(name))
-        if untouched or name == "target":
+        if untouched or name == "targets":
             st.session_state[key] = fresh[name]
     st.session_state["new filled"] = fresh
 

@@ -30,6 +30,7 @@ from core.metrics import (
 from core.vocabulary import Action
 from labels_db import LabelsDB, Task
 from pages._server.services import services
+from pages._shared.kept import kept_of
 from pages._shared.times import moment
 
 __all__ = ["MAX_SECONDS", "Reckoning", "reckoned", "work_log"]
@@ -89,23 +90,13 @@ class _Kept:
         self.work = _Work()
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _kept_of(task_id: str) -> _Kept:
-    del task_id  # Streamlit keeps one for each
-    return _Kept()
-
-
-def _of(task: Task) -> _Kept:
-    return _kept_of(f"{services().workspace.root}\n{task.name}\n{task.created_at}")
-
-
 def reckoned(task: Task, *, afresh: bool = False) -> tuple[Reckoning, int]:
     """Return the agreement of the task, and how many events came since.
 
     It is reckoned anew after the share `LAG` of events more, when the task has changed, and
     with `afresh`.
     """
-    kept, database = _of(task), services().db()
+    kept, database = kept_of(task, _Kept), services().db()
     with kept.lock:
         seq = database.last_seq(task.name)
         known = kept.reckoning
@@ -208,7 +199,7 @@ def work_log(task: Task) -> pd.DataFrame:
     NaN where a time is missing). Answers undone later are among them, a redo is not one more.
     Not to be changed: it is shared.
     """
-    kept, database = _of(task), services().db()
+    kept, database = kept_of(task, _Kept), services().db()
     with kept.lock:
         if database.n_events(task.name, kept.work.seq) < 5000:
             return kept.work.read_on(database, task.name)

@@ -6,8 +6,20 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import candidates, data, discovery, encoders, label, review, runs, tasks
+from pages import (
+    candidates,
+    data,
+    discovery,
+    encoders,
+    label,
+    review,
+    runs,
+    selections,
+    similar,
+    tasks,
+)
 from pages import map as map_page
+from pages._shared.selection_state import keep_selection
 from pages._shared.style import style
 from pages._shared.tasks import choose_task
 from pages._shared.who import sign_out_button, who
@@ -21,6 +33,18 @@ page = st.navigation(
     [
         st.Page(label.draw, title="Label", icon=":material/center_focus_strong:", default=True),
         st.Page(map_page.draw, title="Map", icon=":material/scatter_plot:", url_path="map"),
+        st.Page(
+            similar.draw,
+            title="Look-alikes",
+            icon=":material/image_search:",
+            url_path="similar",
+        ),
+        st.Page(
+            selections.draw,
+            title="Selections",
+            icon=":material/select_all:",
+            url_path="selections",
+        ),
         st.Page(
             candidates.draw,
             title="Candidates",
@@ -41,6 +65,7 @@ page = st.navigation(
     ]
 )
 choose_task()
+keep_selection()
 with st.sidebar:
     sign_out_button()
 page.run()

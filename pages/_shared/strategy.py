@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.errors import SkysiftError
+from core.errors import BadInput, SkysiftError
 from core.vocabulary import DEFAULT, Role
 from labels_db import Strategy, Task
 from pages._server.services import services
@@ -46,7 +46,10 @@ def edit_strategy(task: Task) -> None:
 
     now = services().db().strategy(task.name)
     # One of a newer or older Skysift is named as it is, and stays until another one is chosen.
-    samplers = {**strategy_words()}
+    too_large = _too_large(task)
+    samplers = {
+        name: words + _limit_words(too_large.get(name)) for name, words in strategy_words().items()
+    }
     samplers.setdefault(now.sampler, now.sampler)
     learners = {**learner_words()}
     learners.setdefault(now.learner, now.learner)
@@ -91,7 +94,7 @@ def edit_strategy(task: Task) -> None:
                     services().db(),
                     task.name,
                     by,
-                    sampler=sampler,
+                    sampler=_fitting(sampler, task),
                     learner=learner,
                     control_share=float(share),
                     retrain_every=int(every),
@@ -140,6 +143,9 @@ def strategy_switch(task: Task) -> None:
 def _switch(name: str) -> None:
     words = {DEFAULT: "the default", **_short_words()}
     now = services().db().strategy(name)
+    if len(words) > 1:  # else the samplers are not loaded yet
+        for sampler, most in _too_large(services().db().task(name)).items():
+            words[sampler] += _limit_words(most)
     words.setdefault(now.sampler, now.sampler)
     # A key of its own for each version: the keyboard goes back to the label page after a choice,
     # for the box that had it is another one then.
@@ -165,9 +171,35 @@ def _choose(name: str, key: str) -> None:
     from core.run_discovery import set_strategy
 
     try:
-        set_strategy(services().db(), name, as_owner(), sampler=st.session_state[key])
+        chosen = _fitting(st.session_state[key], services().db().task(name))
+        set_strategy(services().db(), name, as_owner(), sampler=chosen)
     except SkysiftError as error:
         st.session_state[_WRONG] = str(error)
+
+
+def _too_large(task: Task) -> dict[str, int]:
+    """The samplers that cannot take the survey of the task, with the most objects they take."""
+    from core.discovery import SAMPLERS
+
+    n = len(services().survey(task.survey))
+    limits = {name: entry.most_rows for name, entry in SAMPLERS.items()}
+    return {name: most for name, most in limits.items() if most is not None and most < n}
+
+
+def _limit_words(most: int | None) -> str:
+    return "" if most is None else f" (takes up to {most:,} objects: this survey is larger)"
+
+
+def _fitting(sampler: str, task: Task) -> str:
+    """The sampler, if it can take the survey of the task; else `BadInput`."""
+    most = _too_large(task).get(sampler)
+    if most is not None:
+        raise BadInput(
+            f"The sampler {sampler!r} takes up to {most:,} objects, but the survey"
+            f" {task.survey!r} has {len(services().survey(task.survey)):,}; choose another one,"
+            " such as the default."
+        )
+    return sampler
 
 
 def _short_words() -> dict[str, str]:

@@ -68,7 +68,7 @@ def edit_classes(task: Task, identity: Identity) -> None:
 
 
 def _row(task: Task, detail: ClassDetail, key: str, place: int, n: int | None) -> str:
-    what = "retired" if detail.retired else "target" if detail.name == task.target else ""
+    what = "retired" if detail.retired else "target" if detail.name in task.targets else ""
     colour = class_colour(detail, place)
     number = "" if n is None else f"{n:,} labelled"
     pictures = ""

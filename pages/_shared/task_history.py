@@ -17,7 +17,6 @@ __all__ = ["differences", "show_history"]
 
 _WORDS = {
     "question": "question",
-    "target": "target",
     "answers_per_object": "answers for each object",
     "blind": "blind",
     "gold_rate": "share of gold objects",
@@ -69,6 +68,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for name, words in _WORDS.items()
         if old.get(name) != new.get(name)
     ]
+    if _sought(old) != _sought(new):
+        said.append(f"looking for: {_sought(old)} → {_sought(new)}")
     if old.get("guideline") != new.get("guideline"):
         sizes = [f"{len(one.get('guideline') or ''):,}" for one in (old, new)]
         said.append(f"guideline: {' → '.join(sizes)} characters")
@@ -77,6 +78,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     said += _list_changes("tag", old.get("tags", []), new.get("tags", []))
     said += _class_changes(old.get("classes", []), new.get("classes", []))
     return said or ["nothing changed"]
+
+
+def _sought(document: Mapping[str, Any]) -> str:
+    """The targets of a version; those of before there could be several name one."""
+    return ", ".join([document.get("target", ""), *document.get("also_targets", ())])
 
 
 def _class_changes(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:

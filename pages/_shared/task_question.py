@@ -11,15 +11,21 @@ from labels_db import Task
 from labels_db.task_checks import LEASE_SECONDS, MAX_GOLD_RATE
 from pages._server.services import services
 from pages._shared.editing import attempt, field
-from pages._shared.words import plain
+from pages._shared.words import plain, sought
 
-__all__ = ["edit_question", "show_question"]
+__all__ = ["LOOKING_FOR", "SEVERAL", "edit_question", "show_question"]
+
+LOOKING_FOR = "Looking for"
+SEVERAL = (
+    "One class, or several: an answer with any of them is a find, and each that was found has its"
+    " turn in the queue. One class at least is not looked for."
+)
 
 
 def show_question(task: Task) -> None:
     """Draw it for reading."""
     st.markdown(f"**{plain(task.question)}**")
-    st.caption(f"Looking for {plain(task.target)}. {_rules(task)}")
+    st.caption(f"Looking for {sought(task)}. {_rules(task)}")
     _preview(task.guideline)
     if task.tags:
         st.caption(f"Tags: {plain(', '.join(task.tags))}")
@@ -76,10 +82,11 @@ def _rules_form(task: Task) -> None:
     key = f"{task.name}/"
     with st.form("rules"):
         question = st.text_input("Question", key=field(f"{key}question", task.question))
-        target = st.selectbox(
-            "Target: the class to be found",
+        targets = st.multiselect(
+            LOOKING_FOR,
             task.classes,
-            key=field(f"{key}target", task.target, task.classes),
+            key=field(f"{key}targets", list(task.targets), many=task.classes),
+            help=SEVERAL,
         )
         one, two, three = st.columns(3)
         with one:
@@ -117,7 +124,8 @@ def _rules_form(task: Task) -> None:
         if st.form_submit_button("Save the settings"):
             wanted = {
                 "question": question.strip(),
-                "target": target,
+                "target": next(iter(targets), ""),
+                "also_targets": tuple(targets[1:]),
                 "answers_per_object": int(several),
                 "gold_rate": float(gold),
                 "lease_seconds": int(lease),

@@ -11,7 +11,7 @@ from labels_db import Task
 from pages._server.services import services
 from pages._shared.new_task import new_task
 from pages._shared.who import who
-from pages._shared.words import plain
+from pages._shared.words import plain, sought
 
 __all__ = ["choose_task", "the_task", "want_task"]
 
@@ -36,7 +36,7 @@ def choose_task() -> None:
         if names:
             chosen = st.selectbox("Task", names, key=_CHOICE)
             task = next(one for one in tasks if one.name == chosen)
-            st.caption(f"Survey {task.survey}, looking for {plain(task.target)}")
+            st.caption(f"Survey {task.survey}, looking for {sought(task)}")
         else:
             chosen = None
         if (

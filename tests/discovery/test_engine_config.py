@@ -59,7 +59,7 @@ def test_another_task_ranks_as_a_new_engine_and_shares_what_was_worked_out(
     monkeypatch.setitem(DETECTORS._entries, entry.name, replace(entry, call=never))
     other = first.with_task(classes, "new")
     assert other.classes == classes
-    assert other.target == 0
+    assert other.targets == (0,)
     assert (other.detector_scores(entry.name) == first.detector_scores(entry.name)).all()
     found = other.rerank(labels, n=20)
     assert found.picks == expected.picks

@@ -16,7 +16,7 @@ from core.discovery.answered import (
     folds_of,
     median_distance,
     out_of_fold,
-    target_number,
+    target_numbers,
 )
 from core.discovery.learners import kernel as kernel_module
 from core.discovery.learners import torch_head as torch_module
@@ -86,9 +86,9 @@ def test_a_learner_that_can_aim_is_told_the_target():
     assert aimed(LEARNERS["calibrated"].call, 3, 7).seed == 3
     assert "target" not in aimed(LEARNERS["kernel"].call, 3, 7).get_params()
     classes, answers = np.array([2, 4, 9]), np.array([0, 0, 1, 2, 2])
-    assert target_number(classes, answers, 9) == 2
-    assert target_number(classes, answers, None) == 1
-    assert target_number(classes, answers, 5) == 1  # nobody answered it
+    assert target_numbers(classes, answers, 9).tolist() == [2]
+    assert target_numbers(classes, answers, None).tolist() == [1]
+    assert target_numbers(classes, answers, 5).tolist() == [1]  # nobody answered it
 
 
 def test_kernel_is_logistic_regression_on_nystroms_features():

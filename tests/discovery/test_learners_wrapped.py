@@ -49,7 +49,7 @@ def test_calibration_aims_at_its_target_and_shares_the_rest_as_before():
     y[(X[:, 4] > 0.5) & (y == 0)] = 2
     model = Calibrated(0, target=2).fit(X, y)
     before, after = model.model_.predict_proba(X), model.predict_proba(X)
-    assert model.target_ == 2
+    assert model.targets_.tolist() == [2]
     assert np.allclose(after.sum(axis=1), 1)
     ratio = before[:, 0] / (before[:, 0] + before[:, 1])
     assert np.allclose(after[:, 0] / (after[:, 0] + after[:, 1]), ratio, atol=1e-6)

@@ -18,8 +18,9 @@ from pages._server.identity import Refusal, Why, install_resolver
 from pages._server.services import Services
 from pages._shared.discovery_finds import random_words
 from pages._shared.discovery_model import how_checked
-from pages._shared.discovery_numbers import _of, checked, searched
+from pages._shared.discovery_numbers import _Kept, checked, searched
 from pages._shared.discovery_words import changes
+from pages._shared.kept import kept_of
 from tests.pages.conftest import IDS, embed, rank
 from tests.pages.kit import labels_of, one, open_page, press, text_of
 
@@ -154,7 +155,7 @@ def test_one_class_only_is_told(services: Services, says: Says) -> None:
 def test_what_a_check_leaves_out_is_counted(services: Services) -> None:
     told = np.array([[0.9, 0.1], [0.2, 0.8], [np.nan, np.nan]])
     held = validation.Validation(
-        "logistic", np.array([0, 1, 1]), 0, told, np.array([3]), np.array([1.0])
+        "logistic", np.array([0, 1, 1]), (0,), told, np.array([3]), np.array([1.0])
     )
     checked_now = run_discovery.Checked(3, ("a", "b", "c"), (YES, NO), held, n_older=1, n_gone=2)
     words = how_checked(services.db().task("dual"), checked_now, 0)
@@ -203,7 +204,7 @@ def test_a_slow_learner_is_checked_when_somebody_asks(
     assert "logistic against the answers takes up to a minute" in text_of(script)
     assert not charts(script)
     press(script, "Check anew")
-    kept = _of(db.task("dual"))
+    kept = kept_of(db.task("dual"), _Kept)
     assert kept.slowly is not None
     kept.slowly.join(30)
     script = open_page("discovery", {"part": "model"})

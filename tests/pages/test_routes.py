@@ -120,6 +120,7 @@ def test_a_label_is_committed_and_carries_the_servers_identity(browser, workspac
         "counts": {"dual": 1, "<b>no</b>": 0},
         "n_answers": 1,
         "model_version": 1,
+        "ahead": None,
     }
     with LabelsDB(workspace.labels) as db:
         (stored,) = db.events("dual")

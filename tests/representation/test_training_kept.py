@@ -19,7 +19,7 @@ from core.survey.partial import partial_path
 def saved(folder):
     method = nn.Linear(3, 2)
     optimiser = torch.optim.AdamW(method.parameters())
-    checkpoint.save_checkpoint(folder, {"step": 3}, method, optimiser, None)  # type: ignore[arg-type]
+    checkpoint.save_checkpoint(folder, {"step": 3}, method, optimiser, None)
 
 
 def test_a_full_disk_leaves_no_half_of_a_checkpoint(tmp_path, monkeypatch):

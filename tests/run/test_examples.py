@@ -84,7 +84,7 @@ def test_the_job_labels_examples_once(tmp_path, capsys):
     assert main([*argv, "--id", "o1", "--class", "other"]) == 0
     with LabelsDB(workspace.labels) as db:
         assert db.current_classes("hunt") == {"o0": "lens", "o1": "other", "o2": "lens"}
-    assert "named by --id, --position or --catalogue" in refused(capsys, *argv)
+    assert "named by --id, --position, --catalogue or --pictures" in refused(capsys, *argv)
     assert "No example could be resolved: 'o9'" in refused(capsys, *argv, "--id", "o9")
     assert "star" in refused(capsys, *argv, "--id", "o1", "--class", "star")
     assert "radius" in refused(capsys, *argv, "--position", "1 2", "--radius", "-1")

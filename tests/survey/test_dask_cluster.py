@@ -83,7 +83,7 @@ def test_this_machines_cores_are_a_cluster_as_well(monkeypatch):
 
     here = partial(distributed.LocalCluster, n_workers=1, processes=False)
     monkeypatch.setattr("distributed.LocalCluster", here)
-    with spreading._client("local") as client:
+    with spreading.dask_workers("local") as client:
         found = [
             future.result()
             for _, future in submitted(
@@ -101,6 +101,6 @@ def test_workers_of_this_machine_that_do_not_start_are_told(monkeypatch):
     monkeypatch.setattr("distributed.LocalCluster", fails)
     with (
         pytest.raises(NotReady, match=r"did not start \(Nanny failed to start\.\); leave --dask"),
-        spreading._client("local"),
+        spreading.dask_workers("local"),
     ):
         pass

@@ -14,7 +14,7 @@ from core.discovery.answered import (
     log_odds,
     one_thread,
     out_of_fold,
-    target_number,
+    target_numbers,
 )
 from core.discovery.learners.averaged import averaged
 from core.discovery.registry import register_learner
@@ -57,35 +57,43 @@ class Calibrated(AnswersClassifier):
 
     Parameters
     ----------
-    target : the class to calibrate; the one with the fewest answers if None
+    target : the class to calibrate, or several that are calibrated as one and share what comes
+        of it as before; the class with the fewest answers if None
     survey : (M, D) rows drawn at random from the survey; None leaves the curve to the answers
     """
 
     def __init__(
-        self, seed: int = 0, target: int | None = None, survey: np.ndarray | None = None
+        self,
+        seed: int = 0,
+        target: int | tuple[int, ...] | None = None,
+        survey: np.ndarray | None = None,
     ) -> None:
         self.seed = seed
         self.target = target
         self.survey = survey
 
     def _learn(self, X: np.ndarray, answers: np.ndarray) -> None:
-        self.target_ = target_number(self.classes_, answers, self.target)
+        self.targets_ = target_numbers(self.classes_, answers, self.target)
         self.model_ = averaged(self.seed).fit(X, answers)
         rng = np.random.default_rng(self.seed)
         base = one_thread(averaged(self.seed))
         p = [
-            out_of_fold(base, X, answers, folds_of(answers, N_FOLDS, rng))[:, self.target_]
+            self._any(out_of_fold(base, X, answers, folds_of(answers, N_FOLDS, rng)))
             for _ in range(REPEATS)
         ]
-        is_target = [answers == self.target_] * REPEATS
+        is_target = [np.isin(answers, self.targets_)] * REPEATS
         weights = [np.full(len(X), 1 / REPEATS)] * REPEATS
         unanswered = self._unanswered(X)
         if len(unanswered):
-            p.append(self.model_.predict_proba(unanswered)[:, self.target_])
+            p.append(self._any(self.model_.predict_proba(unanswered)))
             is_target.append(np.zeros(len(unanswered), dtype=bool))
             share = SURVEY_WEIGHT * len(X) / len(unanswered)
             weights.append(np.full(len(unanswered), share))
         self.curve_ = fit_curve(*map(np.concatenate, (p, is_target, weights)))
+
+    def _any(self, probabilities: np.ndarray) -> np.ndarray:
+        """(n,) P(any target) of (n, C) P(class)."""
+        return np.asarray(probabilities[:, self.targets_].sum(axis=1))
 
     def _unanswered(self, X: np.ndarray) -> np.ndarray:
         """The rows of the survey that are no copies of an answered one."""
@@ -97,15 +105,18 @@ class Calibrated(AnswersClassifier):
 
     def _probabilities(self, X: np.ndarray) -> np.ndarray:
         found = self.model_.predict_proba(X).astype(np.float64)
-        before = found[:, self.target_].copy()
-        after = on_curve(self.curve_, before)
-        found[:, self.target_] = 0
-        others = found.sum(axis=1, keepdims=True)
-        even = 1 / (len(self.classes_) - 1)  # where the target had left the others nothing
-        found = np.where(others > 0, found / np.where(others > 0, others, 1), even)
-        found *= (1 - after)[:, None]
-        found[:, self.target_] = after
+        own = found[:, self.targets_]
+        after = on_curve(self.curve_, self._any(found))
+        found[:, self.targets_] = 0
+        found = _shares(found) * (1 - after)[:, None]
+        found[:, self.targets_] = _shares(own) * after[:, None]
         return found
+
+
+def _shares(parts: np.ndarray) -> np.ndarray:
+    """(n, k) each row over its sum; even where that is 0."""
+    total = parts.sum(axis=1, keepdims=True)
+    return np.where(total > 0, parts / np.where(total > 0, total, 1), 1 / parts.shape[1])
 
 
 def fit_curve(

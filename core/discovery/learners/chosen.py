@@ -12,7 +12,7 @@ from core.discovery.answered import (
     folds_of,
     one_thread,
     out_of_fold,
-    target_number,
+    target_numbers,
 )
 from core.discovery.learners.averaged import averaged
 from core.discovery.learners.ensemble import ensemble
@@ -35,7 +35,6 @@ CANDIDATES: dict[str, LearnerFactory] = {
 }
 
 MEANS: dict[str, tuple[str, ...]] = {
-    DEFAULT_CHOICE: ("logistic", "extra_trees"),
     "ensemble": ("logistic", "extra_trees", "kernel", "neighbours"),
 }
 """Candidates that are means of others: their held-out predictions come for nothing."""
@@ -59,7 +58,7 @@ class Chosen(AnswersClassifier):
 
     Parameters
     ----------
-    target : the class to rank by; the one with the fewest answers if None
+    target : the class to rank by, or several as one; the one with the fewest answers if None
 
     Attributes
     ----------
@@ -69,13 +68,13 @@ class Chosen(AnswersClassifier):
         Name -> mean average precision of held-out answers; empty if nothing was compared.
     """
 
-    def __init__(self, seed: int = 0, target: int | None = None) -> None:
+    def __init__(self, seed: int = 0, target: int | tuple[int, ...] | None = None) -> None:
         self.seed = seed
         self.target = target
 
     def _learn(self, X: np.ndarray, answers: np.ndarray) -> None:
-        target = target_number(self.classes_, answers, self.target)
-        is_target = answers == target
+        targets = target_numbers(self.classes_, answers, self.target)
+        is_target = np.isin(answers, targets)
         fewer = min(int(is_target.sum()), int((~is_target).sum()))
         self.precision_: dict[str, float] = {}
         if fewer < FEWEST_TARGETS:
@@ -86,7 +85,7 @@ class Chosen(AnswersClassifier):
                 f" {int(is_target.sum())} and {int((~is_target).sum())}."
             )
         else:
-            gained = held_out_precision(X, answers, target, self.seed)
+            gained = held_out_precision(X, answers, targets, self.seed)
             self.precision_ = {name: float(values.mean()) for name, values in gained.items()}
             self.chosen_, self.reason_ = choose(gained)
         self.model_ = CANDIDATES[self.chosen_](self.seed).fit(X, answers)
@@ -96,24 +95,27 @@ class Chosen(AnswersClassifier):
 
 
 def held_out_precision(
-    X: np.ndarray, answers: np.ndarray, target: int, seed: int
+    X: np.ndarray, answers: np.ndarray, targets: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Name -> (folds x repeats,) average precision of `target` in each fold that holds one."""
+    """Name -> (folds x repeats,) average precision of `targets` in each fold that holds one.
+
+    targets : (T,) classes, taken as one
+    """
     rng = np.random.default_rng(seed)
     layouts = [folds_of(answers, N_FOLDS, rng) for _ in range(REPEATS)]
     score: dict[str, np.ndarray] = {}  # (repeats, L) each
     for name in CANDIDATES:
         if name not in MEANS:
             base = one_thread(_small(CANDIDATES[name](seed)))
-            parts = [out_of_fold(base, X, answers, folds)[:, target] for folds in layouts]
-            score[name] = np.array(parts)
+            parts = [out_of_fold(base, X, answers, folds)[:, targets] for folds in layouts]
+            score[name] = np.array(parts).sum(axis=2)
     for name, members in MEANS.items():
         score[name] = np.mean([score[one] for one in members], axis=0)
     gained: dict[str, list[float]] = {name: [] for name in CANDIDATES}
     for repeat, folds in enumerate(layouts):
         for fold in np.unique(folds[folds != NEVER_OUT]):
             out = folds == fold
-            wanted = answers[out] == target
+            wanted = np.isin(answers[out], targets)
             if wanted.any():
                 for name, values in gained.items():
                     values.append(average_precision(wanted, score[name][repeat, out]))

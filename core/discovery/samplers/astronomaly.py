@@ -38,7 +38,7 @@ def astronomaly(pool: Pool, n: int) -> Draw:
     forest = RandomForestRegressor(
         n_estimators=_TREES, random_state=int(pool.rng.integers(2**31)), n_jobs=2
     )
-    scores = np.where(pool.answers == pool.target, _BEST, 0.0)
+    scores = np.where(pool.is_find, _BEST, 0.0)
     forest.fit(pool.columns[pool.labelled], scores)
     return top_draw(pool, odd * relevance(_predicted(forest, pool.columns), _nearest(pool)), n)
 

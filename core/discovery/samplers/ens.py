@@ -160,13 +160,13 @@ class Beliefs:
 def believed(pool: Pool, graph: ReverseNeighbours) -> Beliefs:
     """What the answers of its neighbours, and the learner where there is one, say of each row."""
     which, informed = graph.of(pool.labelled)
-    is_target = (pool.answers == pool.target)[which]
+    is_target = pool.is_find[which]
     seen = np.bincount(informed, minlength=len(pool.embedding))
     found = np.bincount(informed[is_target], minlength=len(pool.embedding))
     worth = (1.0 if pool.learner is None else WORTH) + seen
     now = (PRIOR + found) / worth
     if pool.learner is not None:
-        now = pool.probabilities[:, pool.target].astype(np.float64)
+        now = pool.chances.astype(np.float64)
     return Beliefs(
         graph,
         now=now,

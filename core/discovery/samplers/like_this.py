@@ -18,7 +18,7 @@ _GIVEN = 256
 @register_sampler(LIKE_THIS, needs=Need.TARGET, description="those most like a find first")
 def like_this(pool: Pool, n: int) -> Draw:
     """Score = minus the distance to the nearest find."""
-    return similar_first(pool, pool.labelled[pool.answers == pool.target].tolist(), n)
+    return similar_first(pool, pool.labelled[pool.is_find].tolist(), n)
 
 
 def similar_first(pool: Pool, rows: Sequence[int], n: int) -> Draw:

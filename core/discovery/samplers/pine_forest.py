@@ -51,7 +51,7 @@ def forest_scores(forest: Coniferest, pool: Pool) -> np.ndarray:
     columns = pool.columns
     if len(columns) < 2:
         return np.zeros(len(columns))  # a single row is set apart by nothing
-    labels = np.where(pool.answers == pool.target, int(Label.ANOMALY), int(Label.REGULAR))
+    labels = np.where(pool.is_find, int(Label.ANOMALY), int(Label.REGULAR))
     if len(labels):
         forest.fit_known(columns, columns[pool.labelled], labels)
     else:

@@ -14,7 +14,7 @@ import numpy as np
 from core.discovery.answered import aimed, one_thread
 from core.discovery.learner import Learner, draw_from_pool
 from core.discovery.pool import Draw, Pool, drawable_scores
-from core.discovery.registry import LEARNERS, SAMPLERS, Need, register_sampler
+from core.discovery.registry import LEARNERS, SAMPLERS, Need, register_sampler, without_target
 
 HALF_LIFE = 60.0
 """Answers after which a find counts half: what an arm is good at changes as a class runs out."""
@@ -67,10 +67,7 @@ def portfolio(pool: Pool, n: int) -> Draw:
     """
     arms = available_arms(trained=pool.learner is not None)
     n = min(n, len(pool.unlabelled))
-    if pool.learner is None:
-        scores = pool.detected("isolation_forest")
-    else:
-        scores = pool.probabilities[:, pool.target]
+    scores = pool.detected("isolation_forest") if pool.learner is None else pool.chances
     scores = drawable_scores(pool, scores)
     if n == 0:
         return Draw(scores, np.empty(0, dtype=np.int64), np.empty(0), ())
@@ -94,11 +91,10 @@ def arm_probabilities(pool: Pool, names: Sequence[str]) -> np.ndarray:
     """(A,) with which probability the next place is an arm's; they add up to 1."""
     age = len(pool.turns) - 1 - pool.turns
     weight = 0.5 ** (age / HALF_LIFE)
-    find = pool.answers == pool.target
-    asked_by = np.array(pool.asked_by, dtype=object)
+    asked_by = np.array([without_target(name) for name in pool.asked_by], dtype=object)
     own = np.array([asked_by == name for name in names], dtype=bool).reshape(len(names), -1)
     tries = (own * weight).sum(axis=1)
-    finds = (own * (weight * find)).sum(axis=1)
+    finds = (own * (weight * pool.is_find)).sum(axis=1)
     rate = (finds.sum() + 0.5) / (tries.sum() + 1.0)
     best = best_probabilities(
         PRIOR_STRENGTH * rate + finds, PRIOR_STRENGTH * (1 - rate) + tries - finds
@@ -167,7 +163,7 @@ def _asked(pool: Pool, arm: Arm, n: int, seed: int) -> Draw:
         scores = {**pool.detector_scores, entry.detector: pool.detected(entry.detector)}
         pool = replace(pool, detector_scores=scores)
     if arm.learner is not None and pool.learner is not None:
-        estimator = one_thread(aimed(LEARNERS[arm.learner].call, seed, pool.target))
+        estimator = one_thread(aimed(LEARNERS[arm.learner].call, seed, pool.targets))
         learner = Learner(estimator, query_strategy=draw_from_pool)
         # What the pool's own learner was taught: the answers, and what stands in for others.
         learner.teach(pool.learner.X_training, pool.learner.y_training)

@@ -30,7 +30,7 @@ def positive_unlabelled(pool: Pool, n: int) -> Draw:
 
     Source: Mordelet & Vert 2014, algorithm 1 (arXiv 1010.0772).
     """
-    found = pool.labelled[pool.answers == pool.target]
+    found = pool.labelled[pool.is_find]
     if not len(found) or not len(pool.unlabelled):
         return top_draw(pool, np.zeros(len(pool.embedding)), n)
     return top_draw(pool, bagged_scores(pool.columns, found, pool.rng, _BAGS), n)

@@ -106,7 +106,7 @@ def log_improvement(mean: np.ndarray, deviation: np.ndarray, best: float, xi: fl
 
 
 def _top(pool: Pool) -> float:
-    return _BEST if (pool.answers == pool.target).any() else _OTHER
+    return _BEST if pool.is_find.any() else _OTHER
 
 
 def _first(pool: Pool, n: int) -> Draw:
@@ -140,7 +140,7 @@ _components = Kept(_principal_components)
 def _taught(pool: Pool, values: np.ndarray) -> GaussianProcessRegressor:
     process = GaussianProcessRegressor(Matern(nu=1.5) + WhiteKernel(), alpha=1e-8)
     taken = _learnt(pool)
-    scores = np.where(pool.answers[taken] == pool.target, _BEST, _OTHER)
+    scores = np.where(pool.is_find[taken], _BEST, _OTHER)
     with warnings.catch_warnings():
         # A length or a noise at its bound is an answer too: with equal labels there is no other.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -152,8 +152,7 @@ def _learnt(pool: Pool) -> np.ndarray:
     newest others; finds that would take more than half of the places are drawn at random."""
     if len(pool.labelled) <= _MOST_ANSWERS:
         return np.arange(len(pool.labelled))
-    is_find = pool.answers == pool.target
-    finds, others = np.flatnonzero(is_find), np.flatnonzero(~is_find)
+    finds, others = np.flatnonzero(pool.is_find), np.flatnonzero(~pool.is_find)
     n_finds = min(len(finds), max(_MOST_ANSWERS // 2, _MOST_ANSWERS - len(others)))
     newest = others[np.argsort(-pool.turns[others], kind="stable")]
     drawn = pool.rng.choice(finds, n_finds, replace=False)

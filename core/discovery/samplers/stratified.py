@@ -25,9 +25,7 @@ def stratified(pool: Pool, n: int) -> Draw:
     probabilities are those of each place given the score and the rows before.
     """
     trained = pool.learner is not None
-    scores = (
-        pool.probabilities[:, pool.target] if trained else pool.detector_scores["isolation_forest"]
-    )
+    scores = pool.chances if trained else pool.detector_scores["isolation_forest"]
     own = scores[pool.unlabelled]
     places, _ = stratified_draw(own, n, pool.rng)
     stratum = strata(own)

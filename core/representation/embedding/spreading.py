@@ -63,7 +63,7 @@ def spread(
     blocks = iter(
         (first, min(first + step, len(survey))) for first in range(start, len(survey), step)
     )
-    with _client(scheduler) as client:
+    with dask_workers(scheduler) as client:
         futures = submitted(
             client,
             scheduler,
@@ -116,7 +116,16 @@ def check_scheduler(scheduler: str) -> None:
 
 
 @contextmanager
-def _client(scheduler: str) -> Iterator[Any]:
+def dask_workers(scheduler: str) -> Iterator[Any]:
+    """A `distributed.Client` of the scheduler at an address, or of this machine's cores ("local").
+
+    Raises
+    ------
+    BadInput
+        The scheduler cannot be reached.
+    NotReady
+        It went away, or this machine's workers did not start.
+    """
     if scheduler != LOCAL:
         with dask_client(scheduler, _INSTEAD) as client:
             yield client

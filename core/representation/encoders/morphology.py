@@ -27,7 +27,9 @@ from core.representation.weightfiles import write_arrays
 from core.survey import Survey
 
 FIT_ROWS = 5000
-_CLIP = 8.0
+CLIP = 8.0
+"""Where a tamed number is cut: 1,490 deviations from the median."""
+
 _ROWS_AT_ONCE = 256
 _FEWEST_SHARE = 1e-3
 """Of a number that fewer objects of the sample have nothing tells the scale: its column is 0."""
@@ -98,7 +100,7 @@ class MorphologyEncoder:
         missing = ~np.isfinite(numbers)
         used = self.scale > 0
         away = (np.where(missing, self.centre, numbers) - self.centre)[:, used] / self.scale[used]
-        tamed = np.clip(np.arcsinh(away), -_CLIP, _CLIP)
+        tamed = np.clip(np.arcsinh(away), -CLIP, CLIP)
         share = missing.mean(axis=1, keepdims=True)
         out = np.concatenate([tamed, missing[:, self.flagged], share, flags], axis=1)
         return out.astype(np.float32)

@@ -252,7 +252,7 @@ def weights_folder(survey: Survey, method: str, asked: str | None = None) -> Pat
         )
     if asked is None:
         return chosen_training(runs).path
-    for run in pretraining_runs(survey):
+    for run in [*pretraining_runs(survey), *finished_runs(survey, JobKind.REFINE)]:
         if run.run_id == asked:
             return run.path
     if Path(asked).is_dir():

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from core.representation.methods.method import Method
 from core.representation.weightfiles import write_tensors
 from core.survey.partial import claim_partial, is_held, release_partial
 from core.workspace import storage_errors
@@ -33,7 +32,7 @@ _MODEL, _BEST, _OPTIMISER = "model.", "best.", "optimiser."
 def save_checkpoint(
     folder: Path,
     state: dict[str, Any],
-    method: Method,
+    method: nn.Module,
     optimiser: torch.optim.Optimizer,
     best: dict[str, Tensor] | None,
 ) -> None:
@@ -55,7 +54,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, identity: dict[str, Any], method: Method, optimiser: torch.optim.Optimizer
+    folder: Path, identity: dict[str, Any], method: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """Put the weights and the optimiser back; the state and the best weights.
 

@@ -37,13 +37,14 @@ class Beside {
     this.spectrum = new SpectrumPanel(page);
     this.catalogue = new Catalogue(page);
     this.past = new Past(page);
+    this.odd = new Odd(page);
     this.aladin = new AladinPanel(page);
     /** The strip under the picture, placed on its own. */
     this.strip = this.folds.near.element;
     this.element = el("aside", { class: "side", "aria-label": "Beside the picture" }, [
       // What has the same height for every object comes first, so that nothing in view jumps.
       this.spectrum, this.folds.progress, this.catalogue, this.folds.chances, this.folds.why, this.folds.guideline,
-      this.past.notesFold, this.folds.links, this.past.fold, this.aladin,
+      this.odd, this.past.notesFold, this.folds.links, this.past.fold, this.aladin,
     ].map((one) => one.element));
     this.reset();
   }
@@ -52,6 +53,7 @@ class Beside {
     this.item = null;
     clearTimeout(this.nearTimer);
     this.catalogue.reset();
+    this.odd.reset();
     this.guideline.replaceChildren();
     this.drawn = new Drawn();
     this.folds.guideline.element.hidden = true;
@@ -61,7 +63,7 @@ class Beside {
 
   preferences() {
     const { catalogue, past, spectrum } = this;
-    for (const one of [...Object.values(this.folds), spectrum.fold, catalogue.fold, past.fold, past.notesFold]) {
+    for (const one of [...Object.values(this.folds), spectrum.fold, catalogue.fold, past.fold, past.notesFold, this.odd]) {
       one.preferences();
     }
     this.aladin.preferences();
@@ -101,11 +103,11 @@ class Beside {
 
   /** How far the task is. */
   counts(task) {
-    const { counts, n_answers: nAnswers, n_objects: nObjects, classes, target } = task;
-    this.drawn.fill(this.progress, [counts, nAnswers, nObjects, classes, target], () => {
+    const { counts, n_answers: nAnswers, n_objects: nObjects, classes, targets } = task;
+    this.drawn.fill(this.progress, [counts, nAnswers, nObjects, classes, targets], () => {
       // A blind task tells nobody but its owner how the others answer.
       const most = Math.max(1, ...Object.values(counts ?? {}));
-      const finds = counts?.[target] ?? 0;
+      const finds = targets.reduce((n, name) => n + (counts?.[name] ?? 0), 0);
       const bars = !counts ? [] : classes.map((one, index) => {
         const n = counts[one.name] ?? 0;
         return barRow(one, index, n / most, n.toLocaleString("en-GB"));
@@ -141,6 +143,7 @@ class Beside {
   /** A new object's picture is on screen, or null. */
   show(item) {
     this.explain(item);
+    this.odd.show(item);
     clearTimeout(this.nearTimer);
     this.shown = item;
     this.nearAsked = null;
@@ -296,6 +299,7 @@ function whyShown(item, task) {
     if (!item.sampler) return called;
     return words && `When it was shown to you before: ${words[0].toLowerCase()}${words.slice(1)}`;
   }
+  if (item.sampler === "like_this" && task.ahead) return `${task.ahead.reason}: you asked for it.`;
   if (!item.sampler) return item.lease ? "Somebody has begun this one, and more answers are wanted." : null;
   return words;
 }
@@ -310,8 +314,11 @@ function whyLines(item, task) {
     reason = whyShown(item, task);
     if (typeof item.score === "number" && Number.isFinite(item.score)) {
       const isChance = item.score_kind === "P(target)";
-      const name = isChance ? `P(${task.target})` : item.score_kind ?? "score";
-      score = { name: item.opened ? `${name} now` : name, isChance, value: item.score };
+      const isDistance = item.sampler === "like_this" && !item.opened; // the score is minus that
+      const name = isChance ? `P(${task.targets.join(" or ")})`
+        : isDistance ? "distance" : item.score_kind ?? "score";
+      const value = isDistance ? -item.score : item.score;
+      score = { name: item.opened ? `${name} now` : name, isChance, value };
     }
     const by = item.model_version;
     if (by && newest && newest.version > by) {

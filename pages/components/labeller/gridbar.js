@@ -75,8 +75,8 @@ class GridBar {
     this.brushes.replaceChildren(
       ...classes.map((one) => brush((one.key ?? "").toUpperCase(), one.name, gridColour(classes, one.name),
         () => grid.choosing.choose({ action: "label", class_name: one.name }))),
-      ...["unsure", "skip", "flag"].map((name) => brush(
-        page.keymap.keyOf(name), ACTION_BY_NAME.get(name).text, "", () => grid.acts[name]())),
+      ...["unsure", "skip", "flag", "moreLike"].map((name) => brush(
+        page.keymap.keyOf(name), ACTION_BY_NAME.get(name).text, "", () => page.act(name))),
     );
   }
 
@@ -120,9 +120,9 @@ function gridTally(classes, choices) {
   return [...counts].filter(([, n]) => n).map(([word, n]) => `${n} ${word}`).join(", ");
 }
 
-/** The class of most answers so far that is not what is looked for. */
+/** The class of most answers so far that is not looked for. */
 function usualClass(task) {
-  const others = task.classes.filter((one) => one.name !== task.target);
+  const others = task.classes.filter((one) => !task.targets.includes(one.name));
   const count = (one) => task.counts?.[one.name] ?? 0;
   return (others.length ? others : task.classes).reduce((a, b) => (count(b) > count(a) ? b : a)).name;
 }

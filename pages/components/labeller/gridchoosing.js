@@ -9,17 +9,18 @@ class GridChoosing {
     this.page = grid.page;
   }
 
-  /** A press on a cell: common and target change places; with Shift the next class. */
+  /** A press on a cell: common and the targets take turns; with Shift the next class. */
   press(cell, event) {
     if (!cell.item) return;
     this.grid.point(cell);
-    const { classes, target } = this.page.task;
+    const { classes, targets } = this.page.task;
     const names = classes.map((one) => one.name);
     const common = this.grid.common.class_name;
-    const other = target === common || !names.includes(target) ? names.find((name) => name !== common) : target;
+    const sought = targets.filter((name) => name !== common && names.includes(name));
+    const round = [common, ...(sought.length ? sought : names.filter((name) => name !== common).slice(0, 1))];
+    const at = cell.choice.action === "label" ? round.indexOf(cell.choice.class_name) : -1;
     const next = event.shiftKey
-      ? names[(names.indexOf(cell.choice.class_name) + 1) % names.length]
-      : sameChoice(cell.choice, this.grid.common) ? other ?? common : common;
+      ? names[(names.indexOf(cell.choice.class_name) + 1) % names.length] : round[(at + 1) % round.length];
     this._set(cell, { action: "label", class_name: next });
   }
 
@@ -28,6 +29,14 @@ class GridChoosing {
     const cell = this.grid.cells[this.grid.at];
     if (!this.may() || !cell?.item) return;
     this._set(cell, choice);
+  }
+
+  /** What more is wanted of: the objects chosen as a target, else the outlined one. */
+  likened() {
+    const { targets } = this.page.task;
+    const chosen = this.grid.cells.filter(({ item, choice }) => item && targets.includes(choice?.class_name));
+    const cells = chosen.length ? chosen : [this.grid.cells[this.grid.at]];
+    return cells.map((cell) => cell?.item).filter(Boolean);
   }
 
   /** True if this person may answer; otherwise it says why not. */

@@ -54,6 +54,7 @@ const ACTIONS = [
   { name: "jump", key: "j", text: "Jump", group: "Going places", help: "To an object by its id or its place on the sky" },
   { name: "random", key: "t", text: "Random", group: "Going places", help: "To an object that nobody has answered" },
   { name: "revisit", key: "w", text: "Revisit", group: "Going places", help: "Walk through the objects you skipped" },
+  { name: "moreLike", key: "Shift+m", text: "More like this", group: "Going places", help: "The objects most like this one come next; Esc goes back to the queue" },
   { name: "copyLink", key: "y", text: "Copy link", group: "Going places", help: "A link that opens this object for a colleague" },
 ];
 

@@ -6,7 +6,7 @@
 const OTHER_KEYS = [
   { key: "⇧1–9", help: "Put a tag on or off, where the task has tags", group: "Answers" },
   { key: "← ↑ → ↓", help: "In the grid: go to another object", group: "Modes" },
-  { key: "Esc", help: "Leave a note, the marking or a dialog", group: "This page" },
+  { key: "Esc", help: "Leave a note, the marking, a dialog or more like this", group: "This page" },
 ];
 const LONE_MODIFIERS = ["Shift", "CapsLock", "AltGraph", "Control", "Alt", "Meta", "Fn"];
 

@@ -6,6 +6,7 @@
  * be seen, and may have any of these, which the page calls by `tell`:
  *   task(task)            the task came or was changed
  *   preferences(all)      what the person set came
+ *   counts(task)          how far the task is, and what comes ahead of its queue
  *   show(item)            an object's picture is on screen; null: there is none
  *   leave(item)           the object is about to go: save what is unsaved
  *   mode(name)            "one", "grid", "compare" or "blink"
@@ -58,11 +59,12 @@ class Labeller {
     this.session = new Session(this);
     this.answers = new Answers(this);
     this.tabs = new Tabs(this);
+    this.ahead = new Ahead(this);
     this.view = new View(this);
     this.parts = [
       this.look, this.stage, this.palette, this.marking, this.grid, this.compare, this.blink,
       this.beside, this.sheet, this.jump, this.settings, this.session, this.answers, this.view,
-      this.showing, this.tidings, this.tabs,
+      this.showing, this.tidings, this.tabs, this.ahead,
     ];
     this._registerOwn();
     this._reset();
@@ -229,7 +231,7 @@ class Labeller {
 
   _taskCame(task) {
     const asked = JSON.stringify([
-      task.classes, task.tree, task.tags, task.question, task.guideline, task.role, task.target,
+      task.classes, task.tree, task.tags, task.question, task.guideline, task.role, task.targets,
     ]);
     this.task = task;
     this.theme.look();
@@ -240,7 +242,7 @@ class Labeller {
       this.keysChanged();
     }
     this.taskAt = performance.now();
-    this.beside.counts(task);
+    this.tell("counts", task);
     this.describe(this.current);
     this._tick();
   }
@@ -293,7 +295,8 @@ class Labeller {
     if (answer?.counts !== undefined) {
       this.task.counts = answer.counts;
       this.task.n_answers = answer.n_answers;
-      this.beside.counts(this.task);
+      this.task.ahead = answer.ahead ?? null;
+      this.tell("counts", this.task);
     }
     this.queue.rankedBy(answer?.model_version);
   }

@@ -23,11 +23,11 @@ class Questions {
   /** What the keys mean: {name, key, colour, note, target}. */
   get choices() {
     if (!this.at) {
-      return this.task.classes.map((one) => ({ ...one, target: one.name === this.task.target }));
+      return this.task.classes.map((one) => ({ ...one, target: this.task.targets.includes(one.name) }));
     }
     return this.at.answers.map((one, index) => ({
       name: one.text, key: String(index + 1), colour: "", guideline: "",
-      target: one.class === this.task.target,
+      target: this.task.targets.includes(one.class),
     }));
   }
 

@@ -35,6 +35,9 @@ class Queue {
     this.wanted = 0;
     this.fetching = false;
     this.again = null;
+    /** Leases that are given back with the next request, and how often that was begun. */
+    this.leaving = [];
+    this.round = 0;
     clearTimeout(this.emptyTimer);
   }
 
@@ -107,6 +110,14 @@ class Queue {
     }
   }
 
+  /** Other objects come next: give back all unseen ones and fetch anew. */
+  startAnew() {
+    this.leaving.push(...Leases.of(this.items));
+    this.items = [];
+    this.round += 1;
+    this.fetch(false);
+  }
+
   _refill() {
     if (this.items.length < Math.max(QUEUE_LOW, this.wanted)) this.fetch(false);
   }
@@ -125,7 +136,8 @@ class Queue {
     const known = [page.current, ...this.taken, ...unseen].filter(Boolean).map((item) => item.object_id);
     const unsaved = page.outbox.unsaved(page.taskName);
     const exclude = withinBody([...new Set([...known, ...unsaved])]);
-    const given = replace ? Leases.of(this.items.slice(KEPT_AFTER_RERANK)) : [];
+    const given = [...this.leaving, ...(replace ? Leases.of(this.items.slice(KEPT_AFTER_RERANK)) : [])];
+    const { round } = this;
     const n = Math.min(Math.max(QUEUE_FETCH, this.wanted - unseen.length), QUEUE_MOST);
     let answer = null;
     let failure = null;
@@ -138,8 +150,10 @@ class Queue {
     }
     if (epoch !== page.epoch) return;
     this.fetching = false;
-    if (answer) this._came(answer, given);
-    page.queueCame(answer, failure);
+    if (answer) this.leaving = this.leaving.filter((lease) => !given.includes(lease));
+    if (answer && round !== this.round) this.leaving.push(...Leases.of(answer.items)); // chosen before
+    else if (answer) this._came(answer, given);
+    if (round === this.round) page.queueCame(answer, failure);
     this._lookAgain(answer);
     if (this.again !== null) {
       const again = this.again;

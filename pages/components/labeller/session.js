@@ -169,7 +169,7 @@ class Session {
     this.changes += 1;
     this.n = Math.max(0, this.n + by);
     this.perClass[className] = Math.max(0, (this.perClass[className] ?? 0) + by);
-    if (className === this.page.task.target) this.finds = Math.max(0, this.finds + by);
+    if (this.page.task.targets.includes(className)) this.finds = Math.max(0, this.finds + by);
     this.points.push([(Date.now() - this.began) / 1000, this.n, this.finds]);
   }
 

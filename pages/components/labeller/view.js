@@ -35,7 +35,7 @@ class View {
       placeholder: "Note on this object: Enter saves, Esc leaves",
       onkeydown: (event) => this._noteKey(event),
     });
-    this.tools = new Map([...PICTURE_SHOWN, ...ACTS_SHOWN, ...PLACES_SHOWN].map((name) => [name, this._tool(name)]));
+    this.tools = new Map(["moreLike", ...PICTURE_SHOWN, ...ACTS_SHOWN, ...PLACES_SHOWN].map((name) => [name, this._tool(name)]));
     const row = (names, label) => el("div", { class: `tools ${label.toLowerCase().replace(" ", "-")}`, role: "group", "aria-label": label },
       names.map((name) => this.tools.get(name)));
     this.modeButtons = new Map(MODES.map((name) => [name, el("button", {
@@ -51,14 +51,14 @@ class View {
           el("div", { class: "modes", role: "group", "aria-label": "Mode" }, [...this.modeButtons.values()]),
           ...this._elementsOf(page.session.line), row(PLACES_SHOWN, "This page"),
         ]),
-        ...this._elementsOf(page.tabs, page.session.notice),
+        ...this._elementsOf(page.ahead, page.tabs, page.session.notice),
       ]),
       el("div", { class: "main" }, [
         el("section", { class: "stage", "aria-label": "Object" }, [
           el("div", { class: "looking" }, [page.stage.element, ...this._elementsOf(page.compare)]),
           ...this._elementsOf(page.blink, page.grid),
           el("div", { class: "caption" }, [
-            this.name, this.link, this.chips, row(PICTURE_SHOWN, "Picture"),
+            this.name, this.link, this.tools.get("moreLike"), this.chips, row(PICTURE_SHOWN, "Picture"),
           ]),
           row(ACTS_SHOWN, "Acts"),
           this.note, ...this._elementsOf(page.marking, page.palette),
@@ -129,7 +129,7 @@ class View {
     this.modeButtons.get("blink").hidden = !this.page.hasPictures;
     for (const name of PICTURE_SHOWN) this.tools.get(name).hidden = !this.page.hasPictures;
     const looksOnly = task.role === "viewer";
-    for (const name of ["unsure", "skip", "undo", "redo", "flag", "note", "mark", "confidence"]) {
+    for (const name of ["unsure", "skip", "undo", "redo", "flag", "note", "mark", "confidence", "moreLike"]) {
       this.tools.get(name).disabled = looksOnly;
     }
   }

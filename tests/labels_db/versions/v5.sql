@@ -1,8 +1,8 @@
 PRAGMA application_id = 1397446982;
 PRAGMA user_version = 5;
 BEGIN TRANSACTION;
-CREATE TABLE ahead (task_id INTEGER NOT NULL REFERENCES tasks (id), annotator TEXT NOT NULL, place INTEGER NOT NULL, object_id TEXT NOT NULL, sampler TEXT NOT NULL, score REAL, PRIMARY KEY (task_id, annotator, place)) WITHOUT ROWID, STRICT;
-CREATE TABLE ahead_reasons (task_id INTEGER NOT NULL REFERENCES tasks (id), annotator TEXT NOT NULL, reason TEXT NOT NULL, made_at TEXT NOT NULL, PRIMARY KEY (task_id, annotator)) WITHOUT ROWID, STRICT;
+CREATE TABLE ahead (task_id INTEGER NOT NULL REFERENCES tasks (id), annotator TEXT NOT NULL, place INTEGER NOT NULL, object_id TEXT NOT NULL, sampler TEXT NOT NULL, score REAL, is_open INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (task_id, annotator, place)) WITHOUT ROWID, STRICT;
+CREATE TABLE ahead_reasons (task_id INTEGER NOT NULL REFERENCES tasks (id), annotator TEXT NOT NULL, reason TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL, PRIMARY KEY (task_id, annotator)) WITHOUT ROWID, STRICT;
 CREATE TABLE "answer_counts" (
    "task_id" INTEGER PRIMARY KEY REFERENCES "tasks"("id"),
    "n_objects" INTEGER NOT NULL

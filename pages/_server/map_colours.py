@@ -1,0 +1,302 @@
+"""What the points of a map can be coloured by, as one byte a point and a legend."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.display import colour_map
+from core.errors import BadInput
+from core.survey import Survey, finished_runs
+from core.survey.added_columns import columns_stamp, full_catalogue
+from core.vocabulary import JobKind, ScoreKind
+from labels_db import Task
+from pages._server.columns import column_list, known_columns
+from pages._server.identity import Identity
+from pages._server.map_data import Placed, labels_seen, points_of
+from pages._server.services import Services
+from pages._server.visibility import answers_hidden
+from pages._shared.colours import CLASS_COLOURS, class_colours
+
+__all__ = ["MAX_CATEGORIES", "NO_ANSWER", "Paint", "colourings", "paint"]
+
+MAX_CATEGORIES = 60
+"""Of a column, the most frequent ones; the others are one category."""
+LEVELS = 250
+"""Steps of a continuous scale; code 250 is "no value"."""
+PERCENTILES = (1, 99)
+"""A scale ends there: catalogue columns have tails, and the colours should tell the bulk apart."""
+NO_ANSWER, OTHERS, NO_VALUE = "no answer", "others", "no value"
+_GREY, _DARK_GREY = "#8b94a3", "#6b7280"
+_COLUMN = "column:"
+_SCALE = "viridis"
+"""Even steps of lightness, and read by people who do not tell red from green."""
+_ENDS = (28, 240)
+"""Of its 256 colours: the darkest and the lightest are lost on dark and light pages."""
+
+
+@dataclass(frozen=True)
+class Paint:
+    """The colours of a map.
+
+    Attributes
+    ----------
+    codes
+        (M,) uint8, one a point: an index into `names`; of numbers the step of the scale, or
+        `LEVELS` where there is no value.
+    legend
+        JSON: kind "categories" (names, counts, colours) or "numbers" (low, high, log, colours,
+        n_missing); title.
+    """
+
+    codes: np.ndarray
+    legend: dict[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """The categories by code; of numbers that of the points without a value alone."""
+        names: list[str] = self.legend["names"]
+        return names
+
+    def hidden(self, names: Sequence[str]) -> np.ndarray:
+        """(M,) bool: the points of these categories (`BadInput` if there is no such one)."""
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise BadInput(
+                f"There is no {unknown[0][:60]!r} in the legend any more; look at the legend and"
+                " select anew."
+            )
+        first = LEVELS if self.legend["kind"] == "numbers" else 0
+        return np.isin(self.codes, [first + self.names.index(name) for name in names])
+
+
+def colourings(
+    services: Services, task: Task, survey: Survey, who: Identity
+) -> list[dict[str, str]]:
+    """What this person may colour the map by: `by` for addresses, a title, and the kind
+    ("categories" or "numbers")."""
+    found = [{"by": "class", "title": "Answers", "kind": "categories"}]
+    hidden = answers_hidden(services.db(), task, who)
+    scores = None if hidden else services.scores(task)
+    if scores is not None and scores.kind is ScoreKind.TARGET_PROBABILITY:
+        found.append(
+            {"by": "prediction", "title": f"P({' or '.join(task.targets)})", "kind": "numbers"}
+        )
+        found.append({"by": "uncertainty", "title": "Uncertainty", "kind": "numbers"})
+    elif scores is not None:
+        found.append({"by": "anomaly", "title": "Anomaly score", "kind": "numbers"})
+    if not hidden:
+        found.append({"by": "sampler", "title": "Shown by sampler", "kind": "categories"})
+    if _groups(survey) is not None:
+        found.append({"by": "group", "title": "Group", "kind": "categories"})
+    kept_back = known_columns(survey) if hidden else ()
+    for column in column_list(survey, kept_back):
+        kind = "numbers" if column["kind"] == "number" else "categories"
+        found.append({"by": f"{_COLUMN}{column['name']}", "title": column["name"], "kind": kind})
+    return found
+
+
+def paint(
+    services: Services,
+    task: Task,
+    survey: Survey,
+    who: Identity,
+    placed: Placed,
+    by: str,
+    *,
+    log: bool = False,
+) -> Paint:
+    """The colours of a map by one of `colourings`.
+
+    log: a scale of equal factors; values of zero and less have none.
+
+    Raises
+    ------
+    BadInput
+        There is nothing of that name, or this person may not see it.
+    """
+    offered = {one["by"]: one for one in colourings(services, task, survey, who)}
+    if by not in offered:
+        raise BadInput(
+            f"The map cannot be coloured by {by[:80]!r}; choose one of the list, which changes"
+            " with what the model and the catalogue have."
+        )
+    title = offered[by]["title"]
+    base: tuple[Any, ...] = (survey.manifest.content_hash, placed.key, by, log, title)
+    if by == "class":
+        _, labels, state = labels_seen(services, task, who)
+        own = tuple(class_colours(task).items())
+        return _kept(
+            services,
+            (*base, state, own),
+            lambda: _by_class(survey, task, placed, labels, title),
+        )
+    if by == "sampler":
+        seq = services.db().last_seq(task.name)
+        shown = services.db().shown_by(task.name)
+        return _kept(
+            services,
+            (*base, task.name, seq),
+            lambda: _by_sampler(survey, placed, shown, title),
+        )
+    if by in ("prediction", "uncertainty", "anomaly"):
+        scores = services.scores(task)
+        assert scores is not None  # it is offered only then
+        values = scores.values[placed.rows].astype(np.float64)
+        if by == "uncertainty":
+            values = 1 - np.abs(2 * values - 1)
+        model = (task.name, scores.model.version, scores.model.created_at)
+        ends = (0.0, 1.0) if by != "anomaly" and not log else None
+        return _kept(services, (*base, *model), lambda: _numbers(values, title, log, ends))
+    if by == "group":
+        run, groups = _groups(survey) or ("", np.empty(0))
+        return _kept(services, (*base, run), lambda: _by_group(groups[placed.rows], title))
+    column = full_catalogue(survey)[by.removeprefix(_COLUMN)]
+    stamp = columns_stamp(survey)
+    if offered[by]["kind"] == "numbers":
+        numbers = column.to_numpy(dtype=float, na_value=np.nan)[placed.rows]
+        return _kept(services, (*base, stamp), lambda: _numbers(numbers, title, log, None))
+    return _kept(services, (*base, stamp), lambda: _words(column.iloc[placed.rows], title))
+
+
+def _kept(services: Services, key: tuple[Any, ...], make: Any) -> Paint:
+    made: Paint = services.paints.get(key, make)
+    return made
+
+
+def _groups(survey: Survey) -> tuple[str, np.ndarray] | None:
+    """The newest groups of this version: the run, and (N,) int with -1 for objects in none."""
+    for record in finished_runs(survey, JobKind.GROUP):
+        path = record.path / "groups.npy"
+        about = record.record.get("survey") or {}
+        if about.get("content_hash") == survey.manifest.content_hash and path.is_file():
+            groups = np.load(path, mmap_mode="r")
+            if groups.shape == (len(survey),):
+                return record.run_id, groups
+    return None
+
+
+def _by_class(
+    survey: Survey, task: Task, placed: Placed, labels: dict[str, str], title: str
+) -> Paint:
+    names = [NO_ANSWER, *task.every_class]
+    code_of = {name: code for code, name in enumerate(names)}
+    points = points_of(survey, placed, list(labels))
+    given = np.array([code_of.get(name, 0) for name in labels.values()], dtype=np.int64)
+    codes = np.zeros(len(placed.rows), dtype=np.int64)
+    codes[points[points >= 0]] = given[points >= 0]
+    colours = [_GREY, *class_colours(task).values()]
+    return _categories(codes, names, colours, title)
+
+
+def _by_sampler(survey: Survey, placed: Placed, shown: dict[str, str], title: str) -> Paint:
+    words = pd.Series(None, index=range(len(placed.rows)), dtype=object)
+    points = points_of(survey, placed, list(shown))
+    words.iloc[points[points >= 0]] = np.array(list(shown.values()), dtype=object)[points >= 0]
+    return _words(words, title, missing=NO_ANSWER)
+
+
+def _by_group(groups: np.ndarray, title: str) -> Paint:
+    words = pd.Series(groups).map(lambda one: f"group {one + 1}" if one >= 0 else None)
+    return _words(words, title, missing="in none")
+
+
+def _words(column: pd.Series[Any], title: str, missing: str = NO_VALUE) -> Paint:
+    """Categories of a column of words or truth values; `missing` names the points without one."""
+    codes, found = pd.factorize(column)
+    names = [str(one) for one in found]
+    if (codes < 0).any():
+        names.append(missing)
+        codes = np.where(codes < 0, len(names) - 1, codes)
+    return _frequent(codes, names, title, last=missing)
+
+
+def _frequent(codes: np.ndarray, names: list[str], title: str, last: str) -> Paint:
+    """The most frequent categories, the largest first; those beyond are "others". The final one
+    stays so where it is called `last`: what has no value is no category among others."""
+    counts = np.bincount(codes, minlength=len(names))
+    tail = [len(names) - 1] if names and names[-1] == last else []
+    order = np.lexsort((np.arange(len(names)), -counts)).tolist()
+    order = [one for one in order if one not in tail]
+    kept, n_others = order[:MAX_CATEGORIES], max(0, len(order) - MAX_CATEGORIES)
+    new = np.full(len(names), len(kept), dtype=np.int64)
+    new[kept] = np.arange(len(kept))
+    shown, shades = [names[one] for one in kept], _shades(len(kept))
+    if n_others:
+        shown.append(_free(f"{n_others:,} {OTHERS}", shown))
+        shades.append(_DARK_GREY)
+    if tail:
+        new[tail] = len(shown)
+        shown.append(_free(last, shown))
+        shades.append(_GREY)
+    return _categories(new[codes], shown, shades, title)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """`name`, in brackets where a category of the data is called so."""
+    return f"({name})" if name in taken else name
+
+
+def _categories(
+    codes: np.ndarray, names: Sequence[str], colours: Sequence[str], title: str
+) -> Paint:
+    counts = np.bincount(codes, minlength=len(names)).tolist()
+    legend = {
+        "kind": "categories",
+        "title": title,
+        "names": list(names),
+        "counts": counts,
+        "colours": list(colours),
+    }
+    return Paint(codes.astype(np.uint8), legend)
+
+
+def _shades(n: int) -> list[str]:
+    """Colours of n categories: those of classes first, then hues by the golden angle in three
+    lightnesses, since hue alone does not tell so many apart."""
+    shades = list(CLASS_COLOURS[:n])
+    for place in range(len(shades), n):
+        red, green, blue = colorsys.hls_to_rgb(
+            place * 0.381966 % 1, (0.45, 0.62, 0.75)[place % 3], 0.55
+        )
+        shades.append(f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}")
+    return shades
+
+
+def _numbers(values: np.ndarray, title: str, log: bool, ends: tuple[float, float] | None) -> Paint:
+    known = np.isfinite(values) & ((values > 0) if log else True)
+    some = values[known]
+    if log:
+        some = np.log10(some)
+    if ends is not None:
+        low, high = ends
+    elif len(some):
+        low, high = (float(one) for one in np.percentile(some, PERCENTILES))
+    else:
+        low, high = 0.0, 1.0
+    width = high - low
+    if not width > 0:  # constant, or nearly so: the middle of the scale
+        low, width = low - 0.5, 1.0
+        high = low + width
+    codes = np.full(len(values), LEVELS, dtype=np.uint8)
+    codes[known] = np.clip((some - low) * (LEVELS / width), 0, LEVELS - 1)
+    table = colour_map(_SCALE)
+    steps = table[np.linspace(*_ENDS, LEVELS).round().astype(int)]
+    legend = {
+        "kind": "numbers",
+        "title": title,
+        "low": float(10**low if log else low),
+        "high": float(10**high if log else high),
+        "log": log,
+        "n_below": int((some < low).sum()),
+        "n_above": int((some > high).sum()),
+        "names": [NO_VALUE],
+        "counts": [int(len(values) - known.sum())],
+        "colours": ["#" + "".join(f"{int(one):02x}" for one in step) for step in steps],
+    }
+    return Paint(codes, legend)

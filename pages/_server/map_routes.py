@@ -1,0 +1,243 @@
+"""The addresses of the map: places and colours as binary, which object a point is, a lasso."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.survey import Survey
+from core.vocabulary import checked_object_id
+from labels_db import Task
+from pages._server.columns import MAX_COLUMNS, SHOWN_COLUMNS, column_list, known_columns
+from pages._server.identity import Identity
+from pages._server.items import object_payload
+from pages._server.map_colours import colourings, paint
+from pages._server.map_data import Placed, labels_seen, placed_map, points_of
+from pages._server.map_picture import draw_map
+from pages._server.map_selecting import Filter, polygon_of, select
+from pages._server.requests import (
+    WRITERS,
+    RouteSpec,
+    json_answer,
+    needed,
+    number,
+    parameter,
+)
+from pages._server.services import Services
+from pages._server.visibility import answers_hidden
+from pages._server.which_workspace import workspace_id
+from pages._shared.colours import class_colours
+
+__all__ = ["MAP_ROUTES", "engine"]
+
+ENGINE = Path(__file__).parents[1] / "components" / "map" / "vendor" / "regl-scatterplot.js"
+MAX_RINGS = 5_000
+"""Labelled objects ringed on the map: the newest; all of them are in the colours."""
+MAX_TRAIL = 50
+MAX_PICTURE = 2_000
+_LASTING = "private, max-age=604800, immutable"
+
+
+@cache
+def engine() -> tuple[bytes, str]:
+    """The drawing library for the browser and a hash of it, by which its address is told."""
+    content = ENGINE.read_bytes()
+    return content, hashlib.sha256(content).hexdigest()[:16]
+
+
+def _engine(
+    _services: Services, _request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    content, named = engine()
+    headers = {"cache-control": _LASTING, "etag": f'"{named}"'}
+    return Response(content, media_type="text/javascript", headers=headers)
+
+
+def _asked(services: Services, request: Request) -> tuple[Task, Survey, Placed]:
+    task = services.db().task(parameter(request, "task"))
+    survey = services.survey(task.survey)
+    return task, survey, placed_map(services, survey, parameter(request, "map"))
+
+
+def _map(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
+    database = services.db()
+    task = database.task(parameter(request, "task"))
+    survey = services.survey(task.survey)
+    placed = placed_map(services, survey)
+    hidden = known_columns(survey) if answers_hidden(database, task, who) else ()
+    columns = [one["name"] for one in column_list(survey, hidden)]
+    return json_answer(
+        {
+            "map": placed.key,
+            "projection": placed.view.projection,
+            "n_points": len(placed.rows),
+            "n_objects": len(survey),
+            "survey": survey.name,
+            "survey_version": survey.version,
+            "survey_hash": survey.manifest.content_hash[:16],
+            "drawn": survey.manifest.modalities != ("images",),
+            "colourings": colourings(services, task, survey, who),
+            "columns": columns[:MAX_COLUMNS],
+            "shown_columns": min(SHOWN_COLUMNS, 4),
+            "targets": list(task.targets),
+            "classes": class_colours(task),
+            "engine": engine()[1],
+            "user": who.user,
+            "may_write": who.role in WRITERS,
+            "workspace": workspace_id(services.workspace),
+        }
+    )
+
+
+def _points(
+    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    _, survey, placed = _asked(services, request)
+    named = hashlib.sha256(f"{survey.manifest.content_hash}|{placed.key}".encode()).hexdigest()
+    headers = {
+        # The address names the run, which never changes; with the hash nobody else's either.
+        "cache-control": _LASTING if request.query_params.get("hash") else "private, no-cache",
+        "etag": f'"{named[:32]}"',
+        "x-shape": f"{len(placed.places)},2",
+    }
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    content = placed.places.astype("<f4").tobytes()
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _colours(
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
+) -> Response:
+    task, survey, placed = _asked(services, request)
+    by, log = parameter(request, "by"), number(request, "log", 0, 0, 1) == 1
+    made = paint(services, task, survey, who, placed, by, log=log)
+    head = json.dumps(made.legend).encode()
+    content = len(head).to_bytes(4, "little") + head + made.codes.tobytes()
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={"cache-control": "no-store", "x-shape": str(len(made.codes))},
+    )
+
+
+def _at(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
+    task, survey, placed = _asked(services, request)
+    object_id = placed.object_id(survey, _whole(request, "point"))
+    columns = request.query_params.getlist("columns")[:MAX_COLUMNS]
+    found = object_payload(services, task.name, who, object_id, columns)
+    if not columns:
+        found["columns"] = {}
+    return json_answer(found)
+
+
+def _place(
+    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+) -> Response:
+    _, survey, placed = _asked(services, request)
+    object_id = checked_object_id(parameter(request, "object_id"))
+    point = placed.point(survey, object_id)
+    x, y = (float(one) for one in placed.places[point])
+    return json_answer({"object_id": object_id, "point": point, "x": x, "y": y})
+
+
+def _state(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
+    """What changes while one labels: rings, trail, and of which events and model they are."""
+    task, survey, placed = _asked(services, request)
+    database = services.db()
+    model = None if answers_hidden(database, task, who) else database.latest_model(task.name)
+    version = model.version if model is not None else None
+    since = number(request, "since", 0, 0, 10**9)
+    seq = database.last_seq(task.name)
+    if "since" in request.query_params and seq == since:
+        return json_answer({"seq": seq, "model_version": version, "rings": None})
+    seq, labels, _ = labels_seen(services, task, who)
+    code_of = {name: code for code, name in enumerate(task.every_class)}
+    points = points_of(survey, placed, list(labels))
+    codes = np.array([code_of.get(name, -1) for name in labels.values()], dtype=np.int64)
+    there = np.flatnonzero(points >= 0)
+    is_find = np.isin(codes[there], [code_of[name] for name in task.targets])
+    finds, others = there[is_find][-MAX_RINGS:], there[~is_find]
+    rings = np.concatenate([others[max(0, len(others) - MAX_RINGS + len(finds)) :], finds])
+    answered = [one.object_id for one in database.session(task.name, who.annotator, "")]
+    trail = points_of(survey, placed, answered[-MAX_TRAIL:])
+    return json_answer(
+        {
+            "seq": seq,
+            "model_version": version,
+            "n_labelled": len(there),
+            "rings": points[rings].tolist(),
+            "ring_classes": codes[rings].tolist(),
+            "trail": trail[trail >= 0].tolist(),
+        }
+    )
+
+
+def _select(
+    services: Services, _request: Request, who: Identity, body: dict[str, Any]
+) -> Response:
+    task = services.db().task(needed(body, "task", 128))
+    survey = services.survey(task.survey)
+    placed = placed_map(services, survey, needed(body, "map_run", 200))
+    polygon = polygon_of(body.get("polygon"), body.get("box"))
+    made = select(services, task, survey, who, placed, polygon, Filter.of(body.get("filter")))
+    if made is None:
+        return json_answer({"selection": None, "n": 0})
+    return json_answer({"selection": made.id, "n": made.n_objects})
+
+
+def _selected(
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
+) -> Response:
+    """Where the objects of a selection lie: its outline if it was drawn here, else its points."""
+    _, survey, placed = _asked(services, request)
+    found = services.selections.shown(parameter(request, "selection"), who)
+    rows = services.selections.rows(found.id, survey)
+    drawn = found.origin.get("map") == placed.key and found.origin.get("polygon")
+    points = np.flatnonzero(np.isin(placed.rows, rows, assume_unique=True))
+    step = -(-len(points) // MAX_RINGS) or 1
+    return json_answer(
+        {
+            "n": len(rows),
+            "n_placed": len(points),
+            "outline": drawn or None,
+            "points": [] if drawn else points[::step].tolist(),
+        }
+    )
+
+
+def _picture(
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
+) -> Response:
+    task, survey, placed = _asked(services, request)
+    log = number(request, "log", 0, 0, 1) == 1
+    made = paint(services, task, survey, who, placed, parameter(request, "by"), log=log)
+    size = number(request, "size", 900, 100, MAX_PICTURE)
+    content = draw_map(placed, made, size)
+    return Response(content, media_type="image/png", headers={"cache-control": "no-store"})
+
+
+def _whole(request: Request, name: str) -> int:
+    parameter(request, name)
+    return number(request, name, 0, 0, 10**9)
+
+
+MAP_ROUTES = (
+    RouteSpec("/api/map", _map),
+    RouteSpec("/api/map_engine", _engine),
+    RouteSpec("/api/map_points", _points),
+    RouteSpec("/api/map_colours", _colours),
+    RouteSpec("/api/map_at", _at),
+    RouteSpec("/api/map_place", _place),
+    RouteSpec("/api/map_state", _state),
+    RouteSpec("/api/map_selection", _selected),
+    RouteSpec("/api/map_picture", _picture),
+    RouteSpec("/api/map_select", _select, "POST"),
+)

@@ -1,0 +1,121 @@
+"""The map for browsers without WebGL: a picture from the server under Plotly's lasso."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.survey import Survey
+from labels_db import Selection, Task
+from pages._server.map_colours import Paint, colourings, paint
+from pages._server.map_data import Placed
+from pages._server.map_picture import EXTENT
+from pages._server.map_selecting import Filter, select
+from pages._server.services import services
+from pages._shared.who import who
+from pages._shared.words import plain
+
+__all__ = ["drawn_map", "outline_of"]
+
+SIDE_PX = 900
+_SHOWN = 12
+"""Categories in the legend; the others are counted."""
+_GRID = 60
+"""Plotly selects nothing where it has no points: a grid of unseen ones lies under the lasso."""
+
+
+def drawn_map(task: Task, survey: Survey, placed: Placed) -> Selection | None:
+    """Draw it; what was selected in this run, if anything was."""
+    offered = colourings(services(), task, survey, who())
+    titles = {one["by"]: one["title"] for one in offered}
+    by = st.selectbox("Colour by", list(titles), format_func=lambda one: titles[one])
+    made = paint(services(), task, survey, who(), placed, by)
+    _legend(made)
+    query = urlencode({"task": task.name, "map": placed.key, "by": by, "size": SIDE_PX})
+    event = st.plotly_chart(
+        _figure(f"{services().base_path}/api/map_picture?{query}"),
+        key=f"drawn map {task.name} {placed.key}",
+        on_select="rerun",
+        selection_mode=("box", "lasso"),
+        config={"displaylogo": False, "scrollZoom": True},
+        theme=None,
+    )
+    outline = outline_of(event["selection"])
+    if outline is None:
+        st.caption("Draw a lasso or a box around objects to select them.")
+        return None
+    seen = f"{placed.key} {outline.tobytes()!r}"
+    if st.session_state.get("drawn map outline") == seen:
+        return None  # of an earlier run
+    st.session_state["drawn map outline"] = seen
+    found = select(services(), task, survey, who(), placed, outline, Filter())
+    if found is None:
+        st.info("No object lies in there; the selection stays as it is.")
+    return found
+
+
+def outline_of(selection: Mapping[str, Any]) -> np.ndarray | None:
+    """(V, 2): the polygon of Plotly's last lasso, or the corners of its box; None of neither."""
+    for one in reversed(selection.get("lasso") or []):
+        outline = np.column_stack([one["x"], one["y"]]).astype(np.float64)
+        return outline if len(outline) > 2 else None
+    for one in reversed(selection.get("box") or []):
+        (x0, x1), (y0, y1) = one["x"], one["y"]
+        return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float64)
+    return None
+
+
+def _legend(made: Paint) -> None:
+    legend = made.legend
+    if legend["kind"] == "numbers":
+        ends = f"{legend['low']:.4g} (dark) to {legend['high']:.4g} (light)"
+        st.caption(f"{plain(legend['title'])}: {ends}")
+        return
+    entries = list(zip(legend["names"], legend["counts"], legend["colours"], strict=True))
+    shown = [
+        f'<li><i style="background:{colour};height:.8em"></i>{_safe(name)} <b>{count:,}</b></li>'
+        for name, count, colour in entries[:_SHOWN]
+    ]
+    if len(entries) > _SHOWN:
+        shown.append(f"<li>and {len(entries) - _SHOWN} more</li>")
+    st.html(f'<ul class="curve-legend">{"".join(shown)}</ul>')
+
+
+def _figure(address: str) -> go.Figure:
+    side = np.linspace(-EXTENT, EXTENT, _GRID)
+    x, y = (one.ravel() for one in np.meshgrid(side, side))
+    figure = go.Figure(
+        go.Scatter(x=x, y=y, mode="markers", marker={"opacity": 0, "size": 1}, hoverinfo="skip")
+    )
+    figure.add_layout_image(
+        source=address,
+        xref="x",
+        yref="y",
+        x=-EXTENT,
+        y=EXTENT,
+        sizex=2 * EXTENT,
+        sizey=2 * EXTENT,
+        sizing="stretch",
+        layer="below",
+    )
+    hidden = {"showgrid": False, "zeroline": False, "showticklabels": False}
+    figure.update_layout(
+        height=640,
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**hidden, "range": [-EXTENT, EXTENT], "constrain": "domain"},
+        yaxis={**hidden, "range": [-EXTENT, EXTENT], "scaleanchor": "x"},
+        dragmode="lasso",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8b97a8", "activecolor": "#6db3f2"},
+    )
+    return figure
+
+
+def _safe(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

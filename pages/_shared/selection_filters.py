@@ -1,0 +1,143 @@
+"""The filter of the table: conditions on columns, all of which count, as chips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.errors import BadInput, SkysiftError
+from core.survey.filtering import (
+    OPERATORS,
+    WITHOUT_VALUE,
+    Condition,
+    Kind,
+    Operator,
+    as_condition,
+)
+from pages._server.tables import Column, SurveyTable
+from pages._shared.selection_state import choose_filter, current_filter
+from pages._shared.words import plain
+
+__all__ = ["draw_filter", "title"]
+
+
+def title(column: Column) -> str:
+    """A column's name with its unit."""
+    return f"{column.title} [{column.unit}]" if column.unit else column.title
+
+
+def draw_filter(table: SurveyTable) -> tuple[Condition, ...]:
+    """Draw the conditions and the form for one more; returns those that count."""
+    try:
+        conditions = current_filter()
+    except BadInput as error:
+        st.warning(str(error))
+        conditions = ()
+    conditions = _that_fit(table, conditions)
+    with st.container(horizontal=True, key="filter-chips"):
+        _chips(table, conditions)
+        with st.popover("Add a condition", icon=":material/filter_alt:"):
+            _form(table, conditions)
+    return conditions
+
+
+def _that_fit(table: SurveyTable, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Those whose columns this table has: a link may come from another survey or person."""
+    good = []
+    for one in conditions:
+        try:
+            kind = table.column(one.column).kind
+            if one.operator not in OPERATORS[kind]:
+                raise BadInput(f"{one.words()} does not fit the column, which holds {kind}s.")
+            good.append(one)
+        except SkysiftError as error:
+            st.warning(f"The condition {plain(one.words())} was left out. {plain(str(error))}")
+    if len(good) < len(conditions):
+        choose_filter(good)
+    return tuple(good)
+
+
+def _chips(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
+    for place, one in enumerate(conditions):
+        column = table.column(one.column)
+        words = plain(one.words(column.title, column.unit))
+        if st.button(
+            words, icon=":material/close:", key=f"filter chip {place}", help="Take it out"
+        ):
+            choose_filter([*conditions[:place], *conditions[place + 1 :]])
+            st.rerun()
+
+
+def _form(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
+    columns = {one.name: one for one in table.columns}
+    name = st.selectbox(
+        "Column", list(columns), format_func=lambda one: title(columns[one]), key="filter column"
+    )
+    column = columns[name]
+    operator = st.selectbox(
+        "Comparison", OPERATORS[column.kind], key=f"filter operator {column.kind}"
+    )
+    value = _value(table, column, operator)
+    if st.button("Add", type="primary", key="filter add"):
+        try:
+            condition = as_condition([name, operator.value, _read(column, operator, value)])
+            choose_filter([*conditions, condition])
+        except SkysiftError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
+
+
+def _value(table: SurveyTable, column: Column, operator: Operator) -> Any:
+    """The widget that fits; what it holds."""
+    if operator in WITHOUT_VALUE:
+        return None
+    if operator is Operator.BETWEEN:
+        left, right = st.columns(2)
+        with left:
+            low = st.text_input("From", key="filter low")
+        with right:
+            high = st.text_input("To", key="filter high")
+        return [low, high]
+    if column.kind is Kind.TEXT:
+        choices = table.choices(column.name)
+        if operator is Operator.ONE_OF:
+            if choices:
+                return st.multiselect("Values", choices, key=f"filter values {column.name}")
+            return st.text_area("Values, one a line", key="filter lines").splitlines()
+        if choices and operator in (Operator.IS, Operator.IS_NOT):
+            return st.selectbox("Value", choices, key=f"filter value {column.name}")
+        return st.text_input("Text", key="filter text")
+    return st.text_input("Value", key="filter number", placeholder="a number, such as 0.5 or 1e-3")
+
+
+def _read(column: Column, operator: Operator, value: Any) -> Any:
+    """The value as the condition wants it (`BadInput`)."""
+    if operator in WITHOUT_VALUE:
+        return None
+    if operator is Operator.BETWEEN:
+        return [_number(one) for one in value]
+    if operator is Operator.ONE_OF:
+        listed = [one.strip() for one in value if one.strip()]
+        if not listed:
+            raise BadInput(f"Name a value that {column.title} may have.")
+        return listed
+    if column.kind is Kind.NUMBER:
+        return _number(value)
+    if not value:
+        raise BadInput(f"Say what {column.title} {operator.value}.")
+    return value
+
+
+def _number(text: str) -> int | float:
+    typed = text.strip()
+    for read in (int, float):
+        try:
+            return read(typed)
+        except ValueError:
+            continue
+    raise BadInput(
+        f"A value to compare with is a number such as 0.5 or 1e-3, but is {typed[:40]!r}; correct"
+        " it."
+    )

@@ -1,0 +1,383 @@
+"""Selections: the objects that were meant, in any version; tables, files and lists of ids."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from core.errors import BadInput, Damaged, Forbidden, NotFound
+from core.exchange import Format
+from core.survey import Batch, Survey, SurveyWriter
+from core.survey.filtering import Condition, Kind, Operator
+from core.survey.layout import ColumnInfo
+from core.vocabulary import Action, Role
+from core.workspace import Workspace
+from labels_db import LabelsDB, NewEvent, Task
+from pages._server.id_lists import read_ids
+from pages._server.identity import Identity
+from pages._server.selection_export import export_selection
+from pages._server.selections import KEPT_DAYS
+from pages._server.services import Services
+from pages._server.tables import ANSWER, SCORE, SurveyTable
+from tests.pages.conftest import IDS, rank
+
+ANN = Identity("owner", "ann", Role.OWNER)
+CAT = Identity("person:2", "cat", Role.ANNOTATOR)
+LASSO = {"kind": "lasso"}
+
+
+@pytest.fixture
+def survey(services: Services) -> Survey:
+    return services.survey("tiny")
+
+
+@pytest.fixture
+def task(db: LabelsDB) -> Task:
+    return db.task("dual")
+
+
+def label(db: LabelsDB, object_id: str, name: str = "dual", who: str = "ann") -> None:
+    number = db.n_events("dual") + 1
+    db.record(
+        NewEvent(
+            event_id=f"00000000-0000-4000-8000-{number:012d}",
+            task="dual",
+            object_id=object_id,
+            survey_version=1,
+            annotator=who,
+            action=Action.LABEL,
+            class_name=name,
+        )
+    )
+
+
+def next_version(workspace: Workspace, base: Survey, ids: list[str]) -> None:
+    """Version 2 of the survey: a folder of its own order, made by hand since imports only add."""
+    with SurveyWriter(
+        workspace,
+        "turned",
+        bands=("R",),
+        cutout_size_px=8,
+        dtype="uint8",
+        origin="made for a test",
+        licence="none",
+    ) as writer:
+        images = np.zeros((len(ids), 1, 8, 8), np.uint8)
+        writer.append(Batch(object_ids=ids, images=images, columns=[{} for _ in ids]))
+        writer.commit()
+    folder = workspace.survey("turned") / "versions" / "1"
+    text = (folder / "survey.toml").read_text()
+    text = text.replace('"turned"', '"tiny"').replace("\nversion = 1", "\nversion = 2")
+    (folder / "survey.toml").write_text(text)
+    os.rename(folder, workspace.survey("tiny") / "versions" / "2")
+
+
+def test_it_holds_the_objects_that_were_given_in_order(services: Services, survey: Survey) -> None:
+    origin = {"kind": "lasso", "n": 3}
+    made = services.selections.add(survey, np.array([5, 2, 8, 2]), origin, "ann")
+    assert (made.n_objects, made.survey, made.survey_version) == (3, "tiny", 1)
+    assert (made.origin, made.made_by, made.name) == (origin, "ann", None)
+    assert services.selections.get(made.id) == made
+    rows = services.selections.rows(made.id, survey)
+    assert rows.tolist() == [2, 5, 8]
+    assert rows.dtype == np.int64
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 1
+    path = services.workspace.root / "selections" / f"{made.id}.parquet"
+    assert pq.read_table(path)["object_id"].to_pylist() == [IDS[2], IDS[5], IDS[8]]
+
+
+def test_another_version_has_its_own_rows_for_the_same_objects(
+    services: Services, survey: Survey, workspace: Workspace
+) -> None:
+    made = services.selections.add(survey, np.array([0, 3, 8]), LASSO, "ann")
+    next_version(workspace, survey, [IDS[8], "new", IDS[7], IDS[0]])
+    newer = services.survey("tiny")
+    assert newer.version == 2
+    rows = services.selections.rows(made.id, newer)
+    assert [str(newer.object_ids[row]) for row in rows] == [IDS[8], IDS[0]]
+    assert services.selections.rows(made.id, survey).tolist() == [0, 3, 8]
+
+
+def test_none_and_all(services: Services, survey: Survey) -> None:
+    none = services.selections.add(survey, np.empty(0), LASSO, "ann")
+    everything = services.selections.add(survey, np.arange(len(IDS)), LASSO, "ann")
+    assert services.selections.rows(none.id, survey).tolist() == []
+    assert services.selections.rows(everything.id, survey).tolist() == list(range(len(IDS)))
+
+
+def test_bad_input_leaves_nothing_behind(services: Services, survey: Survey) -> None:
+    add = services.selections.add
+    for rows in ([9], [-1], [[1, 2]], [0.5]):
+        with pytest.raises(BadInput):
+            add(survey, np.array(rows), LASSO, "ann")
+    for origin in ({}, {"kind": 3}, {"kind": "lasso", "x": float("nan")}, {"kind": "x" * 600_000}):
+        with pytest.raises(BadInput, match="How a selection was made"):
+            add(survey, np.array([1]), origin, "ann")
+    add(survey, np.array([1]), LASSO, "ann", name="mine")
+    with pytest.raises(BadInput, match="already"):
+        add(survey, np.array([1]), LASSO, "ann", name=" mine ")
+    assert len(list((services.workspace.root / "selections").iterdir())) == 1
+    with pytest.raises(NotFound, match="no selection"):
+        services.selections.get("0123456789abcdef")
+    with pytest.raises(NotFound, match="no selection"):
+        services.selections.rows("../../labels\x00", survey)
+
+
+def test_a_file_that_is_gone_or_broken_is_told(services: Services, survey: Survey) -> None:
+    made = services.selections.add(survey, np.array([1]), LASSO, "ann")
+    path = services.workspace.root / "selections" / f"{made.id}.parquet"
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(Damaged, match="cannot be read"):
+        services.selections.rows(made.id, survey)
+    path.unlink()
+    with pytest.raises(NotFound, match="are gone"):
+        services.selections.rows(made.id, survey)
+    assert services.selections.delete(made.id)
+    assert not services.selections.delete(made.id)
+
+
+def test_of_another_survey(services: Services, survey: Survey, workspace: Workspace) -> None:
+    made = services.selections.add(survey, np.array([1]), LASSO, "ann")
+    with SurveyWriter(
+        workspace,
+        "other",
+        bands=("R",),
+        cutout_size_px=8,
+        dtype="uint8",
+        origin="made for a test",
+        licence="none",
+    ) as writer:
+        images = np.zeros((1, 1, 8, 8), np.uint8)
+        writer.append(Batch(object_ids=["g1"], images=images, columns=[{}]))
+        other = writer.commit()
+    with pytest.raises(BadInput, match="of the survey tiny, not of other"):
+        services.selections.rows(made.id, other)
+
+
+def test_two_are_combined(services: Services, survey: Survey) -> None:
+    selections = services.selections
+    one = selections.add(survey, np.array([1, 2, 3]), LASSO, "ann", name="one")
+    two = selections.add(survey, np.array([3, 4]), LASSO | {"tells": ["dual"]}, "ann")
+    for how, rows in (("and", [3]), ("or", [1, 2, 3, 4]), ("not", [1, 2])):
+        made = selections.combine(how, one.id, two.id, survey, "ann")
+        assert selections.rows(made.id, survey).tolist() == rows
+        assert made.origin["of"] == [
+            {"id": one.id, "name": "one"},
+            {"id": two.id, "name": None},
+        ]
+        assert made.origin["tells"] == ["dual"]
+    with pytest.raises(BadInput, match="and, or or not"):
+        selections.combine("xor", one.id, two.id, survey, "ann")
+
+
+def test_what_tells_of_a_blind_task_is_kept_from_others(
+    services: Services, survey: Survey, db: LabelsDB
+) -> None:
+    selections = services.selections
+    told = selections.add(survey, np.array([1]), LASSO | {"tells": ["dual"]}, "ann", name="finds")
+    plain = selections.add(survey, np.array([1]), LASSO, "ann", name="plain")
+    assert selections.shown(told.id, CAT) == told
+    db.change_task("dual", "ann", blind=True)
+    with pytest.raises(Forbidden, match="blind task"):
+        selections.shown(told.id, CAT)
+    assert [one.id for one in selections.saved("tiny", CAT)] == [plain.id]
+    assert len(selections.saved("tiny", ANN)) == 2
+    own = selections.add(survey, np.array([2]), LASSO | {"tells": ["dual"]}, "cat", name="own")
+    assert selections.shown(own.id, CAT) == own
+
+
+def test_what_nobody_named_is_cleaned_after_a_month(
+    services: Services, survey: Survey, db: LabelsDB
+) -> None:
+    selections = services.selections
+    kept, gone, fresh = (
+        selections.add(survey, np.array([row]), LASSO, "ann", name="kept" if row == 0 else None)
+        for row in range(3)
+    )
+    long_ago = (datetime.now(UTC) - timedelta(days=KEPT_DAYS, hours=1)).isoformat(
+        timespec="milliseconds"
+    )
+    for one in (kept, gone):
+        db.tables.execute("UPDATE selections SET made_at = ? WHERE id = ?", [long_ago, one.id])
+    folder = services.workspace.root / "selections"
+    hour, month = 3600, KEPT_DAYS * 86_400
+    ages = {"old": month + hour, "new": month - hour, "cut": hour + 60, "at work": hour - 60}
+    strays = {}
+    for what, age in ages.items():
+        path = folder / f"{what}.parquet{'' if what in ('old', 'new') else '.partial'}"
+        path.write_bytes(b"")
+        os.utime(path, (time.time() - age,) * 2)
+        strays[what] = path.name
+    assert selections.clean() == 1
+    assert {one.name for one in folder.iterdir()} == {
+        f"{kept.id}.parquet",
+        f"{fresh.id}.parquet",
+        strays["new"],
+        strays["at work"],
+    }
+    with pytest.raises(NotFound):
+        selections.get(gone.id)
+    assert selections.clean() == 0
+
+
+# The table
+
+
+def test_the_table_filters_and_sorts(
+    services: Services, survey: Survey, task: Task, db: LabelsDB, workspace: Workspace
+) -> None:
+    label(db, "g1")
+    label(db, "g4", "<b>no</b>")
+    rank(workspace, ["g0"])  # scores fall from 0.9 with the row
+    table = SurveyTable(services, task, survey, ANN)
+    assert [(one.name, one.kind) for one in table.columns] == [
+        (ANSWER, Kind.TEXT),
+        (SCORE, Kind.NUMBER),
+        ("object_id", Kind.TEXT),
+        ("group_id", Kind.TEXT),
+        ("flux", Kind.NUMBER),
+        ("hole", Kind.NUMBER),
+    ]
+    above = Condition("flux", Operator.AT_LEAST, 3)
+    assert table.rows([above]).tolist() == [3, 4, 5, 6, 7, 8]
+    assert table.rows([above, Condition(ANSWER, Operator.THERE)]).tolist() == [4]
+    assert table.rows([Condition(ANSWER, Operator.IS, "dual")]).tolist() == [1]
+    assert table.rows([above], sort="flux", descending=True).tolist() == [8, 7, 6, 5, 4, 3]
+    assert table.rows([above], np.array([1, 4, 6]), SCORE).tolist() == [6, 4]
+    assert table.rows([Condition("hole", Operator.THERE)]).tolist() == []
+    assert table.rows(sort=ANSWER).tolist()[:2] == [4, 1]  # "<" comes before "d"
+    assert table.cells(np.array([1, 0]), [ANSWER, "flux", "hole"]) == [
+        {ANSWER: "dual", "flux": 1.0, "hole": None},
+        {ANSWER: None, "flux": 0.0, "hole": None},
+    ]
+    assert table.choices("object_id") == sorted(IDS)
+    assert table.choices(ANSWER) == ["dual", "<b>no</b>"]
+    assert table.tells([above]) == []
+    assert table.tells([Condition(SCORE, Operator.ABOVE, 0.5)]) == ["dual"]
+    with pytest.raises(NotFound, match="no column 'mag'"):
+        table.rows([Condition("mag", Operator.BELOW, 3)])
+    label(db, "g5")
+    assert table.rows([Condition(ANSWER, Operator.IS, "dual")]).tolist() == [1, 5]
+
+
+def test_on_a_blind_task_the_table_has_ones_own_answers_alone(
+    services: Services, survey: Survey, db: LabelsDB, workspace: Workspace
+) -> None:
+    label(db, "g1")
+    label(db, "g2", who="cat")
+    rank(workspace, ["g0"])
+    db.change_task("dual", "ann", blind=True)
+    table = SurveyTable(services, db.task("dual"), survey, CAT)
+    assert SCORE not in [one.name for one in table.columns]
+    assert table.rows([Condition(ANSWER, Operator.THERE)]).tolist() == [2]
+    with pytest.raises(NotFound):
+        table.values(SCORE)
+    owner = SurveyTable(services, db.task("dual"), survey, ANN)
+    assert owner.rows([Condition(ANSWER, Operator.THERE)]).tolist() == [1, 2]
+
+
+def test_units_and_a_text_column_of_many_values(
+    services: Services, workspace: Workspace, task: Task
+) -> None:
+    names = [f"s{row:04d}" for row in range(400)]
+    with SurveyWriter(
+        workspace,
+        "wide",
+        bands=(),
+        cutout_size_px=0,
+        dtype="uint8",
+        origin="made for a test",
+        licence="none",
+        columns={"mag": ColumnInfo("mag", "brightness")},
+    ) as writer:
+        columns: list[dict[str, Any]] = [
+            {"mag": row / 10, "name": f"n{row}", "kind": ("a", "b")[row % 2]} for row in range(400)
+        ]
+        writer.append(Batch(object_ids=names, images=None, columns=columns))
+        wide = writer.commit()
+    table = SurveyTable(services, task, wide, ANN)
+    assert (table.column("mag").unit, table.column("mag").description) == ("mag", "brightness")
+    assert table.choices("name") == []
+    assert table.choices("kind") == ["a", "b"]
+
+
+# Files and lists
+
+
+def test_a_file_of_a_selection_says_all_about_it(
+    services: Services, survey: Survey, task: Task, db: LabelsDB, tmp_path: Path
+) -> None:
+    label(db, "g3")
+    made = services.selections.add(survey, np.array([3, 8]), LASSO, "ann", name="two")
+    table = SurveyTable(services, task, survey, ANN)
+    path = tmp_path / "two.parquet"
+    assert export_selection(table, made, np.array([8, 3]), Format.PARQUET, path) == 2
+    read = pq.read_table(path)
+    assert read.to_pylist() == [
+        {"object_id": IDS[8], "label": None, "group_id": IDS[8], "flux": 8.0, "hole": None},
+        {"object_id": "g3", "label": "dual", "group_id": "g3", "flux": 3.0, "hole": None},
+    ]
+    zipped = tmp_path / "two.zip"
+    assert export_selection(table, made, np.array([3]), Format.CSV, zipped) == 1
+    with zipfile.ZipFile(zipped) as archive:
+        lines = archive.read("selection.csv").decode().splitlines()
+        about = json.loads(archive.read("selection.csv.json"))
+    assert next(csv.DictReader(lines)) == {
+        "object_id": "g3",
+        "label": "dual",
+        "group_id": "g3",
+        "flux": "3",
+        "hole": "",
+    }
+    text = json.dumps(about)
+    assert made.id in text
+    assert survey.manifest.content_hash in text
+    for number, format in enumerate((Format.VOTABLE, Format.FITS)):
+        other = tmp_path / f"file{number}"
+        assert export_selection(table, made, np.empty(0, np.int64), format, other) == 0
+
+
+@pytest.fixture
+def odd(survey: Survey, monkeypatch: pytest.MonkeyPatch) -> Survey:
+    ids = np.array(["a,b", 'c"d', "plain", "x", "y", "z", "1", "2", "3"], object)
+    monkeypatch.setitem(survey.__dict__, "object_ids", ids)
+    return survey
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "unknown"),
+    [
+        ("g3\n\n  g1 \r\ng3\nnone", [1, 3], ["none"]),
+        ("mag,object_id\n1,g2\n2,g0\n3\n", [0, 2], []),
+        ("id,mag\ng5,2\ng6,3", [5, 6], ["id"]),
+        ("\ufeffobject_id\ng7", [7], []),
+        (IDS[8], [8], []),
+    ],
+)
+def test_lists_of_ids(survey: Survey, text: str, rows: list[int], unknown: list[str]) -> None:
+    found = read_ids(text.encode(), "list.csv", survey)
+    assert found.rows.tolist() == rows
+    assert found.unknown == unknown
+    assert found.n_given == len(rows) + len(unknown)
+
+
+def test_ids_with_commas_are_ids(odd: Survey) -> None:
+    assert read_ids(b"a,b\nplain", "", odd).rows.tolist() == [0, 2]
+    assert read_ids(b'object_id\n"a,b"\n"c""d"', "", odd).rows.tolist() == [0, 1]
+
+
+def test_what_is_no_list_is_refused(survey: Survey) -> None:
+    for content in (b"", b"\n \n", b"object_id\n", b"\xff\xfe\x00", b"a\x00b"):
+        with pytest.raises(BadInput):
+            read_ids(content, "photo.jpg", survey)
