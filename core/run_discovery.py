@@ -3,7 +3,7 @@ together, which may not meet; the pages draw what comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -134,7 +134,7 @@ def search_so_far(
         found_of=found_of,
         seqs=np.array([one.seq for one in shown], dtype=np.int64),
         tallies=_tallies(shown, found),
-        told=_told(known.models, shown),
+        told=_told(known.models, shown, task.targets),
         rate=_rate(task.seed, survey, list(rows.values()), aside, targets, controls),
         n_controls=len(controls),
         n_imported=sum(one.imported for one in everything),
@@ -158,16 +158,21 @@ def _tallies(shown: list[SearchedObject], found: np.ndarray) -> tuple[Tally, ...
     return tuple(tallies)
 
 
-def _told(models: Mapping[int, tuple[str, str | None]], shown: list[SearchedObject]) -> np.ndarray:
-    """(k,) P(target) of each object as the model said when it was shown, NaN where it did not.
+def _told(
+    models: Mapping[int, tuple[str, str | None, tuple[str, ...]]],
+    shown: list[SearchedObject],
+    targets: Collection[str],
+) -> np.ndarray:
+    """(k,) P(target) of each object as the model said when it was shown, NaN where it did not, or
+    where it said it of other targets than those of now.
 
     The score of a sampler is P(target) with the likeliest alone, once a learner is trained. In a
     mixture of samplers the same name may stand beside the mixture's own score.
     """
     told = np.full(len(shown), np.nan)
     for place, one in enumerate(shown):
-        sampler, learner = models.get(one.model_version or 0, ("", None))
-        if learner is None or one.score is None:
+        sampler, learner, of = models.get(one.model_version or 0, ("", None, ()))
+        if learner is None or one.score is None or set(of) != set(targets):
             continue
         is_likeliest = without_target(one.sampler or "") == _LIKELIEST
         likeliest = is_likeliest and _LIKELIEST in sampler.split("+")

@@ -18,14 +18,15 @@ class Followed:
     unlabelled
         Objects that somebody touched and that have no class.
     models
-        Version of a model -> the sampler and the learner behind it.
+        Version of a model -> the sampler and the learner behind it, and the targets that it was
+        made for.
     """
 
     def __init__(self) -> None:
         self.seq = 0
         self.classes: dict[str, str] = {}
         self.unlabelled: set[str] = set()
-        self.models: dict[int, tuple[str, str | None]] = {}
+        self.models: dict[int, tuple[str, str | None, tuple[str, ...]]] = {}
         self._searched: dict[str, SearchedObject] = {}
         self._version = 0
 
@@ -61,8 +62,12 @@ class Followed:
         if newest is None or newest.version in self.models:
             return
         n_new = newest.version - max(self.models, default=0)
+        models = db.models(task, last=n_new)
+        targets = {
+            version: db.targets_at(task, version) for version in {m.task_version for m in models}
+        }
         self.models |= {
-            one.version: (one.sampler, one.learner) for one in db.models(task, last=n_new)
+            one.version: (one.sampler, one.learner, targets[one.task_version]) for one in models
         }
 
 

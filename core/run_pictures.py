@@ -6,10 +6,12 @@ the survey or another embedding sees it anew, and who gave it when as what.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,9 @@ MAX_BYTES = 16 * 2**20
 
 MAX_NAME = 200
 
+RECORDS = "pictures"
+"""Folder beside a task's score files: which known pictures a ranking was taught."""
+
 _SUFFIX = ".npz"
 _SHOWN = 12
 """Digits of the hash by which a picture is named to people."""
@@ -48,22 +53,43 @@ class KnownPicture:
     sha256
         Of the file's bytes; tells pictures apart.
     file_name, class_name, by, when
-        What it was called, what it shows, who said so, and the time in UTC.
-    content
-        The file's bytes.
+        What it was called, what it shows, who said so, and the time in UTC; "" where its file
+        cannot be read.
+    damage
+        A sentence where that is so, else "".
     """
 
     sha256: str
-    file_name: str
-    class_name: str
-    by: str
-    when: str
-    content: bytes
+    file_name: str = ""
+    class_name: str = ""
+    by: str = ""
+    when: str = ""
+    damage: str = ""
 
     @property
     def short(self) -> str:
         """The first digits of its hash."""
         return self.sha256[:_SHOWN]
+
+
+@dataclass(frozen=True)
+class TaughtPictures:
+    """The known pictures of a task, for an engine.
+
+    Attributes
+    ----------
+    outside
+        As the encoder of an embedding sees them; None if there is none to be taught.
+    words
+        Sentences, each after a space, about which they are and those that could not be taken; ""
+        where there is nothing to say.
+    record
+        (sha256, class) of each that is taught, in the order of `outside`.
+    """
+
+    outside: Outside | None = None
+    words: str = ""
+    record: tuple[tuple[str, str], ...] = ()
 
 
 def add_picture(
@@ -106,7 +132,6 @@ def add_picture(
         class_name=wanted,
         by=by,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        content=content,
     )
     folder = _folder(workspace, task.name)
     path = folder / f"{found.sha256}{_SUFFIX}"
@@ -129,16 +154,31 @@ def add_picture(
 
 
 def known_pictures(workspace: Workspace, task: str) -> list[KnownPicture]:
-    """The known pictures of a task, in the order in which they came.
+    """The known pictures of a task, in the order in which they came, without their contents.
+
+    One whose file cannot be read is among them, with a sentence of its `damage`.
+    """
+    folder = _folder(workspace, task)
+    found = []
+    for name in _files(folder):
+        try:
+            found.append(_read(folder / name))
+        except Damaged as error:
+            found.append(KnownPicture(Path(name).stem, damage=str(error)))
+    return sorted(found, key=lambda one: (one.when, one.sha256))
+
+
+def picture_content(workspace: Workspace, task: str, sha256: str) -> bytes:
+    """The bytes of a known picture's file, as it was given.
 
     Raises
     ------
+    NotFound
+        The task has none of that hash.
     Damaged
-        A file of theirs cannot be read.
+        Its file cannot be read.
     """
-    folder = _folder(workspace, task)
-    found = [_read(folder / name) for name in _files(folder)]
-    return sorted(found, key=lambda one: (one.when, one.sha256))
+    return _content(_path(workspace, task, sha256))
 
 
 def remove_picture(workspace: Workspace, task: str, sha256: str) -> None:
@@ -149,15 +189,9 @@ def remove_picture(workspace: Workspace, task: str, sha256: str) -> None:
     NotFound
         The task has none of that hash.
     """
-    folder = _folder(workspace, task)
-    name = f"{sha256}{_SUFFIX}"
-    if name not in _files(folder):
-        raise NotFound(
-            f"The task {task} has no known picture {sha256[:_SHOWN]}; it may have been removed"
-            " already: look at the list again."
-        )
-    with storage_errors(folder):
-        (folder / name).unlink(missing_ok=True)
+    path = _path(workspace, task, sha256)
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
 
 
 def pictures_stamp(workspace: Workspace, task: str) -> tuple[tuple[str, int], ...] | None:
@@ -189,35 +223,81 @@ def class_of_examples(task: Task, class_name: str | None) -> str:
 
 def taught_pictures(
     workspace: Workspace, survey: Survey, task: Task, run_id: str
-) -> tuple[Outside | None, str]:
-    """The known pictures as the encoder of an embedding sees them, for an engine; and a sentence,
-    after a space, about those that could not be taken, "" for none."""
+) -> TaughtPictures:
+    """The known pictures as the encoder of an embedding sees them, for an engine.
+
+    Which they are is kept for good in a list in the task's folder of scores, named in `words`: a
+    ranking tells by it what it was taught. No picture, whatever is in it, ends the caller.
+    """
     from core.discovery.outside import Outside
-    from core.representation.outside import encode_pictures
     from core.survey.outside_picture import outside_picture
 
     folder = _folder(workspace, task.name)
-    images, classes, lost = [], [], []
+    images, record, lost = [], [], []
     for name in _files(folder):
         try:
             one = _read(folder / name)
             if one.class_name not in task.every_class:
                 raise BadInput(f"the task has no class {one.class_name!r}")
-            images.append(outside_picture(survey, one.content, one.file_name))
-            classes.append(one.class_name)
-        except SkysiftError as error:
-            lost.append(str(error))
-    if images:
-        try:
-            values = encode_pictures(survey, run_id, images)
-        except SkysiftError as error:
-            return None, _lost_words(len(images) + len(lost), str(error))
-        seen = np.asarray(np.isfinite(values).all(axis=1))
-        lost += ["the encoder sees nothing in it"] * int((~seen).sum())
-        classes = [name for name, is_seen in zip(classes, seen, strict=True) if is_seen]
-        if classes:
-            return Outside(values[seen], tuple(classes)), _lost_words(len(lost), *lost[:1])
-    return None, _lost_words(len(lost), *lost[:1])
+            content = _content(folder / name)
+            images.append(outside_picture(survey, content, one.file_name))
+            record.append((one.sha256, one.class_name))
+        except Exception as error:  # a reader's too: the search goes on without this picture
+            lost.append(_why(error))
+    try:
+        values = _encoded(survey, run_id, images, lost) if images else []
+    except SkysiftError as error:  # about the encoder, not about a picture
+        return TaughtPictures(None, _lost_words(len(images) + len(lost), str(error)))
+    taken = [(one, said) for one, said in zip(values, record, strict=True) if one is not None]
+    words = _lost_words(len(lost), *lost[:1])
+    if not taken:
+        return TaughtPictures(None, words)
+    record = [said for _, said in taken]
+    outside = Outside(np.stack([one for one, _ in taken]), tuple(name for _, name in record))
+    kept = _keep_record(workspace.task_scores(task.name), record)
+    return TaughtPictures(outside, f" They are listed in {kept}.{words}", tuple(record))
+
+
+def _encoded(
+    survey: Survey, run_id: str, images: list[np.ndarray], lost: list[str]
+) -> list[np.ndarray | None]:
+    """(D,) of each picture; None for one that could not be encoded, why being added to `lost`."""
+    from core.representation.outside import encode_pictures
+
+    try:
+        values = list(encode_pictures(survey, run_id, images))
+    except SkysiftError:
+        raise
+    except Exception as error:  # whatever an encoder's package raises about one of them
+        if len(images) == 1:
+            lost.append(_why(error))
+            return [None]
+        return [one for image in images for one in _encoded(survey, run_id, [image], lost)]
+    found: list[np.ndarray | None] = [one if np.isfinite(one).all() else None for one in values]
+    lost += ["the encoder sees nothing in it"] * sum(one is None for one in found)
+    return found
+
+
+def _why(error: Exception) -> str:
+    """What to say of a picture that failed."""
+    if isinstance(error, SkysiftError):
+        return str(error)
+    return f"it cannot be read or encoded ({type(error).__name__}: {str(error)[:120]})"
+
+
+def _keep_record(folder: Path, record: Sequence[tuple[str, str]]) -> str:
+    """Write which pictures are taught as what, once; the file's name in the folder of scores."""
+    text = json.dumps(
+        [{"sha256": sha256, "class_name": name} for sha256, name in record], indent=1
+    )
+    name = f"{RECORDS}/{hashlib.sha256(text.encode()).hexdigest()[:_SHOWN]}.json"
+    path = folder / name
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    return name
 
 
 def _lost_words(n: int, reason: str = "") -> str:
@@ -238,25 +318,53 @@ def _files(folder: Path) -> list[str]:
     return sorted(one.name for one in folder.iterdir() if one.suffix == _SUFFIX)
 
 
+def _path(workspace: Workspace, task: str, sha256: str) -> Path:
+    """Of a picture that is there."""
+    folder = _folder(workspace, task)
+    name = f"{sha256}{_SUFFIX}"
+    if name not in _files(folder):
+        raise NotFound(
+            f"The task {task} has no known picture {sha256[:_SHOWN]}; it may have been removed"
+            " already: look at the list again."
+        )
+    return folder / name
+
+
 def _read(path: Path) -> KnownPicture:
-    try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as found:
-            content, about = found["content"].tobytes(), json.loads(str(found["about"]))
+    """What is said of a picture; its content stays where it is."""
+    with _told_if_damaged(path):
+        with np.load(path, allow_pickle=False) as found:
+            about = json.loads(str(found["about"]))
         words = {name: str(about[name]) for name in ("file_name", "class_name", "by", "when")}
+    return KnownPicture(path.stem, **words)
+
+
+def _content(path: Path) -> bytes:
+    with _told_if_damaged(path), np.load(path, allow_pickle=False) as found:
+        content: bytes = found["content"].tobytes()
+    return content
+
+
+@contextlib.contextmanager
+def _told_if_damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise Damaged(
-            f"The known picture {path} cannot be read ({str(error)[:120]}); remove the file and"
-            " give the picture again."
+            f"The known picture {path} cannot be read ({str(error)[:120]}); take it away and give"
+            " the picture again."
         ) from None
-    return KnownPicture(sha256=path.stem, content=content, **words)
 
 
 __all__ = [
     "MAX_BYTES",
     "MAX_PICTURES",
+    "RECORDS",
     "KnownPicture",
+    "TaughtPictures",
     "add_picture",
     "known_pictures",
+    "picture_content",
     "pictures_stamp",
     "remove_picture",
     "taught_pictures",

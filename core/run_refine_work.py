@@ -26,6 +26,7 @@ from core.representation.refining import (
     Labels,
     Place,
     RefineSettings,
+    is_spread,
     network_place,
     planned_steps,
     replaced_columns,
@@ -33,6 +34,7 @@ from core.representation.refining import (
     teach,
 )
 from core.representation.training.checkpoint import PLAN, claimed_checkpoint
+from core.run_refine_checks import Unjudged, judging, remove_others
 from core.run_teaching import TaughtLabels
 from core.survey import RunFolder, Survey
 from core.vocabulary import JobKind
@@ -141,10 +143,23 @@ class Work:
     ) -> None:
         self.survey, self.embedding, self.base, self.labels = survey, embedding, base, labels
         self.settings, self.config = settings, config
-        self.field = self._field()
+        self.notes = list(labels.notes)
+        self.field = self._field(labels)
+        if len(self.field) < LEAST_FIELD:
+            raise NotReady(
+                f"A network is judged among {LEAST_FIELD} unanswered objects or more, but"
+                f" {survey.name} has {len(self.field)} with a picture left; there is hardly"
+                " anything to search any more."
+            )
         self.folds = spread_folds(
             labels.object_ids, labels.groups, labels.is_find, settings.seed, base.assigned
         )
+        if not is_spread(self.folds, labels.is_find):
+            raise NotReady(
+                "The labels are parted as in the round before, and all finds, or all others, that"
+                " are left lie in one part, so that nothing can judge the network; answer more"
+                " objects."
+            )
 
     def run(
         self,
@@ -164,6 +179,7 @@ class Work:
         parts: list[int | None] = [*range(FOLDS), None]
         what = f"network of {self.survey.name} taught these labels"
         kept = self.survey.folder / "checkpoints"
+        remove_others(kept, self.config["task"], self.config["mark"])
         with contextlib.ExitStack() as held:
             folders = [
                 held.enter_context(
@@ -180,11 +196,13 @@ class Work:
                 network, records = self._taught(source, settings, one, folder, told)
                 networks.append(network)
                 history += [{"training": _fold(one), **record} for record in records]
-            tell(TRAINED, "judging it by labels that it was not taught")
-            compared = self._compared(source, networks[:-1])
+            middle = (1 + TRAINED) / 2
+            told = part_of(tell, TRAINED, middle)
+            compared = self._compared(source, networks[:-1], told)
             harmed = []
             if compared.is_better:
-                harmed = self._harmed(source, networks[-1], others)
+                told = part_of(tell, middle, 1.0)
+                harmed = self._harmed(source, networks[-1], others, told)
             words = decision_words(compared, harmed)
             config = {**self.config, **settings.as_dict()}
             with RunFolder(self.survey, JobKind.REFINE, config, run_id=run_id) as run:
@@ -192,7 +210,7 @@ class Work:
                 lines = "".join(json.dumps(one) + "\n" for one in history)
                 (run.path / "metrics.jsonl").write_text(lines, encoding="utf-8")
                 run.result.update(_record(compared, harmed), words=words)
-                run.result["notes"] = list(self.labels.notes)
+                run.result["notes"] = self.notes
             for folder in folders:
                 shutil.rmtree(folder, ignore_errors=True)
         return compared.is_better and not harmed, words
@@ -210,20 +228,17 @@ class Work:
         for number, network in enumerate(judged):
             (path / _fold(number)).mkdir()
             save_method(network, path / _fold(number), origin)
-        assigned = dict(zip(self.labels.object_ids, self.folds.tolist(), strict=True))
+        now = dict(zip(self.labels.object_ids, self.folds.tolist(), strict=True))
+        # Labels that are gone for now too: one that comes back was seen by the same networks.
+        assigned = {**self.base.assigned, **now}
         (path / ASSIGNED).write_text(json.dumps(assigned) + "\n", encoding="utf-8")
 
-    def _field(self) -> np.ndarray:
-        """(B,) rows at random that have a picture and no answer, ascending."""
+    def _field(self, labels: TaughtLabels) -> np.ndarray:
+        """(B,) rows at random, ascending, that have a picture and no answer of this task, nor has
+        another view of the same thing."""
         free = self.survey.has_image & np.asarray(self.embedding.mask)
-        free[self.labels.rows] = False
+        free[labels.taken] = False
         rows = np.flatnonzero(free)
-        if len(rows) < LEAST_FIELD:
-            raise NotReady(
-                f"A network is judged among {LEAST_FIELD} unanswered objects or more, but"
-                f" {self.survey.name} has {len(rows)} with a picture left; there is hardly"
-                " anything to search any more."
-            )
         rng = np.random.default_rng([self.settings.seed, 0xF1E1D])
         return np.sort(rng.choice(rows, min(FIELD, len(rows)), replace=False))
 
@@ -256,7 +271,7 @@ class Work:
             steps = planned_steps(source, network, labels, settings, seconds, clock)
             settings = replace(settings, steps=steps)
         for folder in folders:
-            text = json.dumps({"steps": settings.steps})
+            text = json.dumps({"steps": settings.steps, "task": self.config["task"]})
             (folder / PLAN).write_text(text, encoding="utf-8")
         return settings
 
@@ -285,44 +300,97 @@ class Work:
         )
         return done.network, done.history
 
-    def _compared(self, source: PictureSource, networks: Sequence[Method]) -> Comparison:
+    def _compared(
+        self, source: PictureSource, networks: Sequence[Method], tell: Progress
+    ) -> Comparison:
         """The embedding in use and the new one, by the labels of each fold."""
-        rows = np.concatenate([self.labels.rows, self.field])
+        places = judging(self.labels.is_find, self.settings.seed)
+        labels, numbers = self.labels.part(places), self.folds[places]
+        starts = [self.base.without_fold(number) for number in range(len(networks))]
+        passes = len(networks) + len(set(starts)) + 1  # the last one is the learner's
         known: dict[Path, np.ndarray] = {}
         folds = []
-        for number, network in enumerate(networks):
-            start = self.base.without_fold(number)
+
+        def told() -> Progress:
+            done = len(known) + len(folds)
+            return part_of(tell, done / passes, (done + 1) / passes)
+
+        for number, (start, network) in enumerate(zip(starts, networks, strict=True)):
             if start not in known:
-                known[start] = self._values(source, self._network(start), rows)
-            after = self._values(source, network, rows)
-            folds.append(HeldOut(self.folds == number, known[start], after))
-        return self._judged(folds, self.labels)
+                before = self._network(start)
+                known[start] = self._values(source, before, labels, self.field, told())
+            after = self._values(source, network, labels, self.field, told())
+            folds.append(HeldOut(numbers == number, known[start], after))
+        return self._judged(folds, labels, told())
 
     def _harmed(
-        self, source: PictureSource, network: Method, others: Mapping[str, TaughtLabels]
+        self,
+        source: PictureSource,
+        network: Method,
+        others: Mapping[str, TaughtLabels],
+        tell: Progress,
     ) -> list[str]:
-        """The other tasks of the survey that would find less, by their own labels."""
+        """The other tasks of the survey that would find less, by their own labels.
+
+        One that cannot be judged has no say, as one with few labels has none, and is noted.
+        """
         harmed = []
-        for name, labels in others.items():
-            field = self.field[~np.isin(self.field, labels.rows)]
-            rows = np.concatenate([labels.rows, field])
-            before = self._values(source, self._network(self.base.folder), rows)
-            after = self._values(source, network, rows)
-            seed = self.settings.seed
-            folds = spread_folds(labels.object_ids, labels.groups, labels.is_find, seed)
-            each = [HeldOut(folds == number, before, after) for number in range(FOLDS)]
-            if self._judged(each, labels).is_worse:
-                harmed.append(name)
+        for place, (name, labels) in enumerate(others.items()):
+            told = part_of(tell, place / len(others), (place + 1) / len(others))
+            try:
+                if self._is_harmed(source, network, labels, told):
+                    harmed.append(name)
+            except Unjudged as error:
+                self.notes.append(
+                    f"What {name} would find cannot be judged ({error}), so it had no say"
+                )
         return harmed
 
-    def _values(self, source: PictureSource, network: Method, rows: np.ndarray) -> np.ndarray:
-        """(B, D) of the rows, the columns of the network made by this one."""
-        is_field = np.isin(rows, self.field)
-        index = np.searchsorted(source.rows, rows)
-        values = self.embedding.rows(rows)
-        return replaced_columns(values, self.base.place, network, source, index, is_field)
+    def _is_harmed(
+        self, source: PictureSource, network: Method, labels: TaughtLabels, tell: Progress
+    ) -> bool:
+        field = self._field(labels)
+        if len(field) < LEAST_FIELD:
+            raise Unjudged("hardly an object is left that it has not answered")
+        labels = labels.part(judging(labels.is_find, self.settings.seed))
+        folds = spread_folds(labels.object_ids, labels.groups, labels.is_find, self.settings.seed)
+        if not is_spread(folds, labels.is_find):
+            raise Unjudged("its finds or its others are views of one thing")
+        start = self._network(self.base.folder)
+        before = self._values(source, start, labels, field, part_of(tell, 0.0, 0.4))
+        after = self._values(source, network, labels, field, part_of(tell, 0.4, 0.8))
+        each = [HeldOut(folds == number, before, after) for number in range(FOLDS)]
+        return self._judged(each, labels, part_of(tell, 0.8, 1.0)).is_worse
 
-    def _judged(self, folds: Sequence[HeldOut], labels: TaughtLabels) -> Comparison:
+    def _values(
+        self,
+        source: PictureSource,
+        network: Method,
+        labels: TaughtLabels,
+        field: np.ndarray,
+        tell: Progress,
+    ) -> np.ndarray:
+        """(L + B, D) of the labelled rows and the field, the columns of the network made by this
+        one; its components are fitted on the field."""
+        rows = np.concatenate([labels.rows, field])
+
+        def told(done: int) -> None:
+            words = "judging it by labels that it was not taught"
+            tell(done / len(rows), f"{words}, {done:,} of {len(rows):,} pictures")
+
+        return replaced_columns(
+            self.embedding.rows(rows),
+            self.base.place,
+            network,
+            source,
+            np.searchsorted(source.rows, rows),
+            np.arange(len(rows)) >= len(labels.rows),
+            told,
+        )
+
+    def _judged(
+        self, folds: Sequence[HeldOut], labels: TaughtLabels, tell: Progress
+    ) -> Comparison:
         return compare(
             folds,
             labels.answers,
@@ -330,6 +398,8 @@ class Work:
             labels.learner,
             self.settings.seed,
             len(self.survey),
+            labels.groups,
+            tell,
         )
 
 

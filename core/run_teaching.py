@@ -3,17 +3,20 @@ the worker and the pages ask here."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import Damaged, NotFound, NotReady
+from core.errors import Damaged, NotFound, NotReady, SkysiftError
 from core.vocabulary import JobKind
 from core.workspace import Workspace, storage_errors
 
@@ -26,10 +29,23 @@ LEAST_LABELS, LEAST_FINDS = 40, 8
 twice as many as the last time."""
 
 FEWEST = 6
-"""Finds, and others, without which it does not start at all: a third of them judges."""
+"""Finds, and others, without which it does not start at all: a third of them judges. Views of one
+thing count once."""
 
 SWITCH = "teaching.json"
 """Beside the scores of the task: whether teaching starts by itself."""
+
+ENDED = "teaching-ended.json"
+"""Beside it: how the last start by itself ended that did not end well."""
+
+RETRY_S = 900.0
+"""Until it is tried again after what may pass by itself, such as a full disk."""
+
+SAID = 2
+"""What `core.run` ends with after a sentence."""
+
+SENTENCE = "skysift: "
+LAST_BYTES = 4096
 
 APP_ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,6 +93,66 @@ def refinings(survey: Survey, task: str) -> list[RunRecord]:
     ]
 
 
+def unembedded(survey: Survey, runs: Sequence[RunRecord]) -> RunRecord | None:
+    """The newest of these runs whose network is better than the one behind the embedding in use,
+    and with which the survey is not embedded yet; None where there is none."""
+    if not any((run.record.get("result") or {}).get("is_better") for run in runs):
+        return None
+    from core.representation import finished_embeddings
+
+    made = finished_embeddings(survey)
+    used = next((one.run_id for one in made if one.in_use), None)
+    networks = {one.options.get("weights") for one in made}
+    for run in runs:
+        is_better = (run.record.get("result") or {}).get("is_better")
+        if is_better and run.config.get("embedding_run") == used and run.run_id not in networks:
+            return run
+    return None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a start by itself ended that did not end well.
+
+    Attributes
+    ----------
+    said
+        Its last sentence.
+    n_labels
+        Labels at that start.
+    is_settled
+        The same labels would end it alike; else it is tried again after a while.
+    """
+
+    said: str
+    n_labels: int
+    is_settled: bool
+
+
+def last_ended(workspace: Workspace, task: str) -> Ended | None:
+    """How the last start by itself ended; None where it ended well, or there was none."""
+    path = workspace.task_scores(task) / ENDED
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return Ended(str(told["said"]), int(told["n_labels"]), bool(told["is_settled"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # it is tried once more, which writes it anew
+
+
+def note_ended(workspace: Workspace, task: str, ended: Ended | None) -> None:
+    """Keep how a start by itself ended; None: well."""
+    path = workspace.task_scores(task) / ENDED
+    # A full disk is one of the reasons: the next start finds none, and is tried.
+    with contextlib.suppress(OSError):
+        if ended is None:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{ENDED}.{os.getpid()}.partial")
+        partial.write_text(json.dumps(asdict(ended)) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+
 @dataclass(frozen=True)
 class LabelCount:
     """How many labels a task has, and how many of them are finds."""
@@ -108,7 +184,11 @@ def n_taught(runs: list[RunRecord]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class TaughtLabels:
-    """The labels that can be taught: objects with a picture, and what each was called."""
+    """The labels that can be taught: objects with a picture, and what each was called.
+
+    `taken`: ascending rows that are no part of the field: touched ones, taught or not, and other
+    views of the same things.
+    """
 
     object_ids: list[str]
     rows: np.ndarray
@@ -116,8 +196,28 @@ class TaughtLabels:
     is_find: np.ndarray
     targets: tuple[int, ...]
     groups: list[str]
+    taken: np.ndarray
     learner: str
     notes: tuple[str, ...]
+
+    @property
+    def n_things(self) -> tuple[int, int]:
+        """Finds and others; views of one thing, which one fold holds, count once."""
+        groups = np.array(self.groups, dtype=object)
+        finds, others = (len(set(groups[kind])) for kind in (self.is_find, ~self.is_find))
+        return finds, others
+
+    def part(self, places: np.ndarray) -> TaughtLabels:
+        """Some of them; places: ascending, among the labels."""
+        chosen = places.tolist()
+        return replace(
+            self,
+            object_ids=[self.object_ids[one] for one in chosen],
+            rows=self.rows[places],
+            answers=self.answers[places],
+            is_find=self.is_find[places],
+            groups=[self.groups[one] for one in chosen],
+        )
 
 
 def read_labels(db: LabelsDB, task: Task, survey: Survey, least: int = FEWEST) -> TaughtLabels:
@@ -126,7 +226,7 @@ def read_labels(db: LabelsDB, task: Task, survey: Survey, least: int = FEWEST) -
     Raises
     ------
     NotReady
-        Fewer than `least` finds or others are left.
+        Fewer than `least` finds or others are left; views of one thing count once.
     """
     labels = db.current_classes(task.name)
     number = {name: place for place, name in enumerate(task.every_class)}
@@ -160,71 +260,133 @@ def read_labels(db: LabelsDB, task: Task, survey: Survey, least: int = FEWEST) -
         )
         if n
     ]
-    n_finds = int(is_find.sum())
-    if min(n_finds, len(rows) - n_finds) < least:
-        left = f" ({'; '.join(notes)})" if notes else ""
-        raise NotReady(
-            f"To teach a network takes {least} finds and {least} others, a third of which judges"
-            f" it, but {task.name} has {n_finds} and {len(rows) - n_finds}{left}; answer more"
-            " objects."
-        )
-    return TaughtLabels(
+    found = TaughtLabels(
         [str(one) for one in survey.object_ids[rows]],
         rows,
         answers,
         is_find,
         targets,
         [str(one) for one in group_ids[rows]],
+        _taken(db, task, survey, labels),
         db.strategy(task.name).learner,
         tuple(notes),
     )
+    n_finds, n_others = found.n_things
+    if min(n_finds, n_others) < least:
+        if n_finds + n_others < len(rows):
+            notes.append("views of one thing count once")
+        left = f" ({'; '.join(notes)})" if notes else ""
+        raise NotReady(
+            f"To teach a network takes {least} finds and {least} others, a third of which judges"
+            f" it, but {task.name} has {n_finds} and {n_others}{left}; answer more objects."
+        )
+    return found
+
+
+def _taken(db: LabelsDB, task: Task, survey: Survey, labels: Collection[str]) -> np.ndarray:
+    touched = []
+    for object_id in (*labels, *db.unlabelled(task.name)):
+        with contextlib.suppress(NotFound):
+            touched.append(survey.row(object_id))
+    groups = survey.catalogue["group_id"]
+    return np.flatnonzero(groups.isin(groups.iloc[touched]).to_numpy())
 
 
 class Teaching:
     """Starts the job for one task as labels come, in a process of its own, one at a time.
 
-    The process belongs to whoever holds this object: `close` ends it in order, and what it has
-    learnt is kept for the next one.
+    The process belongs to whoever holds this object: `close` ends it in order, and it ends itself
+    when the holder is gone. What it has learnt is kept for the next one.
     """
 
     def __init__(self, workspace: Workspace, task: str) -> None:
         self._workspace, self._task = workspace, task
         self._process: subprocess.Popen[bytes] | None = None
-        self._tried = 0
-        """Labels at the last start: a job that fails is not started at every answer."""
+        self._log: tuple[Path, int] | None = None
+        self._n_labels = 0
+        self._wait_until = 0.0
 
     def look(self, db: LabelsDB, task: Task, survey: Survey) -> bool:
         """Start it if it is switched on and due; whether it was started."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                return False
+            self._note_end(self._process)
+            self._process = None
+        if time.monotonic() < self._wait_until:
             return False
         try:
             if not is_automatic(self._workspace, self._task):
                 return False
         except Damaged:  # the Discovery page says so; the ranking goes on
             return False
-        count = label_count(db, task)
-        if not count.is_due(max(self._tried, n_taught(refinings(survey, task.name)))):
+        self._n_labels = label_count(db, task).n_labels
+        if not self._is_due(label_count(db, task), survey):
             return False
-        self._tried = count.n_labels
-        self._process = self._start(survey)
-        return True
+        try:
+            self._process = self._start(survey)
+        except (SkysiftError, OSError) as error:  # the queue does not stand and fall with it
+            self._note(f"It could not be started ({error}).")
+        return self._process is not None
+
+    def _is_due(self, count: LabelCount, survey: Survey) -> bool:
+        ended = last_ended(self._workspace, self._task)
+        is_settled = ended is not None and ended.is_settled
+        runs = refinings(survey, self._task)
+        before = n_taught(runs)
+        if ended is not None and is_settled:
+            before = max(before, ended.n_labels)
+        return count.is_due(before) or (not is_settled and unembedded(survey, runs) is not None)
 
     def _start(self, survey: Survey) -> subprocess.Popen[bytes]:
-        logs = self._workspace.logs
-        with storage_errors(logs):
-            logs.mkdir(exist_ok=True)
-            handle: Any = open(logs / f"refine-{survey.name}.log", "ab")  # noqa: SIM115
+        path = self._workspace.logs / f"refine-{survey.name}.log"
+        with storage_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            handle: Any = open(path, "ab")  # noqa: SIM115
+        self._log = path, path.stat().st_size
         command = ["-m", "core.run", JobKind.REFINE.value, survey.name, "--task", self._task]
+        command += ["--workspace", str(self._workspace.root), "--by-itself", str(self._n_labels)]
         with handle:
             return subprocess.Popen(
-                [sys.executable, *command, "--workspace", str(self._workspace.root)],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, *command],
+                stdin=subprocess.PIPE,  # it closes when this process is gone, however that ends
                 stdout=handle,
                 stderr=handle,
                 cwd=APP_ROOT,
                 # A session of its own, so that it can give way as a whole (core.niceness).
                 start_new_session=True,
             )
+
+    def _note_end(self, process: subprocess.Popen[bytes]) -> None:
+        """What the process left unsaid: it was killed, or met an unforeseen error."""
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+        code = process.poll()
+        if code == 0:
+            return
+        said = last_ended(self._workspace, self._task)
+        if code == SAID and said is not None:
+            self._wait_until = time.monotonic() + (0.0 if said.is_settled else RETRY_S)
+        else:
+            self._note(self._last_words() or f"It ended with code {code}.")
+
+    def _note(self, said: str) -> None:
+        self._wait_until = time.monotonic() + RETRY_S
+        note_ended(self._workspace, self._task, Ended(said, self._n_labels, is_settled=False))
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return ""
+        path, start = self._log
+        try:
+            with open(path, "rb") as handle:
+                handle.seek(max(start, path.stat().st_size - LAST_BYTES))
+                lines = handle.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        said = [line for line in map(str.strip, lines) if line.startswith(SENTENCE)]
+        return said[-1].removeprefix(SENTENCE) if said else ""
 
     def close(self) -> None:
         """End the job that runs, if one does, as by Ctrl-C."""

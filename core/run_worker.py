@@ -109,7 +109,7 @@ class _Worker:
         self.shown_seq = 0
         self.pictures: tuple[str, object] = ("", None)
         """The embedding and the known pictures that the engine was taught."""
-        self.pictures_lost = ""
+        self.pictures_told = ""
         self.reliability = Reliability()
         self.teaching = Teaching(workspace, task.name)
 
@@ -226,10 +226,9 @@ class _Worker:
         had_some, self.pictures = self.pictures[1] is not None, known
         if known[1] is None and not had_some:
             return
-        outside, self.pictures_lost = taught_pictures(
-            self.workspace, self.survey, self.task, self.embedding_run
-        )
-        self.engine = self.engine.with_outside(outside)
+        taught = taught_pictures(self.workspace, self.survey, self.task, self.embedding_run)
+        self.engine = self.engine.with_outside(taught.outside)
+        self.pictures_told = taught.words
         self.ranked_seq = -1
 
     def _row(self, object_id: str) -> int | None:
@@ -312,7 +311,7 @@ class _Worker:
                 survey_version=self.survey.version,
                 seed=self.task.seed,
                 state=ranking.state
-                + self.pictures_lost
+                + self.pictures_told
                 + self._left_out(len(current) - len(labels)),
                 seconds=round(time.monotonic() - began, 4),
                 scores_file=scores_file,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from core.errors import BadInput
 from core.vocabulary import MAX_ID_LENGTH
 from labels_db.checks import checked_item, checked_text
-from labels_db.leases import AHEAD, Leases
+from labels_db.leases import Leases
 from labels_db.records import QueueItem
 from labels_db.schema import utc_now
+from labels_db.standing import settle_ahead
 
 MAX_AHEAD = 10_000
 MAX_REASON_LENGTH = 500
@@ -24,23 +25,40 @@ MAX_REASON_LENGTH = 500
 class Ahead:
     """What is ahead of the queue for one annotator.
 
-    `reason` says why, for the page; `n_left` counts the objects that this annotator has not
-    answered or skipped and that still want an answer, those in the hands of others too.
+    `reason` says why, for the page, in the words of `made_by`; `n_left` counts the objects that
+    this annotator has not answered or skipped and that still want an answer, those in the hands of
+    others too; `sampler` is that of the next.
     """
 
     reason: str
     n_left: int
     made_at: str
+    made_by: str
+    sampler: str
 
 
 class AheadOfQueue(Leases):
     """The part of `LabelsDB` that holds what comes before the queue."""
 
-    def put_ahead(self, task: str, annotator: str, items: Sequence[QueueItem], reason: str) -> int:
+    def put_ahead(
+        self,
+        task: str,
+        annotator: str,
+        items: Sequence[QueueItem],
+        reason: str,
+        *,
+        by: str | None = None,
+    ) -> int:
         """Let the annotator see `items` first, by rank, in the place of what was ahead before.
 
         Returns how many there are. Of an item the sampler and score are kept: they say why its
-        object was shown. What is answered already, or settled, is passed over at the hand-out.
+        object was shown. What is answered already, or settled, is passed over at the hand-out;
+        gold objects are not, and are handed out as such.
+
+        Parameters
+        ----------
+        by
+            Who wants it so, if not the annotator.
 
         Raises
         ------
@@ -51,6 +69,7 @@ class AheadOfQueue(Leases):
         """
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         why = checked_text(reason, "The reason", MAX_REASON_LENGTH)
+        made_by = who if by is None else checked_text(by, "by", MAX_ID_LENGTH)
         if len(items) > MAX_AHEAD:
             raise BadInput(
                 f"Up to {MAX_AHEAD:,} objects may be put ahead of the queue, but {len(items):,}"
@@ -81,27 +100,42 @@ class AheadOfQueue(Leases):
                     ],
                 )
                 conn.execute(
-                    "INSERT INTO ahead_reasons (task_id, annotator, reason, made_at)"
-                    " VALUES (?, ?, ?, ?)",
-                    (task_id, who, why, utc_now()),
+                    "INSERT INTO ahead_reasons (task_id, annotator, reason, made_by, made_at)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (task_id, who, why, made_by, utc_now()),
                 )
+                settle_ahead(conn, task_id, who)
         return len(checked)
 
     def ahead(self, task: str, annotator: str) -> Ahead | None:
         """Return what is ahead of the queue for the annotator; None if nothing is left of it."""
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
-        terms = self._terms(task)
+        mine = "task_id = :task AND annotator = :who"
         rows = self._rows(
-            "SELECT reason, made_at FROM ahead_reasons WHERE task_id = ? AND annotator = ?",
-            (terms.task_id, who),
+            "SELECT reason,"
+            f" (SELECT count(*) FROM ahead WHERE {mine} AND is_open = 1), made_at, made_by,"
+            f" (SELECT sampler FROM ahead WHERE {mine} AND is_open = 1 ORDER BY place LIMIT 1)"
+            f" FROM ahead_reasons WHERE {mine}",
+            {"task": self._task_id(task), "who": who},
         )
-        if not rows:
-            return None
-        n_left = self._value(
-            f"SELECT count(*) FROM ({AHEAD}) WHERE n_answers < :answers",
-            terms.given(who) | {"answers": terms.wanted},
-        )
-        return Ahead(rows[0][0], n_left, rows[0][1]) if n_left else None
+        return Ahead(*rows[0]) if rows and rows[0][1] else None
+
+    def not_to_ask(self, task: str, annotator: str) -> list[str]:
+        """Return the objects about which nothing is asked of the annotator any more: answered or
+        skipped by them, or settled (but for gold objects that others made)."""
+        return [
+            one
+            for (one,) in self._rows(
+                "SELECT object_id FROM answers WHERE task_id = :task AND annotator = :who"
+                " UNION SELECT object_id FROM object_states AS s WHERE task_id = :task"
+                "  AND is_open = 0 AND (is_gold = 0 OR EXISTS (SELECT 1 FROM events AS e"
+                "   WHERE e.seq = s.label_seq AND e.annotator = :who))",
+                {
+                    "task": self._task_id(task),
+                    "who": checked_text(annotator, "annotator", MAX_ID_LENGTH),
+                },
+            )
+        ]
 
     def clear_ahead(self, task: str, annotator: str) -> None:
         """Let the queue go on for the annotator; what they have in hand stays with them."""

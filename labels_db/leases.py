@@ -13,7 +13,7 @@ import json
 import random
 import sqlite3
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,19 +57,20 @@ _QUEUED = (
     "  ON s.task_id = q.task_id AND s.object_id = q.object_id"
     f" WHERE q.task_id = :task AND {_FREE.format(id='q.object_id')} ORDER BY q.rank"
 )
-AHEAD = (
-    "SELECT w.object_id, w.sampler, w.score, NULL AS probability, NULL AS model_version,"
-    f" coalesce(s.n_answers, 0) AS n_answers, {IN_HAND.format(id='w.object_id')} AS in_hand"
-    " FROM ahead AS w LEFT JOIN object_states AS s"
+# What the annotator wants to see first and has not answered, in that order. However many have
+# answered a gold object, this annotator is asked as well.
+_AHEAD = (
+    "SELECT w.object_id, iif(s.is_gold, :gold, w.sampler), iif(s.is_gold, NULL, w.score), NULL,"
+    " NULL, iif(s.is_gold, 0, coalesce(s.n_answers, 0)),"
+    f" iif(s.is_gold, 0, {IN_HAND.format(id='w.object_id')})"
+    " FROM ahead AS w INDEXED BY idx_ahead_open LEFT JOIN object_states AS s"
     "  ON s.task_id = w.task_id AND s.object_id = w.object_id"
-    f" WHERE w.task_id = :task AND w.annotator = :who AND {_FREE.format(id='w.object_id')}"
-    " ORDER BY w.place"
+    " WHERE w.task_id = :task AND w.annotator = :who AND w.is_open = 1 ORDER BY w.place"
 )
-"""What the annotator wants to see first and has not answered, in that order."""
-
 _PLACES_AHEAD = (
-    "SELECT object_id, place FROM ahead WHERE task_id = :task AND annotator = :who"
-    " AND object_id IN (SELECT value FROM json_each(:own))"
+    "SELECT w.object_id, w.place FROM json_each(:own) AS o CROSS JOIN ahead AS w"
+    " INDEXED BY idx_ahead_object ON w.task_id = :task AND w.object_id = o.value"
+    "  AND w.annotator = :who"
 )
 _BEGUN_FROM = (
     "SELECT s.object_id, e.sampler, e.score, e.probability, e.model_version, s.n_answers,"
@@ -126,6 +127,7 @@ class _Terms:
             "latest": now + self.seconds + clock.SLACK_S,
             "second_looks": SECOND_LOOKS,
             "last_looks": LAST_LOOKS,
+            "gold": GOLD_SAMPLER,
         }
 
 
@@ -133,19 +135,27 @@ class _Choice:
     """Objects being chosen for one annotator.
 
     `chosen` are rows (object_id, sampler, score, probability, model_version); `blocked` objects
-    that would have fitted, but are in the hands of others.
+    that would have fitted, but are in the hands of others; `gone` those that are not there.
     """
 
     def __init__(
-        self, terms: _Terms, given: dict[str, Any], wanted: int, chance: random.Random
+        self,
+        terms: _Terms,
+        given: dict[str, Any],
+        wanted: int,
+        chance: random.Random,
+        is_there: Callable[[str], bool],
     ) -> None:
         self.terms, self.given, self.wanted, self.chance = terms, given, wanted, chance
+        self.is_there = is_there
+        self.gone: list[str] = []
         self.taken: set[str] = set()
         self.chosen: list[tuple[Any, ...]] = []
         self.blocked: list[str] = []
 
-    def look(self, conn: sqlite3.Connection, sql: str) -> None:
-        """Choose from what the query gives, until there are enough."""
+    def look(self, conn: sqlite3.Connection, sql: str, *, with_gold: bool = True) -> None:
+        """Choose from what the query gives, until there are enough; `with_gold`: and slip gold
+        objects in."""
         if len(self.chosen) >= self.wanted:
             return
         with contextlib.closing(conn.execute(sql, self.given)) as rows:
@@ -156,7 +166,10 @@ class _Choice:
                     if row[5] < self.terms.wanted and len(self.blocked) < MAX_HANDOUT:
                         self.blocked.append(row[0])
                     continue
-                if self.chance.random() < self.terms.gold_odds:
+                if not self.is_there(row[0]):
+                    self.gone.append(row[0])
+                    continue
+                if with_gold and self.chance.random() < self.terms.gold_odds:
                     self._slip_in(conn)
                     if len(self.chosen) >= self.wanted:
                         return
@@ -167,7 +180,7 @@ class _Choice:
 
     def _slip_in(self, conn: sqlite3.Connection) -> None:
         found = conn.execute(_GOLD, self.given).fetchone()
-        if found and found[0] not in self.taken:
+        if found and found[0] not in self.taken and self.is_there(found[0]):
             self.taken.add(found[0])
             self.chosen.append((found[0], GOLD_SAMPLER, None, None, None))
 
@@ -184,6 +197,7 @@ class Leases(Tasks):
         exclude: Collection[str] = (),
         give_back: Iterable[str] = (),
         chance: random.Random | None = None,
+        is_there: Callable[[str], bool] = lambda _: True,
     ) -> Handout:
         """Hand the annotator up to `n` objects: what is ahead for them (`put_ahead`), those in
         their hands already, objects that others have begun and that want more answers, then the
@@ -199,7 +213,11 @@ class Leases(Tasks):
             Leases of this annotator that end first.
         chance
             Decides where gold objects are slipped in (their share is the task's `gold_rate`);
-            None draws from the system, which no annotator can foresee.
+            None draws from the system, which no annotator can foresee. Among what is ahead none
+            is slipped in: it would not count as one of those.
+        is_there
+            Whether the survey has an object. One that a newer version lacks is not handed out; a
+            lease on it ends, and it is ahead of the queue no more.
         """
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         wanted = min(checked_whole(n, "n", at_least=1), MAX_HANDOUT)
@@ -213,7 +231,10 @@ class Leases(Tasks):
                 for row in conn.execute(_OWN, given)
                 if row[1] not in out
             ]
-            choice = _Choice(terms, given, wanted, chance or random.SystemRandom())
+            gone = [item.lease for item in own if not is_there(item.object_id)]
+            self._give_back(conn, given, gone)
+            own = [item for item in own if item.lease not in gone]
+            choice = _Choice(terms, given, wanted, chance or random.SystemRandom(), is_there)
             choice.taken = {item.object_id for item in own} | out
             items, own = self._ahead_first(conn, given, own, choice)
             own = own[: choice.wanted - len(choice.chosen)]
@@ -246,9 +267,14 @@ class Leases(Tasks):
         first.sort(key=lambda item: places[item.object_id])
         first = first[: choice.wanted]
         choice.wanted -= len(first)
-        choice.look(conn, AHEAD)
-        left = f"SELECT 1 FROM ({AHEAD}) WHERE n_answers < :answers LIMIT 1"
-        if conn.execute(left, given | {"answers": choice.terms.wanted}).fetchone() is None:
+        # A gold object of the queue is not one of those ahead: their count would not move by it.
+        choice.look(conn, _AHEAD, with_gold=False)
+        conn.executemany(
+            f"DELETE FROM ahead WHERE {mine} AND object_id = :gone",
+            [given | {"gone": one} for one in choice.gone],
+        )
+        left = f"SELECT 1 FROM ahead WHERE {mine} AND is_open = 1 LIMIT 1"
+        if conn.execute(left, given).fetchone() is None:
             for table in ("ahead", "ahead_reasons"):
                 conn.execute(f"DELETE FROM {table} WHERE {mine}", given)
         return first, [item for item in own if item.object_id not in places]

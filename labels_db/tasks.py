@@ -247,6 +247,16 @@ class Tasks(Connection):
         )
         return [TaskVersion(*(*row[:-1], json.loads(row[-1]))) for row in rows]
 
+    def targets_at(self, name: str, version: int) -> tuple[str, ...]:
+        """Return the classes that this version of the task looked for; those of now where nobody
+        kept which version it was."""
+        document = next(
+            (one.document for one in self.task_versions(name) if one.version == version), None
+        )
+        if document is None:
+            return self.task(name).targets
+        return (document["target"], *document.get("also_targets", ()))
+
     def tasks(self, survey: str | None = None) -> list[Task]:
         """Return all tasks, or those of one survey, oldest first."""
         if survey is None:

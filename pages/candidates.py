@@ -59,10 +59,13 @@ def draw() -> None:
         _download_labels(task)
         return
     chances = _chances(task, survey, scores)
-    sought = _sought(task, chances)
-    if len(sought) < len(task.targets):
+    sought = _sought(scores, chances)
+    if len(sought) < len(scores.targets):
         scores = replace(scores, values=chances[sought[0]])
     st.caption(_about(scores, sought))
+    if set(scores.targets) != set(task.targets):
+        wanted = plain(" or ".join(task.targets))
+        st.warning(f"The task looks for {wanted} by now: the next ranking will be for that.")
     known = _known(survey)
     if known.any() and st.checkbox(f"Leave out the {int(known.sum()):,} already known"):
         scores = replace(scores, values=np.where(known, np.float32(np.nan), scores.values))
@@ -105,7 +108,8 @@ def draw() -> None:
 
 def _chances(task: Task, survey: Survey, scores: Scores) -> Chances:
     """P(it) of each of several targets; none of one, and none where they are not kept."""
-    if not task.also_targets or scores.kind is ScoreKind.ANOMALY:
+    is_of_now = set(scores.targets) == set(task.targets)
+    if not task.also_targets or scores.kind is ScoreKind.ANOMALY or not is_of_now:
         return {}
     found = class_chances(services(), task, survey, scores.model)
     if isinstance(found, str):
@@ -114,12 +118,12 @@ def _chances(task: Task, survey: Survey, scores: Scores) -> Chances:
     return found
 
 
-def _sought(task: Task, chances: Chances) -> tuple[str, ...]:
+def _sought(scores: Scores, chances: Chances) -> tuple[str, ...]:
     """The targets that the person wants the ranking for."""
     if not chances:
-        return task.targets
+        return scores.targets
     chosen = st.selectbox("Ranked by", (ANY, *chances), width=280)
-    return (chosen,) if chosen in chances else task.targets
+    return (chosen,) if chosen in chances else scores.targets
 
 
 def _known(survey: Survey) -> np.ndarray:
@@ -210,14 +214,14 @@ def candidate_lines(
     """The candidate list as CSV lines, with the survey's columns after the common ones, those
     added later too.
 
-    sought : the targets that `scores` are for, all of the task's if none are named; chances : a
+    sought : the targets that are ranked for, all that `scores` are for if none are named; chances : a
     column "P(TARGET)" each
     """
     own = {f"P({name})": values for name, values in (chances or {}).items()}
     model = scores.model
     provenance = Provenance(
         task=task.name,
-        target=" or ".join(sought or task.targets),
+        target=" or ".join(sought or scores.targets),
         survey=survey.name,
         survey_version=survey.version,
         score_kind=scores.kind.value,

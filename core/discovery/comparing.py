@@ -14,6 +14,8 @@ from core.discovery.prepare import standardise, whiten
 from core.discovery.registry import LEARNERS, LearnerFactory
 from core.discovery.schedule import DEFAULT_LEARNER
 from core.discovery.threads import one_blas_thread
+from core.errors import NotReady
+from core.progress import Progress, silent
 from core.vocabulary import DEFAULT
 
 REPEATS = 3
@@ -68,7 +70,8 @@ class Lateness:
     folds
         (F,) the fold of each.
     low, high
-        The `LEVEL` interval of the gain, by a bootstrap over the finds.
+        The `LEVEL` interval of the gain, by a bootstrap over the things that were found: views of
+        one thing are drawn together.
     """
 
     before: np.ndarray
@@ -145,6 +148,8 @@ def compare(
     learner: str,
     seed: int,
     n_survey: int,
+    groups: Sequence[str] | None = None,
+    tell: Progress = silent,
 ) -> Comparison:
     """Have the learner rank each fold's labels among objects at random, by both embeddings.
 
@@ -155,7 +160,7 @@ def compare(
     Parameters
     ----------
     folds
-        One or more; a find at least is held out in all, and one is taught in each.
+        Those without a find that is held out, or one that is taught, judge nothing.
     answers
         (L,) number of each label's class.
     targets
@@ -164,39 +169,63 @@ def compare(
         Name of a registered learner, or "default".
     n_survey
         Objects of the survey.
+    groups
+        (L,) what each label is a view of; None: each is a thing of its own.
+
+    Raises
+    ------
+    NotReady
+        No fold judges.
     """
     entry = LEARNERS.find(DEFAULT_LEARNER if learner == DEFAULT else learner)
     wanted = np.array(sorted(targets))
     is_find = np.isin(answers, wanted)
     found: list[np.ndarray] = []
     numbers: list[np.ndarray] = []
+    things: list[np.ndarray] = []
+    _, thing = np.unique(
+        np.arange(len(answers)) if groups is None else groups, return_inverse=True
+    )
     for number, fold in enumerate(folds):
-        finds = int((fold.is_held & is_find).sum())
-        if not finds:
+        held = fold.is_held & is_find
+        finds = int(held.sum())
+        if not finds or not (is_find & ~fold.is_held).any():
             continue
         numbers.append(np.full(finds, number))
+        things.append(thing[held])
         draws = []
         for repeat in range(REPEATS):
             field = _Field(fold, answers, is_find, n_survey, [seed, number, repeat])
             both = (fold.before, fold.after)
             each = [field.places(entry.call, one, wanted, seed + repeat) for one in both]
             draws.append(np.stack(each))
+            tell((number + (repeat + 1) / REPEATS) / len(folds), "ranking what was held out")
         found.append(np.stack(draws))  # (draws, embeddings, 3, finds)
+    if not found:
+        raise NotReady(
+            "Finds in two folds or more judge a network, but all lie in one; answer more objects."
+        )
     whole, which = np.concatenate(found, axis=-1), np.concatenate(numbers)
     late = np.exp(np.log(whole[:, :, :2]).mean(axis=0))  # (embeddings, field and others, finds)
     first = whole[:, :, 2].mean(axis=0)
+    drawn = np.concatenate(things)
     return Comparison(
-        _lateness(late[0, 0], late[1, 0], which, seed),
-        _lateness(late[0, 1], late[1, 1], which, seed),
+        _lateness(late[0, 0], late[1, 0], which, drawn, seed),
+        _lateness(late[0, 1], late[1, 1], which, drawn, seed),
         first[0],
         first[1],
     )
 
 
-def _lateness(before: np.ndarray, after: np.ndarray, folds: np.ndarray, seed: int) -> Lateness:
-    gains = np.log2(before / after)
+def _lateness(
+    before: np.ndarray, after: np.ndarray, folds: np.ndarray, things: np.ndarray, seed: int
+) -> Lateness:
+    """things: (F,) number of what each find is a view of"""
+    _, thing = np.unique(things, return_inverse=True)
+    sums, sizes = np.bincount(thing, weights=np.log2(before / after)), np.bincount(thing)
     rng = np.random.default_rng([seed, 0xB0])
-    means = gains[rng.integers(0, len(gains), (DRAWS, len(gains)))].mean(axis=1)
+    drawn = rng.integers(0, len(sums), (DRAWS, len(sums)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Lateness(before, after, folds, float(low), float(high))
 

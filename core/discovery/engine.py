@@ -288,6 +288,8 @@ class Engine:
             turn=n_done - n_controls_before(n_done, self.config.control_share),
         )
         draws = {name: ask(learner, pool, SAMPLERS[name].call, length) for name in unique(cycle)}
+        # Kept in the pool by whichever sampler read them.
+        said_of_trust = trusted.in_words(cycle, is_followed="probabilities" in vars(pool))
         probabilities = None if pool.learner is None else pool.probabilities[: len(self)]
         scores = (
             self.detector_scores(_SCORE_DETECTOR)
@@ -313,7 +315,7 @@ class Engine:
                 len(self),
             )
             + learner.in_words()
-            + trusted.words
+            + said_of_trust
             + (self._outside.in_words() if self._outside is not None else ""),
             n_labels=n_answers,
             class_probabilities=probabilities if trained and is_mixed else None,

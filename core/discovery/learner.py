@@ -31,6 +31,7 @@ class Learner(ActiveLearner):
 
     X_training: Any  # (n, D) and (n,), None before the first lesson
     y_training: Any
+    weights: Any = None  # (n,) beside them, as told by the last lesson; None where all weigh 1
 
     def __repr__(self) -> str:
         # BaseEstimator's walks the parameters, the training data among them.
@@ -73,7 +74,11 @@ class Learner(ActiveLearner):
         only_new: bool = False,
         **fit_kwargs: Any,
     ) -> None:
-        """Add (X, y) to what is known and train on all of it (or on these only)."""
+        """Add (X, y) to what is known and train on all of it (or on these only).
+
+        `fit_kwargs` go to the estimator; `sample_weight` is kept as `weights`.
+        """
+        self.weights = fit_kwargs.get("sample_weight")
         if only_new:
             self._check(X, y)
             self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 _EXACT_ROWS = 20_000
 """Up to here every pair is compared; beyond, only rows of near cells (inverted file)."""
@@ -58,13 +59,14 @@ def reverse_neighbours(values: np.ndarray, k: int) -> ReverseNeighbours:
     Of copies beyond k it is left open which are among them.
     """
     nearest = _nearest(np.ascontiguousarray(values), min(k, len(values) - 1))
-    owner = np.repeat(np.arange(len(values), dtype=np.int32), nearest.shape[1])
-    found = nearest.ravel()
-    owner, found = owner[found >= 0], found[found >= 0]
-    order = np.argsort(found, kind="stable")
-    start = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(found, minlength=len(values)), out=start[1:])
-    return ReverseNeighbours(start, owner[order])
+    n = len(values)
+    ends = np.zeros(n + 1, dtype=np.int32)
+    np.cumsum((nearest >= 0).sum(axis=1), out=ends[1:])
+    found = nearest.ravel() if ends[-1] == nearest.size else nearest[nearest >= 0]
+    # Read backwards by counting, as a sparse matrix is transposed: no array of 64-bit places.
+    there = np.ones(len(found), dtype=np.int8)
+    backwards = sparse.csr_array((there, found, ends), shape=(n, n)).tocsc()
+    return ReverseNeighbours(backwards.indptr.astype(np.int64), backwards.indices)
 
 
 def _nearest(values: np.ndarray, k: int) -> np.ndarray:

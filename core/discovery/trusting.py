@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,15 @@ class Trusted:
     ----------
     weights
         (L,) beside the answered rows; None where all weigh the same or the learner cannot weigh.
-    words
-        What was done, to be said after another sentence; "" for nothing.
+    n_less
+        How many answers are believed less than in full.
+    learner
+        The learner's name.
     """
 
     weights: np.ndarray | None = None
-    words: str = ""
+    n_less: int = 0
+    learner: str = ""
 
     @classmethod
     def of(
@@ -48,16 +51,35 @@ class Trusted:
                 f"An answer is believed by more than 0 and at most 1, but {wrong[0]} came; correct"
                 " what reckons it."
             )
-        n = int((weights < 1).sum())
-        if not n:
-            return cls()
-        if not takes_weights(estimator):
-            return cls(
-                words=f" {n:,} answers are of people who err more often, but the learner"
-                f" {name!r} cannot weigh answers; the default one can."
+        n_less = int((weights < 1).sum())
+        can = n_less > 0 and takes_weights(estimator)
+        return cls(weights if can else None, n_less, name)
+
+    def in_words(self, samplers: Collection[str], *, is_followed: bool) -> str:
+        """What was done, to be said after another sentence; "" for nothing.
+
+        samplers : those that were asked
+        is_followed : whether any of them went by the learner's P(class)
+        """
+        from core.discovery.samplers.portfolio import deaf_arms
+
+        if not self.n_less:
+            return ""
+        err = f" {self.n_less:,} answer{' is' if self.n_less == 1 else 's are'} of people who err"
+        if self.weights is None:
+            return (
+                f"{err} more often, but the learner {self.learner!r} cannot weigh answers; the"
+                " default one can."
             )
-        are = "answer weighs" if n == 1 else "answers weigh"
-        return cls(weights, f" {n:,} {are} less, for who gave them errs more often.")
+        if not is_followed:
+            return (
+                f"{err} more often: less is made of them for P(class), but the order shown does"
+                " not go by it."
+            )
+        are = "answer weighs" if self.n_less == 1 else "answers weigh"
+        deaf = ", ".join(deaf_arms()) if "portfolio" in samplers else ""
+        but = f", but not with {deaf}, which cannot weigh" if deaf else ""
+        return f" {self.n_less:,} {are} less, for who gave them errs more often{but}."
 
     def told(self, n_more: int) -> dict[str, Any]:
         """What `fit` is told beside the answers and `n_more` rows that stand in for others."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from core.errors import NotFound
 from core.survey import Survey
 from core.survey.astrometry import astrometry
 from core.vocabulary import CONTROL_SAMPLER, GOLD_SAMPLER
@@ -26,7 +27,7 @@ from pages._server.visibility import (
     prediction_visible,
 )
 
-__all__ = ["AFTERWARDS", "NEVER", "item_payloads", "object_payload", "why_hidden"]
+__all__ = ["AFTERWARDS", "NEVER", "item_payloads", "object_payload", "row_or_none", "why_hidden"]
 
 AFTERWARDS = "This task is blind: what the model thinks is shown once you have answered."
 _SCORED_BY_MODEL = frozenset({"most_likely", "anomaly", CONTROL_SAMPLER})
@@ -38,6 +39,14 @@ NEVER = "On this task it is not shown what the model thinks."
 def why_hidden(services: Services, task: Task) -> str:
     """Why the model's opinion is not shown: until the answer, or never."""
     return NEVER if services.db().has_gold(task.name) else AFTERWARDS
+
+
+def row_or_none(survey: Survey, object_id: str) -> int | None:
+    """The row of an object, None where this version of the survey lacks it."""
+    try:
+        return survey.row(object_id)
+    except NotFound:
+        return None
 
 
 def item_payloads(

@@ -85,7 +85,7 @@ def colourings(
     scores = None if hidden else services.scores(task)
     if scores is not None and scores.kind is ScoreKind.TARGET_PROBABILITY:
         found.append(
-            {"by": "prediction", "title": f"P({' or '.join(task.targets)})", "kind": "numbers"}
+            {"by": "prediction", "title": f"P({' or '.join(scores.targets)})", "kind": "numbers"}
         )
         found.append({"by": "uncertainty", "title": "Uncertainty", "kind": "numbers"})
     elif scores is not None:

@@ -6,34 +6,32 @@ It is a target for the moment: no answer, no target and no queue is changed by i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import BadInput
+from core.errors import BadInput, NotReady
 from core.survey import Survey
-from core.vocabulary import Settled
 from labels_db import LabelsDB, QueueItem, Task
 from pages._server.identity import Identity
+from pages._server.items import row_or_none
 from pages._server.services import Services
 
 if TYPE_CHECKING:
-    from core.mapping import NeighbourIndex
+    from core.mapping.lookalikes import Lookalikes
 
 __all__ = ["MAX_GIVEN", "MAX_MORE", "ahead_payload", "back_to_queue", "more_like", "nearest_open"]
 
 MAX_GIVEN = 64
 """Objects to be like: as many as the grid shows."""
 MAX_MORE = 200
-MAX_SKIPPED = 20_000
-"""Of one person, the newest: those before are passed over at the hand-out."""
-
-_FIRST_LOOK = 4
-"""So many times as many neighbours as are wanted are looked at first: some are answered."""
+PUT_FIRST = "Objects the owner put first"
+WAIT_S = 20.0
 
 _SEARCHING = threading.Lock()
-"""One search at a time: each takes both cores, and several would only wait for one another."""
+"""One search at a time: each reads the whole embedding, and several would only wait for one
+another."""
 
 
 def more_like(
@@ -49,7 +47,7 @@ def more_like(
     NotFound
         The task or an object is not there.
     NotReady
-        The survey is not embedded yet.
+        The survey is not embedded yet; others search, and it takes longer than `WAIT_S` seconds.
     """
     # Here and not above: it loads the samplers, which the server need not wait for at its start.
     from core.discovery.samplers.like_this import LIKE_THIS
@@ -66,8 +64,12 @@ def more_like(
     rows = np.array([survey.row(one) for one in given], dtype=np.int64)
     _refuse_unseen(services, survey, given, rows)
     can_be_asked = _can_be_asked(database, task, survey, who)
-    with _SEARCHING:
-        found = nearest_open(services.neighbour_index(survey), rows, n, can_be_asked)
+    if not _SEARCHING.acquire(timeout=WAIT_S):
+        raise NotReady("Others are searching this moment; ask for more like it again in a minute.")
+    try:
+        found = nearest_open(_searched(services, survey), rows, n, can_be_asked)
+    finally:
+        _SEARCHING.release()
     like = given[0] if len(given) == 1 else f"{len(given)} objects"
     if not found:
         raise BadInput(
@@ -90,65 +92,56 @@ def back_to_queue(services: Services, name: str, who: Identity) -> dict[str, Any
 
 
 def ahead_payload(database: LabelsDB, name: str, who: Identity) -> dict[str, Any] | None:
-    """What comes ahead of the queue for this person, in words and how many; None for nothing."""
+    """What comes ahead of the queue for this person, in words and how many; None for nothing.
+
+    On a secret task the words of somebody else are not shown: they might say what it is.
+    """
     ahead = database.ahead(name, who.annotator)
     if ahead is None:
         return None
-    return {"reason": ahead.reason, "n_left": ahead.n_left, "at": ahead.made_at}
+    is_kept = ahead.made_by != who.annotator and database.is_secret(name)
+    return {
+        "reason": PUT_FIRST if is_kept else ahead.reason,
+        "sampler": ahead.sampler,
+        "n_left": ahead.n_left,
+        "at": ahead.made_at,
+    }
 
 
 def nearest_open(
-    index: NeighbourIndex, rows: np.ndarray, n: int, is_open: Callable[[int], bool]
+    searched: Lookalikes, rows: np.ndarray, n: int, is_open: np.ndarray
 ) -> list[tuple[int, float]]:
     """The `n` open rows nearest to any of `rows` (R,), with their distances, nearest first.
 
-    Exact: what lies beyond the neighbours looked at is farther than all that is given. `rows`
-    themselves are left out. Of equal distances the lower row comes first.
+    is_open: (N,) bool. `rows` themselves are left out. Exact, in one pass over the embedding
+    whatever is open. Of equal distances the lower row comes first.
     """
-    k = _FIRST_LOOK * n + len(rows)
-    asked: dict[int, bool] = {int(row): False for row in rows}
-    while True:
-        near, distances = index.query(rows, k)
-        whole = bool((near[:, -1] < 0).any())  # a list that is not full has all rows there are
-        reach = np.inf if whole else float(distances[:, -1].min())
-        closest: dict[int, float] = {}
-        for row, distance in zip(near.ravel().tolist(), distances.ravel().tolist(), strict=True):
-            if row >= 0 and distance < closest.get(row, np.inf):
-                closest[row] = distance
-        found: list[tuple[int, float]] = []
-        for row, distance in sorted(closest.items(), key=lambda one: (one[1], one[0])):
-            if len(found) == n or distance > reach:
-                break
-            if row not in asked:
-                asked[row] = is_open(row)
-            if asked[row]:
-                found.append((row, distance))
-        if len(found) == n or whole:
-            return found
-        k *= 4
+    from core.mapping.lookalikes import ANY, Wanted
+
+    allowed = is_open.copy()
+    allowed[rows] = False
+    like = np.asarray(searched.values[rows], np.float32)
+    found = searched.search(Wanted(like=like, how=ANY), n, allowed)
+    return list(zip(found.rows.tolist(), found.distances.tolist(), strict=True))
 
 
-def _can_be_asked(
-    database: LabelsDB, task: Task, survey: Survey, who: Identity
-) -> Callable[[int], bool]:
-    """Whether this person may still be asked about a row, and has something to look at."""
-    shown = survey.can_be_shown
-    skipped = set(database.skipped(task.name, who.annotator, MAX_SKIPPED))
+def _searched(services: Services, survey: Survey) -> Lookalikes:
+    """The embedding in use, ready to be searched, kept (`NotReady`)."""
+    from core.mapping.lookalikes import Lookalikes
 
-    def can_be(row: int) -> bool:
-        if not shown[row]:
-            return False
-        object_id = str(survey.object_ids[row])
-        if object_id in skipped:
-            return False
-        state = database.object_state(task.name, object_id)
-        if state is not None and (
-            state.how is Settled.ADJUDICATED or state.n_answers >= task.answers_per_object
-        ):
-            return False
-        own = database.answers(task.name, annotator=who.annotator, object_id=object_id)
-        return next(own, None) is None
+    embedding = services.embedding(survey)
+    searched: Lookalikes = services.lookalikes.get(
+        (survey.manifest.content_hash, embedding.run_id, "more like"),
+        lambda: Lookalikes(embedding.values, embedding.mask),
+    )
+    return searched
 
+
+def _can_be_asked(database: LabelsDB, task: Task, survey: Survey, who: Identity) -> np.ndarray:
+    """(N,) bool: about which rows this person may still be asked, with something to look at."""
+    can_be = survey.can_be_shown.copy()
+    known = (row_or_none(survey, one) for one in database.not_to_ask(task.name, who.annotator))
+    can_be[[row for row in known if row is not None]] = False
     return can_be
 
 

@@ -4,6 +4,7 @@ medians, and, where a model can rebuild pictures, what it could not rebuild of t
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Forbidden, NotFound, NotReady
-from core.survey import Survey
+from core.survey import RunRecord, Survey
 from pages._server.identity import Identity
 from pages._server.items import why_hidden
 from pages._server.services import Services
@@ -78,7 +79,7 @@ def reasons_payload(
         "sentence": _how_odd(known.explainer.n_compared, found.share_below),
         "items": _items(known, found, values),
         "learnt": _learnt(known, found, embedding),
-        "rebuilt": _rebuilt_by(survey, embedding, row),
+        "rebuilt": _rebuilt_by(services, survey, row),
     }
 
 
@@ -175,14 +176,35 @@ def _yes(value: float) -> str:
     return "–" if not math.isfinite(value) else "yes" if value > 0.5 else "no"
 
 
-def _rebuilt_by(survey: Survey, embedding: Embedding, row: int) -> str | None:
-    """Which model could rebuild the object's picture; None where there is none."""
-    from core.representation.reconstruction import rebuilding_runs
-
+def _rebuilding_run(services: Services, survey: Survey, row: int) -> RunRecord | None:
+    """What rebuilds the object's picture: the embedding in use, if it can, else the newest run
+    that can; None where there is none, or no picture."""
     if not survey.has_image[row]:
         return None
-    runs = rebuilding_runs(survey)
-    run = next((one for one in runs if one.run_id == embedding.run_id), next(iter(runs), None))
+    runs = _rebuilding_runs(services, survey)
+    try:
+        used = services.embedding(survey).run_id
+    except NotReady:
+        used = ""
+    return next((one for one in runs if one.run_id == used), next(iter(runs), None))
+
+
+def _rebuilding_runs(services: Services, survey: Survey) -> list[RunRecord]:
+    """`rebuilding_runs`, read again when a run came or went."""
+    from core.representation.reconstruction import rebuilding_runs
+
+    try:
+        # A run comes under its name in one step, when it is finished.
+        changed = os.stat(survey.folder / "runs").st_mtime_ns
+    except OSError:
+        return []
+    key = (survey.manifest.content_hash, survey.name, changed)
+    return services.rebuilding.get(key, lambda: rebuilding_runs(survey))
+
+
+def _rebuilt_by(services: Services, survey: Survey, row: int) -> str | None:
+    """Which model could rebuild the object's picture; None where there is none."""
+    run = _rebuilding_run(services, survey, row)
     return None if run is None else str(run.config.get("encoder") or run.config.get("method"))
 
 
@@ -197,7 +219,7 @@ def odd_picture(services: Services, name: str, who: Identity, object_id: str) ->
     NotFound
         The object has no picture, or no model of this survey can rebuild pictures.
     """
-    from core.representation.reconstruction import rebuilding_runs, reconstructions
+    from core.representation.reconstruction import reconstructions
 
     database = services.db()
     task = database.task(name)
@@ -205,22 +227,20 @@ def odd_picture(services: Services, name: str, who: Identity, object_id: str) ->
     row = survey.row(object_id)
     if not prediction_visible(database, task, who, object_id):
         raise Forbidden(why_hidden(services, task))
-    runs = rebuilding_runs(survey)
-    if not runs or not survey.has_image[row]:
+    run = _rebuilding_run(services, survey, row)
+    if run is None:
         raise NotFound(
             "No model of this survey can rebuild this object's picture; train an autoencoder or"
             " embed by pca, ica or nmf on the Encoders page."
         )
-    used = services.embedding(survey).run_id
-    run = next((one for one in runs if one.run_id == used), runs[0])
-    model: Rebuilder = services.oddities.get(
-        ("rebuilder", survey.manifest.content_hash, run.run_id), lambda: _rebuilder(survey, run)
+    model: Rebuilder = services.rebuilders.get(
+        (survey.manifest.content_hash, run.run_id), lambda: _rebuilder(survey, run)
     )
     made = reconstructions(model, survey, np.array([row], dtype=np.int64))
     return _png(made.originals[0], made.rebuilt[0])
 
 
-def _rebuilder(survey: Survey, run: Any) -> Rebuilder:
+def _rebuilder(survey: Survey, run: RunRecord) -> Rebuilder:
     from core.representation.reconstruction import rebuilder
 
     return rebuilder(survey, run)

@@ -13,7 +13,7 @@ from core.vocabulary import CONTROL_SAMPLER, SELECTION_SAMPLER
 from labels_db import HandoutState, ModelRecord, Task, class_keys
 from pages._server.columns import column_list, known_columns
 from pages._server.identity import Identity
-from pages._server.items import item_payloads, object_payload
+from pages._server.items import item_payloads, object_payload, row_or_none
 from pages._server.more_like import ahead_payload
 from pages._server.processes import WorkerState, WorkerStatus
 from pages._server.services import Services, score_kind
@@ -242,7 +242,12 @@ def handout_payload(
         answer["items"] = item_payloads(services, task, survey, who, shown, kind, columns)
         return answer
     handout = database.lease_next(
-        task.name, who.annotator, n, exclude=exclude, give_back=give_back
+        task.name,
+        who.annotator,
+        n,
+        exclude=exclude,
+        give_back=give_back,
+        is_there=lambda one: row_or_none(survey, one) is not None,
     )
     answer["items"] = item_payloads(services, task, survey, who, handout.items, kind, columns)
     if handout.items or exclude:

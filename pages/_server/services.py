@@ -70,11 +70,13 @@ class MapView:
 
 @dataclass(frozen=True)
 class Scores:
-    """The full ranking of one model: `values` is (N,) float32, NaN where it says nothing."""
+    """The full ranking of one model: `values` is (N,) float32, NaN where it says nothing;
+    `targets` are the classes that it was ranked for, which the task may have changed since."""
 
     values: NDArray[np.float32]
     kind: ScoreKind
     model: ModelRecord
+    targets: tuple[str, ...]
 
 
 class Services:
@@ -128,7 +130,14 @@ class Services:
         # Of maps: places and labels, and the colours that follow from them.
         self.map_parts = Recent(12)
         self.paints = Recent(8)
-        self.oddities = Recent(4)
+        self.oddities = Recent(8)
+        # Of odd objects: models that rebuild pictures, and which runs of a survey hold one.
+        self.rebuilders = Recent(4)
+        self.rebuilding = Recent(16)
+        # Of known examples: which there are, small pictures of them, labels that came so.
+        self.example_lists = Recent(16)
+        self.example_pictures = Recent(512)
+        self.given = Recent(16)
         self.selections = Selections(workspace, self.db)
         # Of tables: rows that fulfil a condition, rows in order, answers by row.
         self.tables = Recent(24)
@@ -267,7 +276,8 @@ class Services:
             except OSError:
                 continue  # only the last few are kept: an older one may just have gone
             if len(values) == len(survey):
-                return Scores(values, score_kind(model), model)
+                targets = self.db().targets_at(task.name, model.task_version)
+                return Scores(values, score_kind(model), model, targets)
         return None
 
     # Processes

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.discovery.examples import Examples
-from core.errors import SkysiftError
+from core.errors import BadInput, SkysiftError
 from core.run_examples import DEFAULT_RADIUS_ARCSEC, SOURCE, add_examples, find_examples
 from core.survey import Survey
 from labels_db import Task
@@ -30,9 +30,9 @@ LISTED = 200
 
 @dataclass(frozen=True)
 class Looked:
-    """What was looked up, in which version of the survey."""
+    """What was looked up, and in which content: a survey made anew under its name is another."""
 
-    version: int
+    content_hash: str
     found: Examples
 
 
@@ -75,7 +75,9 @@ def examples_panel(task: Task, *, is_owner: bool) -> None:
 
 
 def _there(task: Task) -> None:
-    given = services().db().given_as(task.name, SOURCE)
+    db = services().db()
+    key = (task.name, task.version, db.last_seq(task.name))
+    given: dict[str, str] = services().given.get(key, lambda: db.given_as(task.name, SOURCE))
     if not given:
         st.write("No object of the survey was given as a known example yet.")
         return
@@ -89,14 +91,25 @@ def _there(task: Task) -> None:
 
 
 def told_apart(text: str, survey: Survey) -> tuple[list[str], list[str]]:
-    """Ids and positions among lines that somebody typed; an id may look like a position."""
+    """Ids and positions among lines that somebody typed; an id may look like a position.
+
+    Raises
+    ------
+    BadInput
+        There are more than `MAX_LINES`.
+    """
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
+    if len(lines) > MAX_LINES:
+        raise BadInput(
+            f"Up to {MAX_LINES:,} ids or positions are looked up at once, but {len(lines):,} came;"
+            " give the others after these, or a table with the positions of all."
+        )
     ids: list[str] = []
     positions: list[str] = []
     there = set(survey.object_ids.tolist())
-    for line in map(str.strip, text.splitlines()[:MAX_LINES]):
-        if line:
-            is_place = line not in there and looks_like_position(line)
-            (positions if is_place else ids).append(line)
+    for line in lines:
+        is_place = line not in there and looks_like_position(line)
+        (positions if is_place else ids).append(line)
     return ids, positions
 
 
@@ -127,12 +140,17 @@ def _objects(task: Task, survey: Survey, class_name: str) -> None:
     if wanted:
         st.session_state.pop(kept, None)
         try:
-            st.session_state[kept] = Looked(survey.version, _found(survey, typed, path, radius))
+            found = _found(survey, typed, path, radius)
+            st.session_state[kept] = Looked(survey.manifest.content_hash, found)
         except SkysiftError as error:
             st.error(str(error))
     looked = st.session_state.get(kept)
-    if isinstance(looked, Looked) and looked.version == survey.version:
-        _preview(task, survey, looked.found, class_name, kept)
+    if not isinstance(looked, Looked):
+        return
+    if looked.content_hash != survey.manifest.content_hash:
+        st.caption("The survey has changed since these were looked up; look them up again.")
+        return
+    _preview(task, survey, looked.found, class_name, kept)
 
 
 def _found(survey: Survey, typed: str, path: str, radius_arcsec: float) -> Examples:

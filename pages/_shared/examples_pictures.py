@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections import Counter
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from core.run_pictures import (
     KnownPicture,
     add_picture,
     known_pictures,
+    picture_content,
+    pictures_stamp,
     remove_picture,
 )
 from core.survey import Survey
@@ -82,26 +85,50 @@ def give_pictures(task: Task, survey: Survey, class_name: str) -> None:
 
 
 def draw_pictures(task: Task, survey: Survey) -> list[KnownPicture]:
-    """Draw the known pictures of a task, and return them."""
-    try:
-        pictures = known_pictures(services().workspace, task.name)
-    except SkysiftError as error:
-        st.error(str(error))
+    """Draw which known pictures a task has, where asked for themselves too, and return them."""
+    workspace = services().workspace
+    stamp = pictures_stamp(workspace, task.name)
+    if not stamp:
         return []
-    if not pictures:
-        return []
+    pictures: list[KnownPicture] = services().example_lists.get(
+        (task.name, stamp), lambda: known_pictures(workspace, task.name)
+    )
+    for one in pictures:
+        if one.damage:
+            st.error(one.damage)
     many = counted(len(pictures), "picture is a known example", "pictures are known examples")
     st.write(f"{many}:")
-    cells = []
-    for one in pictures:
-        try:
-            image = outside_picture(survey, one.content, one.file_name)
-            png = render_png(image, survey.manifest, SHOWN_PX)
-        except SkysiftError:  # the sentence above the queue says why it teaches nothing
-            png = b""
-        cells.append(_cell(png, one.class_name, f"{one.file_name}, {one.by}, {one.when[:10]}"))
-    st.html(f'{_CSS}<div class="pictures">{"".join(cells)}</div>')
+    by_class = ", ".join(
+        f"{n:,} {plain(name or 'unreadable')}"
+        for name, n in Counter(one.class_name for one in pictures).items()
+    )
+    # Every visitor of the page would wait for them, whichever of its tabs he reads.
+    if st.toggle(f"Show them ({by_class})", key=f"{task.name}/examples shown"):
+        cells = [
+            _cell(
+                _thumbnail(task, survey, one),
+                one.class_name or one.short,
+                f"{one.file_name}, {one.by}, {one.when[:10]}" if not one.damage else "",
+            )
+            for one in pictures
+        ]
+        st.html(f'{_CSS}<div class="pictures">{"".join(cells)}</div>')
     return pictures
+
+
+def _thumbnail(task: Task, survey: Survey, one: KnownPicture) -> bytes:
+    """PNG of a known picture as the survey would hold it, kept; empty where it cannot be drawn."""
+
+    def drawn() -> bytes:
+        try:
+            content = picture_content(services().workspace, task.name, one.sha256)
+            image = outside_picture(survey, content, one.file_name)
+            return render_png(image, survey.manifest, SHOWN_PX)
+        except SkysiftError:  # the sentence above the queue says why it teaches nothing
+            return b""
+
+    key = (one.sha256, one.damage, survey.manifest.content_hash)
+    return services().example_pictures.get(key, drawn)
 
 
 def _cell(png: bytes, name: str, about: str = "") -> str:
@@ -127,7 +154,8 @@ def take_pictures_away(task: Task, pictures: list[KnownPicture]) -> None:
             "Take away pictures",
             list(by_hash),
             format_func=lambda one: (
-                f"{by_hash[one].file_name} ({by_hash[one].class_name}, {by_hash[one].short})"
+                f"{by_hash[one].file_name or 'unreadable'}"
+                f" ({by_hash[one].class_name or '–'}, {by_hash[one].short})"
             ),
             key=f"{task.name}/examples taken",
         )

@@ -35,15 +35,16 @@ def send_to_queue(
     selection: Selection,
     rows: np.ndarray,
     people: list[str],
+    by: str,
 ) -> int:
-    """Put the objects of `rows` ahead of the queue of these people, in that order; returns how
-    many objects (`BadInput`)."""
+    """Put the objects of `rows` ahead of the queue of these people, in that order, as `by` wants
+    it; returns how many objects (`BadInput`)."""
     items = [
         QueueItem(str(survey.object_ids[row]), place, SELECTION_SAMPLER)
         for place, row in enumerate(rows.tolist())
     ]
     for name in people:
-        services().db().put_ahead(task.name, name, items, title_of(selection))
+        services().db().put_ahead(task.name, name, items, title_of(selection), by=by)
     return len(items)
 
 
@@ -77,22 +78,39 @@ def _draw(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) ->
             if chosen == EVERYBODY:
                 people = everybody
                 st.caption(", ".join(everybody))
-    now = services().db().ahead(task.name, identity.annotator)
-    if now is not None:
-        st.caption(f"It takes the place of {objects(now.n_left)} ahead now ({now.reason}).")
+    _say_what_it_replaces(task, identity, people)
     if st.button("Send", type="primary"):
-        send_to_queue(task, survey, selection, rows, people)
+        send_to_queue(task, survey, selection, rows, people, identity.annotator)
         left = services().db().ahead(task.name, identity.annotator)
         if left is None:
-            st.info("Every one of them has its answers already: the queue goes on as before.")
+            st.info("Nothing of it is left for you to answer: the queue goes on as before.")
             return
         rest = len(rows) - left.n_left
         answered = f" {objects(rest)} {'has' if rest == 1 else 'have'} answers already."
-        st.success(f"{objects(left.n_left)} come next.{answered if rest else ''}")
+        # On a secret task nobody is told what is settled.
+        told = answered if rest and not services().db().is_secret(task.name) else ""
+        come = "comes" if left.n_left == 1 else "come"
+        st.success(f"{objects(left.n_left)} {come} next.{told}")
         address = f"{services().base_path}/?{urlencode({'task': task.name})}"
         st.html(
             f'<a class="act" href="{html.escape(address)}" target="_self">Open the Label page</a>'
         )
+
+
+def _say_what_it_replaces(task: Task, identity: Identity, people: list[str]) -> None:
+    database = services().db()
+    now = {name: database.ahead(task.name, name) for name in people}
+    own = now.pop(identity.annotator)
+    if own is not None:
+        st.caption(f"It takes the place of {objects(own.n_left)} ahead now ({own.reason}).")
+    others = [name for name, ahead in now.items() if ahead is not None]
+    if others:
+        st.warning(
+            f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} other objects ahead now,"
+            " which this takes the place of."
+        )
+    if now and database.is_secret(task.name):
+        st.caption("The others are not told its name: on this task nothing may sway an answer.")
 
 
 def _annotators(owner: Identity) -> list[str]:

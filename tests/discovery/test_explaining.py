@@ -78,6 +78,20 @@ def test_a_large_survey_is_sampled_and_unseen_rows_are_left_out(monkeypatch):
     assert np.isfinite(found.robust_z).all()
 
 
+def test_unseen_rows_are_nothing_that_is_usual():
+    embedding, mask = survey()
+    mask[:200] = False
+    embedding[:200] = np.nan
+    # As if the unseen rows had never been in the survey.
+    alone = Explainer(embedding[200:], mask[200:], GROUPS)
+    one, two = (
+        known.explain(embedding[-1]) for known in (Explainer(embedding, mask, GROUPS), alone)
+    )
+    assert one.score == pytest.approx(two.score)
+    assert one.share_below == two.share_below
+    np.testing.assert_allclose(one.shares, two.shares)
+
+
 def test_a_column_that_hardly_ever_varies_has_a_finite_scatter():
     embedding, mask = survey()
     embedding[:, 2] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -120,6 +121,30 @@ def test_a_queue_filled_anew_goes_on_with_whose_turn_it_is() -> None:
         turns += [pick.sampler for pick in picks if pick.sampler != "control"]
     assert len(turns) == 27
     assert all(one != other for one, other in pairwise(turns))
+
+
+def test_shares_stay_even_where_every_fifth_place_seeks_another_target() -> None:
+    """Five have finds, one has none, and the queue is ranked anew after each answer."""
+    names = tuple("abcdef")
+    values = np.random.default_rng(5).normal(size=(600, 6)).astype(np.float32)
+    truth = dict.fromkeys(range(600), "other")
+    for number, name in enumerate(names[:5]):
+        own = slice(60 * number, 60 * number + 60)
+        values[own, number] += 4
+        truth |= dict.fromkeys(range(600)[own], name)
+    config = replace(CONFIG, queue_length=5)
+    one = Engine(
+        values, np.ones(600, bool), ("other", *names), "a", config, also_targets=names[1:]
+    )
+    labels = {row: truth[row] for row in [*range(0, 300, 20), *range(300, 330)]}
+    asked_by: dict[int, str] = {}
+    for _ in range(30):
+        pick = one.rerank(labels, asked_by=asked_by).picks[0]
+        labels[pick.row] = truth[pick.row]
+        asked_by[pick.row] = pick.sampler
+    came = Counter(name for name in asked_by.values() if name.startswith("most_likely"))
+    assert set(came) == {f"most_likely ({name})" for name in "abcde"}
+    assert max(came.values()) - min(came.values()) <= 1
 
 
 @pytest.mark.parametrize("sampler", ["default", "stratified", "margin"])

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from core.config import LoopConfig
 from core.discovery import DETECTORS, LEARNERS, Engine
+from core.discovery.learner import Learner
 from core.discovery.prepare import standardise, whiten
 from core.discovery.trusting import takes_weights
 from core.errors import BadInput
@@ -31,9 +32,7 @@ def table():
 
 def engine(learner="logistic"):
     values, mask = table()
-    return Engine(
-        values, mask, ("dual", "other"), "dual", replace(QUICK, learner=learner)
-    )
+    return Engine(values, mask, ("dual", "other"), "dual", replace(QUICK, learner=learner))
 
 
 def answers_with_mistakes():
@@ -91,3 +90,41 @@ def test_a_weight_out_of_range_is_refused():
     for weight in (0.0, 1.5, float("nan")):
         with pytest.raises(BadInput, match="more than 0 and at most 1"):
             engine().rerank(labels, trust={0: weight})
+
+
+def test_only_an_order_that_goes_by_the_weighted_learner_is_said_to_be_weighed():
+    labels, wrong = answers_with_mistakes()
+    trust = dict.fromkeys(wrong, 0.1)
+
+    def state(sampler):
+        return engine().with_config(replace(QUICK, sampler=sampler)).rerank(labels, trust=trust)
+
+    for sampler in ("margin", "ens"):
+        assert state(sampler).state.endswith("for who gave them errs more often.")
+    for sampler in ("positive_unlabelled", "anomaly"):
+        said = state(sampler).state
+        assert "30 answers are of people who err more often" in said
+        assert "the order shown does not go by it" in said
+
+
+def test_arms_of_a_portfolio_are_taught_weights_where_they_can(monkeypatch):
+    labels, wrong = answers_with_mistakes()
+    told = {}
+    teach = Learner.teach
+
+    def spy(self, X, y, **kwargs):
+        told[type(self.estimator).__name__] = kwargs
+        teach(self, X, y, **kwargs)
+
+    monkeypatch.setattr(Learner, "teach", spy)
+    own = engine().with_config(replace(QUICK, sampler="portfolio"))
+    said = own.rerank(labels, trust=dict.fromkeys(wrong, 0.1)).state
+    main, trees = told["LogisticRegression"], told["ExtraTreesClassifier"]
+    assert (main["sample_weight"] < 1).sum() == len(wrong)
+    assert (trees["sample_weight"] == main["sample_weight"]).all()
+    assert told["Kernel"] == {}
+    deaf = "most_likely/kernel, most_likely/neighbours"
+    assert f"more often, but not with {deaf}, which cannot weigh." in said
+    told.clear()
+    own.rerank(labels)
+    assert "sample_weight" not in told["ExtraTreesClassifier"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from core.errors import BadInput, NotFound
-from core.vocabulary import Action
+from core.vocabulary import Action, Settled
 from labels_db import LabelsDB, ModelRecord, NewEvent, QueueItem, ahead
 
 Make = Callable[..., NewEvent]
@@ -145,3 +148,109 @@ def test_bad_input_changes_nothing(ranked: LabelsDB, monkeypatch: pytest.MonkeyP
     with pytest.raises(NotFound):
         ranked.put_ahead("none", "ann", [], "why")
     assert left(ranked) == 2
+
+
+@pytest.fixture
+def secret(ranked: LabelsDB) -> LabelsDB:
+    """With gold objects g1 to g40, and as many of them shown as others."""
+    ranked.change_task("duals", "owner", gold_rate=0.5)
+    for number in range(40):
+        ranked.add_gold("duals", f"g{number}", "dual", "owner", 1)
+    return ranked
+
+
+def test_no_gold_object_comes_between_what_is_counted(secret: LabelsDB) -> None:
+    names = [f"x{number}" for number in range(30)]
+    put(secret, names)
+    items = secret.lease_next("duals", "ann", 30, chance=random.Random(0)).items
+    assert [one.object_id for one in items] == names
+    more = secret.lease_next("duals", "ann", 60, chance=random.Random(0)).items[30:]
+    assert "gold" in {one.sampler for one in more}
+
+
+def test_a_gold_object_that_is_ahead_is_like_any_other(secret: LabelsDB, make: Make) -> None:
+    secret.record(make("g2", "dual", annotator="bob"))  # all the answers an ordinary one wants
+    put(secret, ["g1", "x", "g2"])
+    assert left(secret) == 3
+    items = secret.lease_next("duals", "ann", 3).items
+    assert [(one.object_id, one.sampler, one.score) for one in items] == [
+        ("g1", "gold", None),
+        ("x", "like_this", 0.875),
+        ("g2", "gold", None),
+    ]
+    assert not secret.record(make("g1", "star", annotator="ann", lease=items[0].lease)).late
+    assert left(secret) == 2
+    assert [
+        (one.annotator, one.n_answered, one.n_right) for one in secret.gold_results("duals")
+    ] == [("ann", 1, 0)]
+    put(secret, ["g1"], "owner")  # who made it is not asked
+    assert left(secret, "owner") is None
+
+
+def test_what_the_survey_lacks_is_not_handed_out(ranked: LabelsDB, make: Make) -> None:
+    ranked.change_task("duals", "owner", answers_per_object=2)
+    ranked.record(make("begun", "dual", annotator="bob"))
+    held = take(ranked, 2)
+    assert "begun" in held
+    put(ranked, ["old", "a", "q3"])
+
+    def is_there(name: str) -> bool:
+        return name not in {"old", "begun", "q0"}
+
+    assert take(ranked, 4, is_there=is_there) == ["a", "q3", "q1", "q2"]
+    assert left(ranked) == 2
+    assert ranked.n_leased("duals") == {"ann": 4}
+    assert take(ranked, 1, "bob", is_there=is_there) == ["q1"]
+    put(ranked, ["old"])
+    assert take(ranked, 1, is_there=is_there) == ["a"]  # still in hand
+    assert left(ranked) is None
+
+
+def test_the_count_is_right_whatever_happens(ranked: LabelsDB, make: Make) -> None:
+    """Against the definition: not answered, not skipped, and more answers wanted, or gold."""
+    chance, people = random.Random(5), ("ann", "bob", "cay")
+    names = [f"x{number}" for number in range(12)]
+    for who in people:
+        put(ranked, names, who)
+
+    def expected(who: str) -> int:
+        task, gold = ranked.task("duals"), ranked.gold("duals")
+        n_left = 0
+        for name in names:
+            state = ranked.object_state("duals", name)
+            done = next(ranked.answers("duals", annotator=who, object_id=name), None)
+            skipped = name in ranked.skipped("duals", who)
+            full = state is not None and (
+                state.how is Settled.ADJUDICATED or state.n_answers >= task.answers_per_object
+            )
+            n_left += done is None and not skipped and (name in gold or not full)
+        return n_left
+
+    for step in range(120):
+        who, name = chance.choice(people), chance.choice(names)
+        match chance.randrange(8):
+            case 0:
+                with contextlib.suppress(NotFound, BadInput):
+                    ranked.record_undo("duals", who, str(uuid.UUID(int=step + 1, version=4)))
+            case 1:
+                ranked.record(make(name))
+            case 2:
+                ranked.record(make(name, "star", annotator="owner", action=Action.ADJUDICATE))
+            case 3:
+                ranked.add_gold("duals", name, "dual", "owner", 1)
+            case 4:
+                ranked.change_task("duals", "owner", answers_per_object=chance.choice((1, 2, 3)))
+            case _:
+                ranked.record(make(name, "dual", annotator=who))
+        assert [left(ranked, one) or 0 for one in people] == [expected(one) for one in people]
+
+
+def test_it_says_whose_idea_it_was(ranked: LabelsDB) -> None:
+    ranked.put_ahead("duals", "ann", [QueueItem("x", 0, "selection")], "Arcs", by="owner")
+    found = ranked.ahead("duals", "ann")
+    assert found is not None
+    assert (found.reason, found.made_by, found.sampler) == ("Arcs", "owner", "selection")
+    put(ranked, "a")
+    found = ranked.ahead("duals", "ann")
+    assert found is not None
+    assert (found.made_by, found.sampler) == ("ann", "like_this")

@@ -82,6 +82,7 @@ def rank(workspace: Workspace, ids: list[str], *, learner: str | None = "average
                 survey_version=1,
                 seed=0,
                 scores_file=name,
+                task_version=db.task("dual").version,
             ),
         )
 

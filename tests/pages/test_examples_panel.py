@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.display.render import render_png
+from core.errors import BadInput
 from core.run_pictures import add_picture, known_pictures
+from pages._shared import examples_pictures
 from pages._shared.examples_panel import told_apart
 from tests.pages.conftest import IDS
 from tests.pages.kit import labels_of, one, open_page, press, text_of
@@ -40,6 +44,24 @@ def test_lines_are_told_apart(services):
     )
 
 
+def test_more_lines_than_are_taken_are_refused(services):
+    survey = services.survey("tiny")
+    assert len(told_apart("g1\n\n" * 2_000, survey)[0]) == 2_000
+    with pytest.raises(BadInput, match=r"Up to 2,000 ids or positions .*, but 2,001 came"):
+        told_apart("g1\n" * 2_001, survey)
+
+
+def test_what_was_looked_up_in_another_survey_is_not_labelled(services, sign_in, monkeypatch):
+    script = look_up(draw(), "g1")
+    assert "Label 1 object as dual" in labels_of(script)
+    survey = services.survey("tiny")
+    manifest = replace(survey.manifest, content_hash="another")
+    monkeypatch.setattr(survey, "manifest", manifest)
+    script.run()
+    assert "The survey has changed since these were looked up" in text_of(script)
+    assert "Label 1 object as dual" not in labels_of(script)
+
+
 def test_the_owner_looks_examples_up_and_labels_them(services, sign_in):
     script = look_up(draw(), "g1\ng3\nnobody")
     page = text_of(script)
@@ -67,13 +89,22 @@ def test_what_cannot_be_looked_up_is_said(services, sign_in):
     assert "0 known examples are in the survey." in text_of(script)
 
 
-def test_pictures_are_shown_and_taken_away(services, sign_in):
+def test_pictures_are_shown_and_taken_away(services, sign_in, monkeypatch):
     survey, task = services.survey("tiny"), services.db().task("dual")
     for seed, name in enumerate(("<i>twin.png", "other.png")):
         add_picture(services.workspace, survey, task, png(seed), name, None, "ann")
+    drawn = []
+    monkeypatch.setattr(
+        examples_pictures, "render_png", lambda *given: drawn.append(1) or render_png(*given)
+    )
     script = draw()
     page = text_of(script)
     assert "2 pictures are known examples:" in page
+    assert not drawn  # of the page's tabs this may not be the one that is read
+    script = one(script.toggle, "Show them (2 dual)").set_value(True).run()
+    script.run()
+    assert len(drawn) == 2
+    page = text_of(script)
     assert "&lt;i&gt;twin.png, ann" in page
     assert "data:image/png;base64," in page
     gone = known_pictures(services.workspace, "dual")[0]
@@ -82,6 +113,15 @@ def test_pictures_are_shown_and_taken_away(services, sign_in):
     left = known_pictures(services.workspace, "dual")
     assert len(left) == 1
     assert left[0].sha256 != gone.sha256
+    # What is damaged can be taken away as well, and hides no other.
+    add_picture(services.workspace, survey, task, png(5), "third.png", None, "ann")
+    (services.workspace.root / "examples" / "dual" / f"{left[0].sha256}.npz").write_bytes(b"?")
+    script = draw()
+    assert "cannot be read" in script.error[0].value
+    assert "2 pictures are known examples:" in text_of(script)
+    one(script.multiselect, "Take away pictures").set_value([left[0].sha256]).run()
+    press(script, "Take away")
+    assert [kept.file_name for kept in known_pictures(services.workspace, "dual")] == ["third.png"]
 
 
 @pytest.mark.parametrize("who", ["cat", "vic"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.vocabulary import Action
+from labels_db import QueueItem
 from pages._server import more_like
 from tests.pages.acts import NO, ODD, answer, says
 from tests.pages.conftest import IDS, embed, rank
@@ -44,7 +45,7 @@ def test_the_nearest_come_ahead_of_the_queue_for_who_asked(
     assert told == {
         "n": 4,
         "like": "g0",
-        "ahead": {"reason": "More like g0", "n_left": 4, "at": ANY},
+        "ahead": {"reason": "More like g0", "sampler": "like_this", "n_left": 4, "at": ANY},
     }
     assert browser.get("/api/task?task=dual").json()["ahead"] == told["ahead"]
     assert annotator.get("/api/task?task=dual").json()["ahead"] is None
@@ -126,7 +127,7 @@ def test_a_blind_task_tells_nothing_more(annotator, workspace, services, db):
     assert told == {
         "n": 3,
         "like": "g0",
-        "ahead": {"reason": "More like g0", "n_left": 3, "at": ANY},
+        "ahead": {"reason": "More like g0", "sampler": "like_this", "n_left": 3, "at": ANY},
     }
     items, ids = handed_out(annotator, 3)
     assert ids == order[:3]
@@ -135,7 +136,7 @@ def test_a_blind_task_tells_nothing_more(annotator, workspace, services, db):
 
 @pytest.mark.parametrize("n", [1, 7, 60])
 def test_nearest_open_is_exact_whatever_is_closed(n):
-    from core.mapping import NeighbourIndex
+    from core.mapping.lookalikes import Lookalikes
 
     rng = np.random.default_rng(0)
     values = rng.normal(size=(400, 3)).astype(np.float32)
@@ -147,7 +148,55 @@ def test_nearest_open_is_exact_whatever_is_closed(n):
     closed = set(np.argsort(distance)[:150].tolist())  # all that is near
     allowed = [row for row in range(400) if mask[row] and row not in closed | set(given.tolist())]
     expected = sorted(allowed, key=lambda row: distance[row])[:n]
-    index = NeighbourIndex(values, mask)
-    found = more_like.nearest_open(index, given, n, lambda row: row not in closed)
+    is_open = np.ones(400, bool)
+    is_open[list(closed)] = False
+    found = more_like.nearest_open(Lookalikes(values, mask), given, n, is_open)
     assert [row for row, _ in found] == expected
     assert [one for _, one in found] == pytest.approx(distance[expected], abs=1e-5)
+
+
+def test_who_waits_for_other_searches_too_long_is_told(browser, services, monkeypatch):
+    embed(services.survey("tiny"))
+    monkeypatch.setattr(more_like, "WAIT_S", 0.01)
+    with more_like._SEARCHING:
+        got = ask(browser, ["g0"])
+    assert (got.status, "Others are searching" in got.json()["error"]) == (503, True)
+    assert ask(browser, ["g0"]).status == 200
+
+
+def test_gold_objects_are_among_what_is_alike(annotator, workspace, services, db):
+    embed(services.survey("tiny"))
+    rank(workspace, IDS)
+    order, _ = by_hand(services, ["g0"])
+    db.add_gold("dual", order[1], NO, "ann", 1)
+    says(db, "bob", order[2], NO)
+    told = ask(annotator, ["g0"], n=3).json()
+    ids = [order[0], order[1], order[3]]
+    assert (told["n"], handed_out(annotator)[1]) == (3, ids)
+    items = db.lease_next("dual", "cat", 3).items
+    assert [one.sampler for one in items] == ["like_this", "gold", "like_this"]
+
+
+def test_what_a_newer_version_of_the_survey_lacks_is_passed_over(browser, workspace, services, db):
+    rank(workspace, IDS)
+    db.change_task("dual", "ann", answers_per_object=2)
+    says(db, "bob", "left out", "dual")
+    names = ["gone", "g4"]
+    db.put_ahead("dual", "ann", [QueueItem(one, n, "x") for n, one in enumerate(names)], "Two")
+    embed(services.survey("tiny"))
+    assert handed_out(browser, 2)[1] == ["g4", "g0"]
+    assert browser.get("/api/task?task=dual").json()["ahead"]["n_left"] == 1
+
+
+@pytest.mark.parametrize("is_secret", [False, True])
+def test_a_secret_task_keeps_the_words_of_others(browser, annotator, db, is_secret):
+    db.change_task("dual", "ann", blind=is_secret)
+    for name in ("ann", "cat"):
+        items = [QueueItem("g4", 0, "selection")]
+        db.put_ahead("dual", name, items, "Certainly dual", by="ann")
+
+    def reason(who):
+        return who.get("/api/task?task=dual").json()["ahead"]["reason"]
+
+    assert reason(browser) == "Certainly dual"
+    assert reason(annotator) == (more_like.PUT_FIRST if is_secret else "Certainly dual")

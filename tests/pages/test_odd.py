@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from core.discovery.detectors import isolation_forest as forest_module
-from core.representation import choose_embedding, embed, load_embedding
+from core.representation import choose_embedding, embed, load_embedding, reconstruction
 from core.representation.naming import naming_of
+from core.representation.reconstruction import rebuilding_runs
 from tests.pages.acts import answer, says
 from tests.pages.conftest import IDS
 from tests.pages.conftest import embed as write_embedding
@@ -80,6 +81,22 @@ def test_it_is_looked_up_once_an_embedding(browser, services, monkeypatch):
     monkeypatch.setattr(explaining, "Explainer", None)
     assert told(browser) == first
     assert told(browser, "g4")["sentence"].startswith("Odder than ")
+
+
+def test_runs_are_read_once_as_long_as_none_comes(browser, services, monkeypatch):
+    survey = services.survey("tiny")
+    use(survey, "pca", components=2)
+    read = []
+    monkeypatch.setattr(
+        reconstruction, "rebuilding_runs", lambda *given: read.append(1) or rebuilding_runs(*given)
+    )
+    for one in IDS[:3]:
+        assert told(browser, one)["rebuilt"] == "pca"
+    assert browser.get("/api/odd_picture?task=dual&object_id=g3").status == 200
+    assert len(read) == 1
+    use(survey, "nmf", components=2)
+    assert told(browser)["rebuilt"] == "nmf"
+    assert len(read) == 2
 
 
 def test_why_nothing_is_said(browser, services):

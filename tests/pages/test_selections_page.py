@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.vocabulary import SELECTION_SAMPLER
+from labels_db import QueueItem
 from pages._server.services import Services
 from tests.pages.conftest import IDS, ROLES, rank
 from tests.pages.kit import labels_of, one, open_page, press, text_of
@@ -176,7 +177,7 @@ def test_the_queue_begins_with_it(services, sign_in, db, workspace):
     label(db, "g3")
     script = open_dialog("selection_queue", add(services, [3]), [3])
     press(script, "Send")
-    assert "the queue goes on as before" in text_of(script)
+    assert "Nothing of it is left for you" in text_of(script)
     script = open_dialog("selection_queue", add(services, [3, 5, 7]), [7, 3, 5])
     press(script, "Send")
     assert "2 objects come next. 1 object has answers already." in text_of(script)
@@ -188,12 +189,25 @@ def test_the_queue_begins_with_it(services, sign_in, db, workspace):
     ]
 
 
+def test_a_secret_task_does_not_tell_what_is_settled(services, sign_in, db):
+    label(db, "g3")
+    db.add_gold("dual", "g5", "dual", "bob", 1)
+    script = open_dialog("selection_queue", add(services, [3, 5]), [3, 5])
+    press(script, "Send")
+    assert "1 object comes next." in text_of(script)
+    assert "answers already" not in text_of(script)
+
+
 def test_it_can_be_sent_to_everybody(services, sign_in, db):
     for name in ("cat", "vic"):
         db.add_person(name, ROLES[name], "ann")
+    db.put_ahead("dual", "cat", [QueueItem("g1", 0, "like_this")], "More like g0")
     script = open_dialog("selection_queue", add(services, [7]), [7])
+    assert "cat has other objects ahead" not in text_of(script)
     one(script.radio, "Ahead for").set_value("Everybody who answers on this task").run()
+    assert "cat has other objects ahead" in text_of(script)
     press(script, "Send")
+    assert db.ahead("dual", "cat").made_by == "ann"
     assert db.ahead("dual", "cat").n_left == db.ahead("dual", "ann").n_left == 1
     assert db.ahead("dual", "vic") is None
     sign_in("cat")

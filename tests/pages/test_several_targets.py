@@ -126,6 +126,18 @@ def test_candidates_for_any_target_or_one(both, services: Services, db: LabelsDB
     assert script.checkbox[0].label == "Leave out what was answered other than lens"
 
 
+def test_a_ranking_is_called_by_what_it_was_made_for(both, services: Services, db) -> None:
+    rank(services.workspace, IDS)
+    db.change_task("dual", "ann", also_targets=())
+    script = open_page("candidates")
+    assert "Ranked by P(dual or lens)" in text_of(script)
+    assert "looks for dual by now" in text_of(script)
+    rank(services.workspace, IDS)
+    script = open_page("candidates")
+    assert "Ranked by P(dual) of model 2" in text_of(script)
+    assert "by now" not in text_of(script)
+
+
 def test_the_table_of_candidates_names_the_targets(both, services: Services) -> None:
     chances_kept(services, IDS)
     task, survey = services.db().task("dual"), services.survey("tiny")

@@ -180,3 +180,22 @@ def test_an_encoder_without_names_is_learnt_and_morphology_alone_is_named(fused)
     assert naming.named.numbers[titles.index("flag: trail")].is_flag
     assert not any(naming.named.beyond(alone.rows()[0]))
     assert naming_of(survey, dataclasses.replace(alone, run_id="gone")).learnt  # files are gone
+
+
+def test_a_tamed_number_that_was_cut_is_told_as_beyond(fused) -> None:
+    survey, _, naming = fused
+    embed(survey, "morphology")
+    alone = naming_of(survey, load_embedding(survey, "morphology"))
+    for named in (alone.named, naming.named):
+        place = next(at for at in np.flatnonzero(named.tamed) if named.scale[at] > 0)
+        # As the encoder says 1,400 scatters, 1e5 and -1e5: arcsinh, cut at 8.
+        row = np.zeros(1_000)
+        told = []
+        for scatters in (1_400, 1e5, -1e5):
+            raw = np.clip(np.arcsinh(scatters), -8, 8)
+            row[named.columns[place]] = (raw - named.centre[place]) * named.scale[place]
+            free = dataclasses.replace(named, farthest=np.full(len(named.columns), np.inf))
+            told.append(bool(free.beyond(row.astype(np.float16))[place]))
+        assert told == [False, True, True]
+    untamed = np.flatnonzero(~alone.named.tamed)[0]
+    assert not alone.named.beyond(np.full(1_000, 8.0))[untamed]

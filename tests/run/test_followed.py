@@ -89,9 +89,12 @@ def test_only_what_was_touched_is_read_again(db, monkeypatch):
     monkeypatch.setattr(LabelsDB, "current_classes", None)  # would be called
     asked = []
     searched = LabelsDB.searched
-    monkeypatch.setattr(
-        LabelsDB, "searched", lambda *given: asked.append(searched(*given)) or asked[-1]
-    )
+
+    def counted(*given):
+        asked.append(searched(*given))
+        return asked[-1]
+
+    monkeypatch.setattr(LabelsDB, "searched", counted)
     followed.follow(db, db.task("t"))
     assert asked == []
     db.record(NewEvent(str(uuid.uuid4()), "t", "new", 1, "ann", Action.LABEL, "no"))

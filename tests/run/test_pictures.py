@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import re
 
 import numpy as np
 import pytest
@@ -11,17 +14,20 @@ from PIL import Image
 from core.discovery import Engine
 from core.errors import BadInput, Damaged, NotFound
 from core.representation import choose_embedding, load_embedding
+from core.representation.outside import encode_pictures
 from core.run import main
 from core.run_pictures import (
     MAX_BYTES,
     add_picture,
     known_pictures,
+    picture_content,
     pictures_stamp,
     remove_picture,
     taught_pictures,
 )
 from core.run_worker import _Worker
 from core.survey import Survey
+from core.survey.outside_picture import outside_picture
 from core.workspace import open_workspace
 from labels_db import LabelsDB, TaskSpec
 from tests.run.test_command_line import refused
@@ -98,11 +104,15 @@ def test_what_is_no_known_picture_is_said(hunt, monkeypatch):
         add(picture("single"))
     path = next((workspace.root / "examples" / "hunt").glob("*.npz"))
     path.write_bytes(path.read_bytes()[:100])
+    (damaged,) = known_pictures(workspace, "hunt")
+    assert "cannot be read" in damaged.damage
     with pytest.raises(Damaged, match="cannot be read"):
-        known_pictures(workspace, "hunt")
-    outside, words = taught_pictures(workspace, survey, task, load_embedding(survey).run_id)
-    assert outside is None
-    assert "1 known picture teaches nothing: The known picture" in words
+        picture_content(workspace, "hunt", damaged.sha256)
+    taught = taught_pictures(workspace, survey, task, load_embedding(survey).run_id)
+    assert taught.outside is None
+    assert "1 known picture teaches nothing: The known picture" in taught.words
+    remove_picture(workspace, "hunt", damaged.sha256)
+    assert known_pictures(workspace, "hunt") == []
 
 
 def test_the_encoder_in_use_sees_them_as_it_saw_the_survey(hunt):
@@ -111,8 +121,15 @@ def test_the_encoder_in_use_sees_them_as_it_saw_the_survey(hunt):
     own = a_picture_of_the_survey(workspace)
     for content, class_name in ((own, "double"), (picture("single", side=64), "single")):
         add_picture(workspace, survey, task, content, f"{class_name}.png", class_name, "ada")
-    outside, words = taught_pictures(workspace, survey, task, embedding.run_id)
-    assert words == ""
+    taught = taught_pictures(workspace, survey, task, embedding.run_id)
+    outside = taught.outside
+    # A ranking's sentence names the list of what it was taught.
+    (listed,) = re.fullmatch(
+        r" They are listed in (pictures/[0-9a-f]{12}\.json)\.", taught.words
+    ).groups()
+    listed = json.loads((workspace.task_scores("hunt") / listed).read_text(encoding="utf-8"))
+    assert [(one["sha256"], one["class_name"]) for one in listed] == list(taught.record)
+    assert dict(taught.record)[hashlib.sha256(own).hexdigest()] == "double"
     row = survey.row("obj-005")
     assert outside is not None
     at = outside.classes.index("double")
@@ -121,6 +138,33 @@ def test_the_encoder_in_use_sees_them_as_it_saw_the_survey(hunt):
     ranking = engine.with_outside(outside).rerank({})
     assert ranking.learner is not None
     assert ranking.scores.argmax() == row
+
+
+def test_a_picture_that_an_encoder_cannot_take_costs_itself_alone(hunt, monkeypatch):
+    workspace, survey, task = hunt
+    run_id = load_embedding(survey).run_id
+    for kind in ("double", "single"):
+        add_picture(workspace, survey, task, picture(kind), f"{kind}.png", kind, "ada")
+    twin = outside_picture(survey, picture("double"))
+
+    def encode(survey, run_id, images):
+        if any((image == twin).all() for image in images):
+            raise RuntimeError("cannot allocate")
+        return encode_pictures(survey, run_id, images)
+
+    monkeypatch.setattr("core.representation.outside.encode_pictures", encode)
+    taught = taught_pictures(workspace, survey, task, run_id)
+    assert taught.outside.classes == ("single",)
+    assert "1 known picture teaches nothing: it cannot be read or encoded" in taught.words
+    assert "RuntimeError: cannot allocate" in taught.words
+
+    def broken(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("core.survey.outside_picture.outside_picture", broken)
+    taught = taught_pictures(workspace, survey, task, run_id)
+    assert (taught.outside, taught.record) == (None, ())
+    assert taught.words.startswith(" 2 known pictures teach nothing: ")
 
 
 def test_the_worker_follows_them(hunt):
@@ -141,7 +185,8 @@ def test_the_worker_follows_them(hunt):
         taught = state()
         assert taught.version == first.version + 1
         assert taught.learner is not None
-        assert taught.state.endswith("1 known picture is taught beside the answers.")
+        words = "1 known picture is taught beside the answers. They are listed in pictures/"
+        assert words in taught.state
         assert db.next_items("hunt", 1)[0].object_id == "obj-005"
         remove_picture(workspace, "hunt", known_pictures(workspace, "hunt")[0].sha256)
         assert state().learner is None

@@ -99,6 +99,7 @@ def test_how_a_search_for_several_went(tmp_path) -> None:
             learner="logistic",
             survey_version=1,
             seed=0,
+            task_version=task.version,
         )
         version = db.replace_queue("t", [], record)
         shown = {"score": 0.7, "model_version": version}
@@ -124,3 +125,7 @@ def test_how_a_search_for_several_went(tmp_path) -> None:
         assert check.targets == (0, 1)
         assert check.is_find.sum() == 18
         assert check.precisions[-1] > 0.9
+        # What was told of "a or b" says nothing of "a".
+        alone = db.change_task("t", "ann", also_targets=())
+        assert db.targets_at("t", task.version) == ("a", "b")
+        assert np.isnan(search_so_far(db, alone, SKY).told).all()

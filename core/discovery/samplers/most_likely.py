@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.discovery.pool import Draw, Pool, drawable_scores, top_draw
-from core.discovery.registry import Need, for_target, register_sampler
+from core.discovery.registry import Need, for_target, register_sampler, without_target
 
 
 @register_sampler(
@@ -31,8 +31,11 @@ def most_likely(pool: Pool, n: int) -> Draw:
     rows: list[int] = []
     chosen: list[str] = []
     left = [iter(one) for one in lists]
+    # Its own places alone count: where other samplers have every so-many-th place of the queue,
+    # counting those too could pass over the same target for ever.
+    turn = sum(without_target(name) == "most_likely" for name in pool.asked_by) or pool.turn
     for place in range(n):
-        whose = (pool.turn + place) % len(found)
+        whose = (turn + place) % len(found)
         row = next(one for one in left[whose] if one not in used)
         used.add(row)
         rows.append(row)

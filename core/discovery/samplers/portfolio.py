@@ -15,6 +15,7 @@ from core.discovery.answered import aimed, one_thread
 from core.discovery.learner import Learner, draw_from_pool
 from core.discovery.pool import Draw, Pool, drawable_scores
 from core.discovery.registry import LEARNERS, SAMPLERS, Need, register_sampler, without_target
+from core.discovery.trusting import takes_weights
 
 HALF_LIFE = 60.0
 """Answers after which a find counts half: what an arm is good at changes as a class runs out."""
@@ -85,6 +86,15 @@ def available_arms(*, trained: bool) -> tuple[Arm, ...]:
         for arm in (ARMS if trained else COLD_ARMS)
         if arm.sampler in SAMPLERS and (arm.learner is None or arm.learner in LEARNERS)
     )
+
+
+def deaf_arms() -> list[str]:
+    """The arms whose learner cannot be told that some answers count less."""
+    return [
+        arm.name
+        for arm in available_arms(trained=True)
+        if arm.learner is not None and not takes_weights(LEARNERS[arm.learner].call(0))
+    ]
 
 
 def arm_probabilities(pool: Pool, names: Sequence[str]) -> np.ndarray:
@@ -166,6 +176,10 @@ def _asked(pool: Pool, arm: Arm, n: int, seed: int) -> Draw:
         estimator = one_thread(aimed(LEARNERS[arm.learner].call, seed, pool.targets))
         learner = Learner(estimator, query_strategy=draw_from_pool)
         # What the pool's own learner was taught: the answers, and what stands in for others.
-        learner.teach(pool.learner.X_training, pool.learner.y_training)
+        weights = pool.learner.weights
+        told = (
+            {} if weights is None or not takes_weights(estimator) else {"sample_weight": weights}
+        )
+        learner.teach(pool.learner.X_training, pool.learner.y_training, **told)
         pool = replace(pool, learner=learner)
     return entry.call(pool, n)

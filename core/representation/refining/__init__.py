@@ -1,6 +1,6 @@
 """Labels back into the network behind an embedding."""
 
-from core.representation.refining.folds import FOLDS, spread_folds
+from core.representation.refining.folds import FOLDS, is_spread, spread_folds
 from core.representation.refining.labels import ALONE, Labels, Taught
 from core.representation.refining.losses import fixmatch_terms, supervised_contrastive
 from core.representation.refining.reading import Place, network_place, replaced_columns
@@ -20,6 +20,7 @@ __all__ = [
     "Taught",
     "Way",
     "fixmatch_terms",
+    "is_spread",
     "network_place",
     "planned_steps",
     "replaced_columns",

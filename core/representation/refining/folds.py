@@ -46,6 +46,12 @@ def spread_folds(
     return folds
 
 
+def is_spread(folds: NDArray[np.int64], is_target: NDArray[np.bool_]) -> bool:
+    """Whether finds and others lie in two folds or more each: both kinds are left then without any
+    one fold."""
+    return all(len(np.unique(folds[kind])) > 1 for kind in (is_target, ~is_target))
+
+
 def _put(
     folds: NDArray[np.int64],
     filled: NDArray[np.int64],

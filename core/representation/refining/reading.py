@@ -79,6 +79,7 @@ def replaced_columns(
     source: PictureSource,
     index: NDArray[np.int64],
     fit: NDArray[np.bool_],
+    tell: Callable[[int], None] = lambda _done: None,
 ) -> NDArray[np.float32]:
     """(B, D) rows of an embedding with the columns of its network made anew by `network`.
 
@@ -90,8 +91,10 @@ def replaced_columns(
         (B,) number of each row's object among the pictures.
     fit
         (B,) bool: the rows that stand for the survey; components are fitted on them alone.
+    tell
+        Called with the number of rows that are done.
     """
-    codes = network_codes(network, source, index)
+    codes = network_codes(network, source, index, tell)
     whitened = Whitening.fit(codes[fit], place.components)(codes)
     own = np.clip(whitened, -FARTHEST, FARTHEST) * np.float32(place.weight)
     before, after = values[:, : place.columns.start], values[:, place.columns.stop :]

@@ -123,8 +123,8 @@ def teach(
     """
     if labels.n_rarer < 1:
         raise BadInput(
-            f"A network is taught finds and others, but of {len(labels.index)} labels"
-            f" {int(labels.is_target.sum())} are finds; answer objects of both kinds."
+            "A network is taught finds and others, but the labels are all of one kind; answer"
+            " objects of both kinds."
         )
     trainer = _Trainer(source, network, labels, settings)
     if checkpoint is not None:

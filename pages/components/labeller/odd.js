@@ -74,7 +74,8 @@ class Odd {
       return;
     }
     if (!isStill()) return;
-    this.told = item.object_id;
+    // Why nothing is said may be over the next time, as on a blind task after the answer.
+    this.told = answer.state ? null : item.object_id;
     this._fill(answer);
   }
 

@@ -249,6 +249,8 @@ CREATE INDEX "idx_runs_started_at"
     ON "runs" ("started_at");
 CREATE UNIQUE INDEX idx_runs_one_running ON runs (kind, subject) WHERE state = 'running';
 CREATE INDEX idx_object_states_open ON object_states (task_id, last_seq) WHERE is_open = 1;
+CREATE UNIQUE INDEX idx_ahead_object ON ahead (task_id, object_id, annotator);
+CREATE INDEX idx_ahead_open ON ahead (task_id, annotator, place) WHERE is_open = 1;
 CREATE INDEX idx_object_states_disputed ON object_states (task_id, disagreement DESC, last_seq)
     WHERE disagreement > 0;
 CREATE INDEX idx_object_states_gold ON object_states (task_id) WHERE is_gold = 1;
