@@ -6,15 +6,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from core.errors import BadInput, NotReady
+from core.errors import BadInput, InUse, NotReady
 from core.progress import Progress, part_of
-from core.run_teaching import FEWEST, TaughtLabels, read_labels, refinings
-from core.vocabulary import JobKind
+from core.run_teaching import FEWEST, TaughtLabels, read_labels, refinings, unembedded
+from core.vocabulary import JobKind, RunState
 from core.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def add_refine_job(job: AddJob) -> None:
     sub.add_argument("--steps", type=int, default=None, help="of each training (default: 100)")
     sub.add_argument("--method", default=None, help="fixmatch, joint (default) or both")
     sub.add_argument("--seed", type=int, default=None)
+    # How a worker starts it: with the labels there were, and a pipe that it holds.
+    sub.add_argument("--by-itself", type=int, default=None, help=argparse.SUPPRESS)
 
 
 def _refine(a: argparse.Namespace) -> str:
@@ -50,7 +52,15 @@ def _refine(a: argparse.Namespace) -> str:
     workspace = open_workspace(a.workspace, create=False)
     given = {"way": a.method, "steps": a.steps, "seed": a.seed}
     given = {name: value for name, value in given.items() if value is not None}
-    return run_refine(workspace, a.survey, a.task, minutes=a.minutes, **given).words
+
+    def run() -> str:
+        return run_refine(workspace, a.survey, a.task, minutes=a.minutes, **given).words
+
+    if a.by_itself is None:
+        return run()
+    from core.run_refine_checks import run_by_itself
+
+    return run_by_itself(workspace, a.task, a.by_itself, run)
 
 
 @dataclass(frozen=True)
@@ -104,8 +114,10 @@ def run_refine(
         A setting is not allowed, or the task is one of another survey.
     NotReady
         No embedding, none with a network, no pictures, or too few labels of one kind.
+    InUse
+        Labels are being taught to a network of the survey.
     """
-    from core.representation import load_embedding
+    from core.representation import finished_embeddings, load_embedding
     from core.representation.refining import RefineSettings
     from core.representation.training import asking
     from core.run_jobs import open_survey, recorded_job
@@ -121,6 +133,7 @@ def run_refine(
                 f"The task {task_name} asks about the survey {task.survey}, but {name} was named;"
                 f" name {task.survey}, or a task of {name}."
             )
+        _check_alone(db, name)
         survey = open_survey(workspace, name)
         asking.checked_surveys([survey])
         embedding = load_embedding(survey)
@@ -140,17 +153,23 @@ def run_refine(
     said = [survey.manifest.content_hash, config, labels.object_ids, labels.answers.tolist()]
     config["mark"] = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
     with recorded_job(workspace, JobKind.REFINE, name, config, quiet=quiet) as (rid, tell, result):
-        before = _unembedded(survey, task_name, config["mark"])
+        there = {run.run_id for run in finished_embeddings(survey)}
+        before = unembedded(survey, refinings(survey, task_name))
         if before is None:
             work = Work(survey, embedding, base, labels, settings, config)
             told = part_of(tell, 0.0, COMPARED)
             is_better, words = work.run(rid, minutes, clock, others, told)
         else:
-            rid, is_better, words = before
+            rid, is_better = before.run_id, True
+            words = (
+                f"The network of {rid}, which was found better, was not embedded with yet: that"
+                " was done first; start again to teach the labels that came since."
+            )
         made = None
         if is_better:
-            made = _embedded(survey, embedding, base, rid, part_of(tell, COMPARED, 1.0))
-            words += _use_words(rid, made)
+            told = part_of(tell, COMPARED, 1.0)
+            made, use = _embedded(workspace, survey, embedding, base, rid, there, told)
+            words += use
         result.update(run=rid, is_better=is_better, embedding=made, words=words)
     return Refined(rid, is_better, made, words)
 
@@ -169,40 +188,73 @@ def _of_other_tasks(db: LabelsDB, task: Task, survey: Survey) -> dict[str, Taugh
     return found
 
 
-def _unembedded(survey: Survey, task: str, mark: str) -> tuple[str, bool, str] | None:
-    """The run that taught the very same and was better, if its embedding is still to be made: the
-    mark names the embedding in use, and that would be another one."""
-    for run in refinings(survey, task):
-        result = run.record.get("result") or {}
-        if run.config.get("mark") == mark and result.get("is_better"):
-            return run.run_id, True, str(result.get("words", ""))
-    return None
+def _check_alone(db: LabelsDB, survey: str) -> None:
+    db.clean_orphans()
+    for run in db.runs():
+        if (run.kind, run.subject, run.state) == (JobKind.REFINE, survey, RunState.RUNNING):
+            raise InUse(
+                f"Labels are being taught to the network of {survey} already; wait until that is"
+                " done, or cancel it on the Discovery page."
+            )
 
 
 def _embedded(
-    survey: Survey, before: Embedding, base: Base, run_id: str, progress: Progress
-) -> str | None:
-    """Embed with the network of the run and put that to use; the embedding's run, None where
-    another embedding was put to use meanwhile."""
-    from core.representation import choose_embedding, embed, load_embedding
+    workspace: Workspace,
+    survey: Survey,
+    before: Embedding,
+    base: Base,
+    run_id: str,
+    there: Collection[str],
+    progress: Progress,
+) -> tuple[str | None, str]:
+    """Embed with the network of the run and put that to use, unless somebody made or chose another
+    embedding, or a newer version of the survey, meanwhile: the embedding's run, None where another
+    one is in use, and what became of it in words.
 
+    there: the embeddings there were at the start
+    """
+    from core.representation import (
+        choose_embedding,
+        embed,
+        finished_embeddings,
+        load_embedding,
+    )
+
+    if said := _newer(workspace, survey, run_id):
+        return None, said
     options = {**base.options, "weights": run_id}
     made = embed(
         survey, base.encoder, options=options, precision=base.precision, progress=progress
     )
+    if said := _newer(workspace, survey, run_id):
+        return None, said
+    used = load_embedding(survey).run_id
+    finished = {one.run_id for one in finished_embeddings(survey)}
     # As the newest of the default encoder it may be in use already.
-    if load_embedding(survey).run_id not in (before.run_id, made.run_id):
-        return None
-    choose_embedding(survey, made.run_id)
-    return made.run_id
+    if used in (before.run_id, made.run_id) and finished <= {*there, made.run_id}:
+        choose_embedding(survey, made.run_id)
+        used = made.run_id
+    if used == made.run_id:
+        return made.run_id, f" The new embedding {made.run_id} is in use."
+    happened = "was put to use" if used != before.run_id else "was made"
+    return None, (
+        f" Meanwhile another embedding {happened}, so {used} stays in use; to have the new one,"
+        f" choose that of the network {run_id} on the Encoders page."
+    )
 
 
-def _use_words(run_id: str, embedding: str | None) -> str:
-    if embedding is not None:
-        return f" The new embedding {embedding} is in use."
+def _newer(workspace: Workspace, survey: Survey, run_id: str) -> str:
+    """What to do where the survey has a newer version than the one that was taught; "" where it
+    has none."""
+    from core.run_jobs import open_survey
+
+    newest = open_survey(workspace, survey.name)
+    if newest.manifest.content_hash == survey.manifest.content_hash:
+        return ""
     return (
-        " Meanwhile another embedding was put to use, and it stays; to have the new one, choose"
-        f" that of the network {run_id} on the Encoders page."
+        f" Meanwhile {survey.name} got version {newest.version}, so no embedding was put to use;"
+        f" to have it embedded with the new network: `python -m core.run embed {survey.name}"
+        f" --weights {run_id} --workspace {workspace.root}`."
     )
 
 

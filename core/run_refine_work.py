@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.discovery.comparing import FIRST, LEVEL, Comparison, HeldOut, Lateness, compare
+from core.discovery.comparing import Comparison, HeldOut, compare
 from core.errors import NotReady
 from core.progress import Progress, part_of
 from core.representation import Embedding
@@ -34,7 +34,13 @@ from core.representation.refining import (
     teach,
 )
 from core.representation.training.checkpoint import PLAN, claimed_checkpoint
-from core.run_refine_checks import Unjudged, judging, remove_others
+from core.run_refine_checks import (
+    Unjudged,
+    decision_words,
+    judging,
+    recorded_comparison,
+    remove_others,
+)
 from core.run_teaching import TaughtLabels
 from core.survey import RunFolder, Survey
 from core.vocabulary import JobKind
@@ -209,7 +215,7 @@ class Work:
                 self._write(run.path, networks, settings, run_id)
                 lines = "".join(json.dumps(one) + "\n" for one in history)
                 (run.path / "metrics.jsonl").write_text(lines, encoding="utf-8")
-                run.result.update(_record(compared, harmed), words=words)
+                run.result.update(recorded_comparison(compared, harmed), words=words)
                 run.result["notes"] = self.notes
             for folder in folders:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -403,57 +409,8 @@ class Work:
         )
 
 
-def decision_words(compared: Comparison, harmed: Sequence[str] = ()) -> str:
-    """The decision in a sentence, and the figures that it rests on."""
-    n, field = len(compared.first_after), compared.field
-    if compared.is_better and harmed:
-        said = f"finds more for this task, but less for {' and '.join(harmed)}"
-    elif compared.is_better:
-        said = "finds more"
-    elif compared.is_worse:
-        said = "finds less"
-    else:
-        said = "finds no more, beyond what chance may do"
-    stays = "" if compared.is_better and not harmed else ", so the embedding in use stays"
-    before, after = field.means
-    return (
-        f"With the labels taught the network {said}{stays}. Of {n} finds, each held out once,"
-        f" {compared.first_after.sum():.0f} come among the first {FIRST:.0%} of unanswered"
-        f" objects, {compared.first_before.sum():.0f} by the embedding in use; in the mean"
-        f" {after:.1%} of unanswered objects come before a find, {before:.1%} by the embedding in"
-        f" use ({_octaves(field)}, and sooner in {field.n_better} of {field.n_folds} folds);"
-        f" {_octaves(compared.others)} among the answered others."
-    )
-
-
-def _octaves(side: Lateness) -> str:
-    return f"{side.gain:+.2f} octaves, {LEVEL:.0%} interval {side.low:+.2f} to {side.high:+.2f}"
-
-
 def _fold(number: int | None) -> str:
     return "all" if number is None else f"fold-{number}"
 
 
-def _record(compared: Comparison, harmed: Sequence[str]) -> dict[str, Any]:
-    field, others = compared.field, compared.others
-    return {
-        "is_better": compared.is_better and not harmed,
-        "harmed": list(harmed),
-        "before": field.means[0],
-        "after": field.means[1],
-        "gain": field.gain,
-        "low": field.low,
-        "high": field.high,
-        "gain_among_answered": others.gain,
-        "low_among_answered": others.low,
-        "high_among_answered": others.high,
-        "folds": field.n_folds,
-        "folds_better": field.n_better,
-        "n_held_out": len(field.before),
-        "level": LEVEL,
-        "first_before": float(compared.first_before.sum()),
-        "first_after": float(compared.first_after.sum()),
-    }
-
-
-__all__ = ["Base", "Work", "base_of", "decision_words"]
+__all__ = ["Base", "Work", "base_of"]

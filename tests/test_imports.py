@@ -59,6 +59,7 @@ RUN = {
     "core.run_followed",
     "core.run_pictures",
     "core.run_refine",
+    "core.run_refine_checks",
     "core.run_refine_work",
     "core.run_reliability",
     "core.run_simulate",
@@ -70,7 +71,7 @@ RUN_INSIDES = {
     *("core.run_jobs", "core.run_worker", "core.run_care", "core.run_people"),
     *("core.run_data", "core.run_columns", "core.run_import", "core.run_compress"),
     "core.run_quality",
-    *("core.run_refine", "core.run_refine_work"),
+    *("core.run_refine", "core.run_refine_checks", "core.run_refine_work"),
     *("core.run_reliability", "core.run_simulate"),
 }
 EVERYTHING_IN_CORE = set(ROOMS) | RUN

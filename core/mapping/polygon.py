@@ -29,7 +29,7 @@ def in_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     to one side by the half-open rule, so that polygons side by side share none.
 
     A cell of a grid that no edge touches is inside or outside as a whole; only the points of the
-    other cells are compared with edges. A million points take about 15 ms.
+    other cells are compared with edges. A million points and 300 vertices take about 40 ms.
 
     Raises
     ------

@@ -167,7 +167,7 @@ def test_new_parts_learn_faster_and_all_learn():
 
 
 def test_what_cannot_be_taught(source, labels):
-    with pytest.raises(BadInput, match="6 are finds"):
+    with pytest.raises(BadInput, match="all of one kind"):
         teach(source, tiny_network(), labels.without(~labels.is_target), QUICK)
     with pytest.raises(BadInput, match="fixmatch, joint, both, but 'magic'"):
         RefineSettings(way="magic")
