@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -332,23 +332,25 @@ def _path(workspace: Workspace, task: str, sha256: str) -> Path:
 
 def _read(path: Path) -> KnownPicture:
     """What is said of a picture; its content stays where it is."""
-    with _told_if_damaged(path):
-        with np.load(path, allow_pickle=False) as found:
-            about = json.loads(str(found["about"]))
+    with _opened(path) as found:
+        about = json.loads(str(found["about"]))
         words = {name: str(about[name]) for name in ("file_name", "class_name", "by", "when")}
     return KnownPicture(path.stem, **words)
 
 
 def _content(path: Path) -> bytes:
-    with _told_if_damaged(path), np.load(path, allow_pickle=False) as found:
+    with _opened(path) as found:
         content: bytes = found["content"].tobytes()
     return content
 
 
 @contextlib.contextmanager
-def _told_if_damaged(path: Path) -> Iterator[None]:
+def _opened(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of a picture's file; `Damaged` for one that cannot be read."""
     try:
-        yield
+        # numpy would leave a file open that it opened itself and that is damaged.
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as found:
+            yield found
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise Damaged(
             f"The known picture {path} cannot be read ({str(error)[:120]}); take it away and give"

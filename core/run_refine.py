@@ -145,6 +145,7 @@ def run_refine(
         **settings.as_dict(),
         "minutes": minutes,
         "embedding_run": embedding.run_id,
+        "encoder": embedding.encoder,
         "network": base.words,
         "n_labels": len(labels.rows),
         "n_finds": int(labels.is_find.sum()),
@@ -220,13 +221,13 @@ def _embedded(
         load_embedding,
     )
 
-    if said := _newer(workspace, survey, run_id):
+    if said := _newer(workspace, survey, base.encoder, run_id):
         return None, said
     options = {**base.options, "weights": run_id}
     made = embed(
         survey, base.encoder, options=options, precision=base.precision, progress=progress
     )
-    if said := _newer(workspace, survey, run_id):
+    if said := _newer(workspace, survey, base.encoder, run_id):
         return None, said
     used = load_embedding(survey).run_id
     finished = {one.run_id for one in finished_embeddings(survey)}
@@ -243,7 +244,7 @@ def _embedded(
     )
 
 
-def _newer(workspace: Workspace, survey: Survey, run_id: str) -> str:
+def _newer(workspace: Workspace, survey: Survey, encoder: str, run_id: str) -> str:
     """What to do where the survey has a newer version than the one that was taught; "" where it
     has none."""
     from core.run_jobs import open_survey
@@ -254,7 +255,7 @@ def _newer(workspace: Workspace, survey: Survey, run_id: str) -> str:
     return (
         f" Meanwhile {survey.name} got version {newest.version}, so no embedding was put to use;"
         f" to have it embedded with the new network: `python -m core.run embed {survey.name}"
-        f" --weights {run_id} --workspace {workspace.root}`."
+        f" --encoder {encoder} --weights {run_id} --workspace {workspace.root}`."
     )
 
 

@@ -1,5 +1,5 @@
-"""Small parts of the job `refine`: which labels judge and what that says, what earlier starts left,
-and its end with whoever started it."""
+"""Small parts of the job `refine`: which labels judge and what that says, what earlier starts
+left, and its end with whoever started it."""
 
 from __future__ import annotations
 

@@ -315,7 +315,7 @@ class Work:
         starts = [self.base.without_fold(number) for number in range(len(networks))]
         passes = len(networks) + len(set(starts)) + 1  # the last one is the learner's
         known: dict[Path, np.ndarray] = {}
-        folds = []
+        folds: list[HeldOut] = []
 
         def told() -> Progress:
             done = len(known) + len(folds)

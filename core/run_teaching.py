@@ -344,6 +344,7 @@ class Teaching:
             path.parent.mkdir(exist_ok=True)
             handle: Any = open(path, "ab")  # noqa: SIM115
         self._log = path, path.stat().st_size
+        note_ended(self._workspace, self._task, None)  # what comes is of this start
         command = ["-m", "core.run", JobKind.REFINE.value, survey.name, "--task", self._task]
         command += ["--workspace", str(self._workspace.root), "--by-itself", str(self._n_labels)]
         with handle:
@@ -367,7 +368,8 @@ class Teaching:
             return
         said = last_ended(self._workspace, self._task)
         if code == SAID and said is not None:
-            self._wait_until = time.monotonic() + (0.0 if said.is_settled else RETRY_S)
+            if not said.is_settled:
+                self._wait_until = time.monotonic() + RETRY_S
         else:
             self._note(self._last_words() or f"It ended with code {code}.")
 

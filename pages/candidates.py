@@ -60,7 +60,9 @@ def draw() -> None:
         return
     chances = _chances(task, survey, scores)
     sought = _sought(scores, chances)
+    ties = None
     if len(sought) < len(scores.targets):
+        ties = _finer(scores, sought[0], chances)
         scores = replace(scores, values=chances[sought[0]])
     st.caption(_about(scores, sought))
     if set(scores.targets) != set(task.targets):
@@ -72,7 +74,7 @@ def draw() -> None:
     n, leave_out = _choices(task, survey, scores, sought)
     labels = _labels(task)
     candidates = rank_candidates(
-        survey.object_ids, scores.values, n=n, labels=labels, leave_out=leave_out
+        survey.object_ids, scores.values, n=n, labels=labels, leave_out=leave_out, ties=ties
     )
     left, right, _, last = st.columns([4, 4, 5, 3], vertical_alignment="bottom")
     with left:
@@ -124,6 +126,17 @@ def _sought(scores: Scores, chances: Chances) -> tuple[str, ...]:
         return scores.targets
     chosen = st.selectbox("Ranked by", (ANY, *chances), width=280)
     return (chosen,) if chosen in chances else scores.targets
+
+
+def _finer(scores: Scores, target: str, chances: Chances) -> np.ndarray:
+    """(N,) what orders objects of the same P(target): the ranking's P(any) less the others' P.
+
+    The chances of each class are kept in half precision, so that the likeliest share the number 1;
+    P(any) is in single, and the others, small there, are kept more finely than 1 is.
+    """
+    others = (values for name, values in chances.items() if name != target)
+    rest: np.ndarray = scores.values - sum(others, start=np.float32(0))
+    return rest
 
 
 def _known(survey: Survey) -> np.ndarray:
@@ -214,8 +227,8 @@ def candidate_lines(
     """The candidate list as CSV lines, with the survey's columns after the common ones, those
     added later too.
 
-    sought : the targets that are ranked for, all that `scores` are for if none are named; chances : a
-    column "P(TARGET)" each
+    sought : the targets that are ranked for, all that `scores` are for if none are named
+    chances : a column "P(TARGET)" each
     """
     own = {f"P({name})": values for name, values in (chances or {}).items()}
     model = scores.model

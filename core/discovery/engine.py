@@ -288,8 +288,7 @@ class Engine:
             turn=n_done - n_controls_before(n_done, self.config.control_share),
         )
         draws = {name: ask(learner, pool, SAMPLERS[name].call, length) for name in unique(cycle)}
-        # Kept in the pool by whichever sampler read them.
-        said_of_trust = trusted.in_words(cycle, is_followed="probabilities" in vars(pool))
+        said_of_trust = trusted.in_words(cycle, pool)
         probabilities = None if pool.learner is None else pool.probabilities[: len(self)]
         scores = (
             self.detector_scores(_SCORE_DETECTOR)

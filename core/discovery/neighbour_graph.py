@@ -60,13 +60,14 @@ def reverse_neighbours(values: np.ndarray, k: int) -> ReverseNeighbours:
     """
     nearest = _nearest(np.ascontiguousarray(values), min(k, len(values) - 1))
     n = len(values)
-    ends = np.zeros(n + 1, dtype=np.int32)
+    ends = np.zeros(n + 1, dtype=np.int32 if nearest.size < 2**31 else np.int64)
     np.cumsum((nearest >= 0).sum(axis=1), out=ends[1:])
     found = nearest.ravel() if ends[-1] == nearest.size else nearest[nearest >= 0]
     # Read backwards by counting, as a sparse matrix is transposed: no array of 64-bit places.
     there = np.ones(len(found), dtype=np.int8)
     backwards = sparse.csr_array((there, found, ends), shape=(n, n)).tocsc()
-    return ReverseNeighbours(backwards.indptr.astype(np.int64), backwards.indices)
+    rows = backwards.indices.astype(np.int32, copy=False)
+    return ReverseNeighbours(backwards.indptr.astype(np.int64), rows)
 
 
 def _nearest(values: np.ndarray, k: int) -> np.ndarray:

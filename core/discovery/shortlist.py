@@ -18,6 +18,7 @@ import numpy as np
 from core.discovery.committee import class_logits
 from core.discovery.learner import Learner
 from core.discovery.learners.logistic import logistic
+from core.discovery.pool import any_of
 from core.discovery.threads import in_threads, one_blas_thread
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ QUICK_LEARNERS = frozenset({"logistic"})
 _RIDGE = 1e-4
 _LEAST = 1e-6
 _CHUNK = 8_192
+_MARGIN = 1e-5
+"""So much below the floor a sum stays there however float32 adds it up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +168,8 @@ def two_passes(
     others the simple model's, with P(target) kept below that of the `n` best: no row is shown
     that the learner did not score. Where one of the `n` has 0, there is no below: open rows to
     which the learner gave 0 are raised by the least that float32 can. Of several targets each has
-    its list and its `n` best.
+    its list and its `n` best, and the simple model's P(any of them) is kept below that of the `n`
+    best by that.
 
     Parameters
     ----------
@@ -220,25 +224,42 @@ def two_passes(
             chances[is_full & is_open & (chances == 0)] = floor = np.finfo(np.float32).tiny
         floors.append(floor)
         all_missed += missed
-    _keep_below(probabilities, ~is_full, wanted.targets, np.array(floors))
+    of_any = np.inf
+    if n:
+        scored = any_of(probabilities[is_full & is_open], wanted.targets)
+        of_any = np.partition(scored, len(scored) - n)[len(scored) - n]
+    _keep_below(probabilities, ~is_full, wanted.targets, np.array(floors), float(of_any))
     return probabilities, Told(len(values), int(is_full.sum()), n, all_missed, n_workers)
 
 
 def _keep_below(
-    probabilities: np.ndarray, unscored: np.ndarray, targets: tuple[int, ...], floors: np.ndarray
+    probabilities: np.ndarray,
+    unscored: np.ndarray,
+    targets: tuple[int, ...],
+    floors: np.ndarray,
+    of_any: float,
 ) -> None:
     """Lower P(target) of the rows that are not below the floor of each target to just below it,
-    the classes that are not looked for taking the rest.
+    the classes that are not looked for taking the rest. Of several targets P(any) is held below
+    its floor too, each target giving way in proportion.
 
-    unscored : (N,) bool, the rows that may be lowered; floors : (T,) beside `targets`
+    unscored : (N,) bool, the rows that may be lowered; floors : (T,) beside `targets`; of_any :
+    the floor of P(any)
     """
+    several = len(targets) > 1
     too_high = np.zeros(len(probabilities), dtype=bool)
+    if several:
+        too_high |= any_of(probabilities, targets) >= of_any
     for target, floor in zip(targets, floors, strict=True):
         too_high |= probabilities[:, target] >= floor
     rows = np.flatnonzero(unscored & too_high)
     columns = np.array(targets)
     before = probabilities[np.ix_(rows, columns)]
     after = np.minimum(before, np.nextafter(floors.astype(np.float32), np.float32(0)))
+    if several:
+        total = after.sum(axis=1, dtype=np.float64)
+        most = (1 - _MARGIN) * of_any
+        after[total > most] *= (most / total[total > most])[:, None]
     left, taken = (1 - part.sum(axis=1) for part in (before, after))
     # Where the targets had left the others nothing, one of these takes all.
     other = next(k for k in range(probabilities.shape[1]) if k not in targets)

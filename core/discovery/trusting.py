@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.ensemble import VotingClassifier
 from sklearn.utils.validation import has_fit_parameter
 
+from core.discovery.pool import Pool
 from core.errors import BadInput
 
 
@@ -55,11 +56,11 @@ class Trusted:
         can = n_less > 0 and takes_weights(estimator)
         return cls(weights if can else None, n_less, name)
 
-    def in_words(self, samplers: Collection[str], *, is_followed: bool) -> str:
+    def in_words(self, samplers: Collection[str], pool: Pool) -> str:
         """What was done, to be said after another sentence; "" for nothing.
 
         samplers : those that were asked
-        is_followed : whether any of them went by the learner's P(class)
+        pool : what they were asked with, and nobody else until now
         """
         from core.discovery.samplers.portfolio import deaf_arms
 
@@ -71,7 +72,8 @@ class Trusted:
                 f"{err} more often, but the learner {self.learner!r} cannot weigh answers; the"
                 " default one can."
             )
-        if not is_followed:
+        # Kept there by whichever sampler went by P(class).
+        if "probabilities" not in vars(pool):
             return (
                 f"{err} more often: less is made of them for P(class), but the order shown does"
                 " not go by it."

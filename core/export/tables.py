@@ -76,12 +76,14 @@ def rank_candidates(
     n: int | None = None,
     labels: Mapping[str, str] | None = None,
     leave_out: Iterable[str] = (),
+    ties: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """The `n` objects of highest score (all if None), best first; equal scores in row order.
 
     object_ids, scores : (N,), row-aligned; objects whose score is NaN are left out.
     labels : object_id -> class, for the label column.
     leave_out : classes; objects labelled so are not candidates (the rejected ones).
+    ties : (N,), of equal scores the higher comes first; row order where this is equal too.
 
     Returns mappings with object_id, score, label (None if there is none) and row.
     """
@@ -95,7 +97,8 @@ def rank_candidates(
         raise BadInput(f"A candidate list has zero or more lines, but {n} were asked for.")
     known, out = labels or {}, set(leave_out)
     candidates: list[dict[str, Any]] = []
-    for row in np.argsort(-scores, kind="stable").tolist():
+    keys = [-scores] if ties is None else [-np.asarray(ties), -scores]
+    for row in np.lexsort(keys).tolist():
         if n is not None and len(candidates) >= n:
             break
         name = str(object_ids[row])

@@ -160,19 +160,23 @@ def task_payload(services: Services, name: str, who: Identity) -> dict[str, Any]
         "workspace": workspace_id(services.workspace),
         "samplers": {
             **services.sampler_words(),
-            **_turns(task),
+            **_turns(services, task),
             CONTROL_SAMPLER: CONTROL_WORDS,
             SELECTION_SAMPLER: "Objects of a selection that was put ahead of the queue.",
         },
     }
 
 
-def _turns(task: Task) -> dict[str, str]:
-    """What the default shows at the turn of each of several targets."""
+def _turns(services: Services, task: Task) -> dict[str, str]:
+    """What the default, and each arm of the portfolio, shows at the turn of one of several
+    targets."""
     if not task.also_targets:
         return {}
+    arms = (one for one in services.sampler_words() if one.startswith("most_likely/"))
+    by = {"most_likely": "", **{one: f", by {one.partition('/')[2]}" for one in arms}}
     return {
-        f"most_likely ({name})": f"The turn of {name}: the most likely to be it first."
+        f"{one} ({name})": f"The turn of {name}: the most likely to be it first{words}."
+        for one, words in by.items()
         for name in task.targets
     }
 

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -61,6 +62,7 @@ class _Child:
     log: Path
     log_start: int = 0
     started: float = field(default_factory=time.monotonic)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass
@@ -179,6 +181,12 @@ class Children:
             if job is None or job.process.poll() in (None, 0):
                 return None
             return _last_words(job) or f"It ended with code {job.process.returncode}."
+
+    def job_began(self, kind: JobKind, subject: str) -> datetime | None:
+        """When this server last started the job; None if it did not."""
+        with self._lock:
+            job = self._jobs.get((kind, subject))
+            return None if job is None else job.began
 
     def stop_job(self, kind: JobKind, subject: str) -> None:
         """End a job that this server started, in order, as by Ctrl-C; nothing if none runs."""

@@ -71,7 +71,7 @@ def embed_with(survey: Survey, run_id: str, method: str, place: str) -> None:
     The first puts the embedding to use unless another one was chosen. What speaks against the
     network stands beside. `place` tells buttons of the same network on one page apart.
     """
-    is_busy = is_running(JobKind.EMBED, survey.name)
+    busy = _busy(survey)
     run = next((one for one in networks(survey) if one.run_id == run_id), None)
     against = "" if run is None else doubts(survey, run)
     is_used = chosen_embedding(survey) is None
@@ -83,7 +83,7 @@ def embed_with(survey: Survey, run_id: str, method: str, place: str) -> None:
             IN_DEFAULT_AND_USE if is_used else IN_DEFAULT,
             key=f"fuse {place} {run_id}",
             type="secondary" if against else "primary",
-            disabled=is_busy,
+            disabled=bool(busy),
             help="Its numbers beside those measured on the pixels, as the default encoder does."
             + (
                 " Tasks, map and neighbours use the embedding as soon as it is made."
@@ -95,10 +95,24 @@ def embed_with(survey: Survey, run_id: str, method: str, place: str) -> None:
         if st.button(
             "Embed with it alone",
             key=f"embed {place} {run_id}",
-            disabled=is_busy,
+            disabled=bool(busy),
             help="The embedding that is in use stays in use.",
         ):
             _go(survey, method, {WEIGHTS: run_id})
+    if busy:
+        st.caption(busy)
+
+
+def _busy(survey: Survey) -> str:
+    """Why no other embedding is to be started now; "" where one may be."""
+    if is_running(JobKind.REFINE, survey.name):
+        return (
+            "Labels are being taught to the network of this survey, which embeds it anew if that"
+            " helps; wait until it is done, or cancel it on the Discovery page."
+        )
+    if is_running(JobKind.EMBED, survey.name):
+        return "One embedding of a survey is made at a time."
+    return ""
 
 
 def draw_form(survey: Survey) -> None:
@@ -114,11 +128,11 @@ def draw_form(survey: Survey) -> None:
         )
         st.caption(plain(encoder_words(encoder)))
         options = _options(survey, encoder)
-        is_busy = is_running(JobKind.EMBED, survey.name)
-        if st.button("Embed", disabled=is_busy, key="embed now"):
+        busy = _busy(survey)
+        if st.button("Embed", disabled=bool(busy), key="embed now"):
             _go(survey, encoder, options)
-        if is_busy:
-            st.caption("One embedding of a survey is made at a time.")
+        if busy:
+            st.caption(busy)
 
 
 def _options(survey: Survey, encoder: str) -> dict[str, str]:

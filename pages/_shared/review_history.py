@@ -161,7 +161,8 @@ def why_shown(events: Sequence[Event], *, tells_gold: bool) -> str:
         sampler = _sampler(event, tells_gold)
         if not sampler:
             continue
-        words = services().sampler_words().get(sampler, "")
+        # At the turn of one of several targets its name is SAMPLER (CLASS).
+        words = services().sampler_words().get(sampler.partition(" (")[0], "")
         parts = [f"First shown to {event.annotator} by the sampler {sampler}"]
         if sampler == GOLD_SAMPLER:
             words = "It was slipped in to see whether a known answer is found."

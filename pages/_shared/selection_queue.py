@@ -13,6 +13,7 @@ from core.survey import Survey
 from core.vocabulary import SELECTION_SAMPLER, Role
 from labels_db import MAX_AHEAD, QueueItem, Selection, Task
 from pages._server.identity import Identity, require
+from pages._server.more_like import ahead_payload
 from pages._server.requests import WRITERS
 from pages._server.services import services
 from pages._shared.selection_words import objects, title_of
@@ -99,17 +100,17 @@ def _draw(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) ->
 
 def _say_what_it_replaces(task: Task, identity: Identity, people: list[str]) -> None:
     database = services().db()
-    now = {name: database.ahead(task.name, name) for name in people}
-    own = now.pop(identity.annotator)
+    own = ahead_payload(database, task.name, identity)
     if own is not None:
-        st.caption(f"It takes the place of {objects(own.n_left)} ahead now ({own.reason}).")
-    others = [name for name, ahead in now.items() if ahead is not None]
+        st.caption(f"It takes the place of {objects(own['n_left'])} ahead now ({own['reason']}).")
+    everybody_else = [name for name in people if name != identity.annotator]
+    others = [name for name in everybody_else if database.ahead(task.name, name) is not None]
     if others:
         st.warning(
             f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} other objects ahead now,"
             " which this takes the place of."
         )
-    if now and database.is_secret(task.name):
+    if everybody_else and database.is_secret(task.name):
         st.caption("The others are not told its name: on this task nothing may sway an answer.")
 
 

@@ -64,6 +64,12 @@ def test_a_round_by_keys(page: Page, server: Server, task: str) -> None:
     expect(banner).to_contain_text(f"{N_MORE - 3} left")
     expect(page.locator(".why")).to_contain_text(f"More like {like}: you asked for it.")
 
+    # One of a ranking by the sampler of that name was not asked for.
+    ranked = "{ sampler: 'like_this', model_version: 3 }"
+    assert page.evaluate(
+        f"() => {{ const one = {ranked}; skysiftLabeller.ahead.came([one]); return !one.asked; }}"
+    )
+
     page.reload()
     assert on_screen(page) == order[3]
     expect(banner).to_contain_text(f"More like {like}: {N_MORE - 3} left")
@@ -101,9 +107,12 @@ def test_from_the_grid_by_the_button_and_back(page: Page, server: Server, task: 
     # What lies in the cells already is not fetched a second time.
     order = [one for one in nearest(server, ids[0], ids[3])[:N_MORE] if one not in ids]
     assert coming[: len(order)] == order
+    # Left unanswered, the cells do not come before what is ahead, unless they are of that.
+    page.evaluate("skysiftLabeller.setMode('one', false)")
+    assert on_screen(page) == nearest(server, ids[0], ids[3])[0]
     page.get_by_role("button", name="Back to the queue").click()
     expect(page.locator(".ahead")).to_be_hidden()
-    rest = [one for one in queued(server, task) if one not in ids]
+    rest = [one for one in queued(server, task) if one != on_screen(page)]
     eventually(
         lambda: (
             page.evaluate("skysiftLabeller.queue.items.map((item) => item.object_id)")[:9]
@@ -111,6 +120,15 @@ def test_from_the_grid_by_the_button_and_back(page: Page, server: Server, task: 
         )
     )
     assert server.events(task) == []
+    # What is about to be given back is given back when the page is closed, too.
+    given = page.evaluate(
+        "() => { const { queue } = skysiftLabeller; const sent = []; const { leases } = queue;"
+        " queue.leases = { release: (url, task, items) => sent.push(...items) };"
+        " queue.leaving.push('one of them'); queue.releaseAll();"
+        " queue.leaving.pop(); queue.leases = leases; return sent.map((item) => item.lease); }"
+    )
+    assert "one of them" in given
+    assert len(given) > 1
 
 
 def test_what_makes_an_object_odd_is_told_beside_it(page: Page, server: Server, task: str) -> None:
@@ -136,3 +154,11 @@ def test_what_makes_an_object_odd_is_told_beside_it(page: Page, server: Server, 
     expect(line).to_have_text("<i>gini31 %0.82 px; median 0.21, 5.1 scatters belowhow it lies")
     # No model of this survey rebuilds pictures: the one that does not come leaves no hole.
     expect(panel.locator("figure")).to_be_hidden()
+
+    # Why nothing is said is no answer to be kept: it may be over when the object comes back.
+    told.update(state="Not before you have answered", items=[], sentence="")
+    went_on(page, press(page, "2"))
+    expect(panel).to_contain_text("Not before you have answered")
+    told.update(state="", sentence="Odd after all.")
+    page.evaluate("void skysiftLabeller.beside.odd.show(skysiftLabeller.beside.odd.item)")
+    expect(panel).to_contain_text("Odd after all.")

@@ -5,6 +5,7 @@ import pytest
 
 from core.discovery import comparing
 from core.discovery.comparing import Comparison, HeldOut, Lateness, compare
+from core.errors import NotReady
 
 N_LABELS, N_FIELD, N_FINDS = 48, 300, 15
 
@@ -154,3 +155,42 @@ def test_noise_a_small_gain_and_folds_that_differ_take_nothing():
     assert Comparison(down, up, level, level).is_worse
     assert Comparison(up, down, level, level).is_worse
     assert not Comparison(up, up, level, level).is_worse
+
+
+def test_views_of_one_thing_are_drawn_together():
+    """Against a plain bootstrap of things, with the same draws."""
+    late, folds = np.full(7, 0.2), np.zeros(7, dtype=int)
+    octaves = np.array([0.0, 0.1, 1.0, 1.1, 1.2, -0.5, 0.3])
+    things = np.array([4, 4, 9, 9, 9, 2, 5])
+    found = comparing._lateness(late, late / 2**octaves, folds, things, 3)
+    rng = np.random.default_rng([3, 0xB0])
+    names = sorted(set(things.tolist()))
+    means = []
+    for drawn in rng.integers(0, 4, (comparing.DRAWS, 4)).tolist():
+        gains = [one for place in drawn for one in octaves[things == names[place]]]
+        means.append(sum(gains) / len(gains))
+    assert found.low == pytest.approx(np.quantile(means, 0.01))
+    assert found.high == pytest.approx(np.quantile(means, 0.99))
+
+
+def test_folds_that_cannot_judge_are_left_out(is_find):
+    values = columns(np.random.default_rng(3), is_find, 5.0)
+    number = np.where(is_find, 0, np.arange(N_LABELS) % 3)
+    folds = [HeldOut(number == one, values, values) for one in range(3)]
+    with pytest.raises(NotReady, match="all lie in one"):
+        compare(folds, is_find.astype(int), (1,), "neighbours", 0, 2_000)
+    number[:3] = 1
+    folds = [HeldOut(number == one, values, values) for one in range(3)]
+    told: list[float] = []
+    found = compare(
+        folds,
+        is_find.astype(int),
+        (1,),
+        "neighbours",
+        0,
+        2_000,
+        [str(one // 2) for one in range(N_LABELS)],
+        lambda fraction, _: told.append(fraction),
+    )
+    assert found.field.n_folds == 2
+    assert told == sorted(told)

@@ -141,6 +141,33 @@ def test_each_row_is_told_with_the_arm_that_would_have_shown_it(monkeypatch):
     assert sorted(few.rows.tolist()) == [10, 11]
 
 
+def test_of_several_targets_each_has_its_turn_in_the_name_of_an_arm(monkeypatch):
+    monkeypatch.setattr(module, "ARMS", ARMS_OF_TEST)
+    pool = make_pool(60, unlabelled=range(12, 60), learner="taught")
+    pool = replace(pool, also_targets=(2,))
+    names = portfolio(pool, 30).chosen_by or ()
+    likeliest = {f"{arm.name} ({one})" for arm in ARMS_OF_TEST[:2] for one in "bc"}
+    assert set(names) == likeliest | {"margin"}
+    # Finds of either turn are the arm's.
+    finder = replace(pool, asked_by=("most_likely/logistic (b)", "most_likely/logistic (c)") * 6)
+    plain = replace(pool, asked_by=("most_likely/logistic",) * 12)
+    arms = [arm.name for arm in ARMS_OF_TEST]
+    credited = arm_probabilities(finder, arms)
+    assert credited.tolist() == arm_probabilities(plain, arms).tolist()
+    assert credited[1] != pytest.approx(1 / 3, abs=0.05)
+
+
+def test_an_arm_goes_round_the_targets_by_its_own_turns(monkeypatch):
+    monkeypatch.setattr(module, "ARMS", ARMS_OF_TEST[1:2])
+    pool = replace(make_pool(60, unlabelled=range(12, 60), learner="taught"), also_targets=(2,))
+    for n_own in range(4):
+        others = ("most_likely", "most_likely (b)", "margin")
+        asked_by = (("most_likely/logistic (b)",) * n_own + others * 4)[:12]
+        names = portfolio(replace(pool, asked_by=asked_by), 2).chosen_by or ()
+        turns = "bcb"[n_own % 2 :][:2]
+        assert list(names) == [f"most_likely/logistic ({one})" for one in turns], n_own
+
+
 def test_the_learner_of_an_arm_starts_no_threads(monkeypatch):
     made = []
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.config import LoopConfig
-from core.discovery import LEARNERS, SAMPLERS, Engine, Oracle, simulate
+from core.discovery import LEARNERS, SAMPLERS, Engine, Oracle, shortlist, simulate
 from core.discovery.answered import aimed
 from core.discovery.learners import chosen as chosen_module
 from core.discovery.learners.calibrated import Calibrated
@@ -259,6 +259,42 @@ def test_two_passes_show_the_best_of_each_target() -> None:
     one = Shortlisting(LEARNERS["logistic"].call(0))
     assert one.wanted is None
     assert FULL_ROWS > 40_000
+
+
+def test_no_row_that_was_not_scored_heads_those_by_any_target(monkeypatch) -> None:
+    for name, value in {
+        "LISTED": 400,
+        "MOST_LISTED": 800,
+        "FITTED_TO": 800,
+        "CHECKED": 800,
+    }.items():
+        monkeypatch.setattr(shortlist, name, value)
+    values = np.random.default_rng(3).normal(size=(6_000, 4)).astype(np.float32) / 50
+    values[:500, 0] = values[500:1_000, 1] = 1  # sure to be one of the two as far as it goes
+    both = np.arange(1_000, 1_060)
+    values[both, :2] = 0.7  # on neither list, and by the sum before all
+    asked: set[bytes] = set()
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        asked.update(row.tobytes() for row in rows)
+        one, two = np.clip(rows[:, :2].T / 2, 0.001, 0.6)
+        return np.stack([1 - one - two, one, two], axis=1).astype(np.float32)
+
+    taught = values[:1_500:10], np.arange(150) % 3
+    wanted = Wanted(1, np.arange(6_000), 50, np.arange(4), 7, (2,))
+    found, _ = two_passes(predict, taught, values, wanted)
+    own = np.array([row.tobytes() in asked for row in values])
+    assert 30 < (~own[both]).sum() < len(both)
+    by_any = any_of(found, (1, 2))
+    assert by_any[~own].max() < np.sort(by_any[own])[-50]
+    assert own[np.argsort(-by_any, kind="stable")[:50]].all()
+    for target in (1, 2):
+        assert found[~own, target].max() < np.sort(found[own, target])[-50]
+    # Each gives way alike, and the other class takes what they leave.
+    held = both[~own[both]]
+    assert found[held, 1] == pytest.approx(found[held, 2], rel=0.2)
+    assert (by_any[held] > 0.4).all()
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
 def test_the_sum_of_several_stays_a_probability() -> None:

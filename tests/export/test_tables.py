@@ -47,6 +47,9 @@ def test_candidates_are_ranked_without_rejects_and_nan():
         ("a", None, 0),
     ]
     assert [one["object_id"] for one in rank_candidates(IDS, SCORES, n=2)] == ["b", "d"]
+    finer = np.array([9, 1, 9, 2, np.nan])
+    best = rank_candidates(IDS, SCORES, ties=finer)
+    assert [one["object_id"] for one in best] == ["d", "b", "e", "a"]
     assert rank_candidates(IDS, SCORES, n=0) == []
     with pytest.raises(BadInput, match="one score for each of the 5"):
         rank_candidates(IDS, SCORES[:3])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.run_teaching import is_automatic
+from core.representation import load_embedding
+from core.run_teaching import Ended, is_automatic, note_ended, set_automatic
 from core.survey import RunFolder, Survey
 from core.vocabulary import Action, JobKind
 from core.workspace import Workspace
@@ -62,16 +64,18 @@ def test_it_starts_with_enough_labels_and_an_embedding(
     script = model_part()
     assert not one(script.button, TEACH).disabled
     press(script, TEACH)
-    assert started == [(JobKind.REFINE, "tiny", ["tiny", "--task", "dual"])]
+    assert started == [(JobKind.REFINE, "dual", ["tiny", "--task", "dual"])]
 
 
-def test_a_viewer_reads_and_starts_nothing(
-    services: Services, workspace: Workspace, db: LabelsDB, sign_in, monkeypatch
+@pytest.mark.parametrize("name", ["vic", "cat"])
+def test_who_is_no_owner_reads_and_starts_nothing(
+    services: Services, workspace: Workspace, db: LabelsDB, sign_in, monkeypatch, name: str
 ) -> None:
     answer(db, monkeypatch, 8, 30)
     embed(Survey.open(workspace, "tiny"))
-    sign_in("vic")
+    sign_in(name)
     script = model_part()
+    assert "Owners teach it" in text_of(script)
     assert "Labels back into the network" in text_of(script)
     assert TEACH not in labels_of(script)
     assert not script.toggle
@@ -114,6 +118,44 @@ def test_a_running_one_is_watched_and_stopped(services: Services, db: LabelsDB) 
     db.start_run("refine-2", JobKind.REFINE, "tiny", {"task": "dual"})
     db.fail_run("refine-2", "The loss was no number.")
     assert "The loss was no number." in text_of(model_part())
+    db.start_run("refine-3", JobKind.REFINE, "tiny", {"task": "another"})
+    db.fail_run("refine-3", "Of another task, with its finds.")
+    script = model_part()
+    assert "The loss was no number." in text_of(script)
+    assert "Of another task" not in text_of(script)
+
+
+def test_an_error_is_of_the_last_start(
+    services: Services, db: LabelsDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children = services.children
+    monkeypatch.setattr(children, "job_error", lambda *_: "It has 2 finds.")
+    monkeypatch.setattr(children, "job_began", lambda *_: datetime.now(UTC))
+    assert "It has 2 finds." in text_of(model_part())
+    monkeypatch.setattr(
+        children, "job_began", lambda *_: datetime.now(UTC) - timedelta(seconds=60)
+    )
+    db.start_run("refine-1", JobKind.REFINE, "tiny", {"task": "dual"})
+    db.finish_run("refine-1", {})
+    assert "It has 2 finds." not in text_of(model_part())
+
+
+def test_a_better_network_is_taken_once_it_has_embedded_the_survey(
+    services: Services, workspace: Workspace
+) -> None:
+    survey = Survey.open(workspace, "tiny")
+    embed(survey)
+    used = load_embedding(survey).run_id
+    config = {"task": "dual", "embedding_run": used}
+    with RunFolder(survey, JobKind.REFINE, config) as run:
+        run.result.update(RESULT, is_better=True)
+    script = model_part()
+    assert script.dataframe[-1].value.iloc[0]["Decision"] == "better, not embedded yet"
+    assert f"network of {run.path.name.removesuffix('.partial')} was not made" in plain_of(script)
+
+
+def plain_of(script: AppTest) -> str:
+    return text_of(script).replace("\\", "")
 
 
 def test_the_owner_says_whether_it_starts_by_itself(
@@ -128,5 +170,9 @@ def test_the_owner_says_whether_it_starts_by_itself(
     assert one(script.toggle, BY_ITSELF).value is True
     one(script.toggle, BY_ITSELF).set_value(False).run()
     assert not is_automatic(workspace, "dual")
+    ended = Ended("The disk is full.", 60, is_settled=False)
+    note_ended(workspace, "dual", ended)
+    set_automatic(workspace, "dual", True)
+    assert "The disk is full. It is tried again after a while." in text_of(model_part())
     (workspace.task_scores("dual") / "teaching.json").write_text("{")
     assert "switch it on again" in text_of(model_part())

@@ -94,9 +94,12 @@ def test_pictures_are_shown_and_taken_away(services, sign_in, monkeypatch):
     for seed, name in enumerate(("<i>twin.png", "other.png")):
         add_picture(services.workspace, survey, task, png(seed), name, None, "ann")
     drawn = []
-    monkeypatch.setattr(
-        examples_pictures, "render_png", lambda *given: drawn.append(1) or render_png(*given)
-    )
+
+    def spy(*given):
+        drawn.append(1)
+        return render_png(*given)
+
+    monkeypatch.setattr(examples_pictures, "render_png", spy)
     script = draw()
     page = text_of(script)
     assert "2 pictures are known examples:" in page

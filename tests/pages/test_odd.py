@@ -87,9 +87,12 @@ def test_runs_are_read_once_as_long_as_none_comes(browser, services, monkeypatch
     survey = services.survey("tiny")
     use(survey, "pca", components=2)
     read = []
-    monkeypatch.setattr(
-        reconstruction, "rebuilding_runs", lambda *given: read.append(1) or rebuilding_runs(*given)
-    )
+
+    def spy(*given):
+        read.append(1)
+        return rebuilding_runs(*given)
+
+    monkeypatch.setattr(reconstruction, "rebuilding_runs", spy)
     for one in IDS[:3]:
         assert told(browser, one)["rebuilt"] == "pca"
     assert browser.get("/api/odd_picture?task=dual&object_id=g3").status == 200

@@ -210,8 +210,10 @@ def test_it_can_be_sent_to_everybody(services, sign_in, db):
     assert db.ahead("dual", "cat").made_by == "ann"
     assert db.ahead("dual", "cat").n_left == db.ahead("dual", "ann").n_left == 1
     assert db.ahead("dual", "vic") is None
+    db.change_task("dual", "ann", blind=True)
     sign_in("cat")
     script = open_dialog("selection_queue", add(services, [6]), [6])
+    assert "place of 1 object ahead now (Objects the owner put first)" in text_of(script)
     assert not script.radio
     press(script, "Send")
     assert [one.object_id for one in db.lease_next("dual", "cat", 1).items] == ["g6"]

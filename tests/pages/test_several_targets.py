@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import re
 import uuid
 from dataclasses import replace
 
@@ -70,10 +72,16 @@ def test_what_is_looked_for_is_changed_with_the_settings(services: Services) -> 
     assert differences(first, old) == ["nothing changed"]  # of before there could be several
 
 
-def test_the_label_page_is_told_every_target(both, browser) -> None:
+def test_the_label_page_is_told_every_target(
+    both, browser, services: Services, monkeypatch
+) -> None:
+    monkeypatch.setattr(services, "_sampler_words", {"most_likely/kernel": "", "margin": ""})
     told = browser.get("/api/task?task=dual").json()
     assert told["targets"] == ["dual", "lens"]
     assert told["samplers"]["most_likely (lens)"].startswith("The turn of lens:")
+    of_an_arm = "The turn of dual: the most likely to be it first, by kernel."
+    assert told["samplers"]["most_likely/kernel (dual)"] == of_an_arm
+    assert "margin (dual)" not in told["samplers"]
     for n, name in enumerate(("dual", "lens", NO)):
         body = {"event_id": str(uuid.uuid4()), "task": "dual", "object_id": IDS[n]}
         assert browser.post("/api/events", body | {"action": "label", "class_name": name}).status
@@ -124,6 +132,28 @@ def test_candidates_for_any_target_or_one(both, services: Services, db: LabelsDB
     assert not script.exception
     assert "Ranked by P(lens) of model 2" in text_of(script)
     assert script.checkbox[0].label == "Leave out what was answered other than lens"
+
+
+def test_the_likeliest_of_one_target_are_not_in_the_order_of_the_survey(
+    both, services: Services
+) -> None:
+    rank(services.workspace, IDS)
+    model = services.db().latest_model("dual")
+    assert model is not None
+    order = np.random.default_rng(0).permutation(len(IDS))
+    table = np.zeros((len(IDS), 3))
+    table[order, 2] = 1 - 1e-6 * np.arange(1, len(IDS) + 1)  # all 1 in half precision
+    table[order, 0] = 1e-6 * np.linspace(0, 1, len(IDS))[::-1]
+    table[:, 1] = 1 - table[:, 0] - table[:, 2]
+    folder = services.workspace.task_scores("dual")
+    classes = services.db().task("dual").every_class
+    assert [classes[k] for k in (0, 2)] == ["dual", "lens"]
+    save_class_probabilities(folder / "classes" / str(model.scores_file), table, classes)
+    np.save(folder / str(model.scores_file), (table[:, 0] + table[:, 2]).astype(np.float32))
+    script = open_page("candidates")
+    one(script.selectbox, "Ranked by").set_value("lens").run()
+    shown = re.findall(r'title="Open (.*?) on the label page', html.unescape(text_of(script)))
+    assert shown == [IDS[row] for row in order]
 
 
 def test_a_ranking_is_called_by_what_it_was_made_for(both, services: Services, db) -> None:

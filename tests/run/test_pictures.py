@@ -124,10 +124,9 @@ def test_the_encoder_in_use_sees_them_as_it_saw_the_survey(hunt):
     taught = taught_pictures(workspace, survey, task, embedding.run_id)
     outside = taught.outside
     # A ranking's sentence names the list of what it was taught.
-    (listed,) = re.fullmatch(
-        r" They are listed in (pictures/[0-9a-f]{12}\.json)\.", taught.words
-    ).groups()
-    listed = json.loads((workspace.task_scores("hunt") / listed).read_text(encoding="utf-8"))
+    named = re.fullmatch(r" They are listed in (pictures/[0-9a-f]{12}\.json)\.", taught.words)
+    assert named is not None
+    listed = json.loads((workspace.task_scores("hunt") / named[1]).read_text(encoding="utf-8"))
     assert [(one["sha256"], one["class_name"]) for one in listed] == list(taught.record)
     assert dict(taught.record)[hashlib.sha256(own).hexdigest()] == "double"
     row = survey.row("obj-005")
@@ -154,6 +153,7 @@ def test_a_picture_that_an_encoder_cannot_take_costs_itself_alone(hunt, monkeypa
 
     monkeypatch.setattr("core.representation.outside.encode_pictures", encode)
     taught = taught_pictures(workspace, survey, task, run_id)
+    assert taught.outside is not None
     assert taught.outside.classes == ("single",)
     assert "1 known picture teaches nothing: it cannot be read or encoded" in taught.words
     assert "RuntimeError: cannot allocate" in taught.words

@@ -1,6 +1,7 @@
 """The job `refine`: labels taught to the network in use, and what becomes of the embedding."""
 
 import json
+import os
 import shutil
 import threading
 import uuid
@@ -11,16 +12,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import run_refine_work, run_teaching, run_worker
+from core import run_refine as run_refine_module
+from core import run_refine_checks, run_refine_work, run_teaching, run_worker
 from core.discovery.comparing import Comparison, Lateness
-from core.errors import BadInput, Cancelled, Damaged, NotReady
+from core.errors import BadInput, Cancelled, Damaged, InUse, NotReady
 from core.representation import choose_embedding, embed, load_embedding
 from core.representation.encoders import network as network_encoder
 from core.representation.fast import exact_forward
 from core.representation.methods import load_method, save_method
 from core.run import main
 from core.run_refine import run_refine
-from core.run_teaching import LabelCount, Teaching, is_automatic, refinings, set_automatic
+from core.run_teaching import (
+    Ended,
+    LabelCount,
+    Teaching,
+    is_automatic,
+    last_ended,
+    note_ended,
+    refinings,
+    set_automatic,
+)
 from core.survey import Survey, finished_runs
 from core.vocabulary import Action, JobKind, RunState
 from core.workspace import open_workspace
@@ -227,8 +238,19 @@ def test_a_stopped_one_goes_on_and_a_finished_embedding_is_not_trained_for_again
     assert len(refinings(survey, "doubles")) == 1
     trained.clear()
     monkeypatch.setattr("core.representation.embed", embed)
+    answer(workspace, [28])  # answers that come meanwhile do not start it over
+    waiting = run_teaching.unembedded(survey, refinings(survey, "doubles"))
+    assert waiting is not None
+    set_automatic(workspace, "doubles", True)
+    started: list[str] = []
+    monkeypatch.setattr(Teaching, "_start", lambda *_: started.append("again"))
+    with LabelsDB(workspace.labels) as db:
+        Teaching(workspace, "doubles").look(db, db.task("doubles"), survey)
+    assert started == ["again"]
     done = refine(workspace)
     assert not trained
+    assert done.run_id == waiting.run_id
+    assert run_teaching.unembedded(survey, refinings(survey, "doubles")) is None
     assert load_embedding(survey).run_id == done.embedding
     assert len(refinings(survey, "doubles")) == 1
 
@@ -238,7 +260,10 @@ def test_another_task_that_would_find_less_and_another_choice_are_left_alone(
 ):
     with LabelsDB(workspace.labels) as db:
         db.create_task(TaskSpec("late", "spots", "Late?", ("early", "late"), "late"))
+        db.create_task(TaskSpec("over", "spots", "Any?", ("no", "yes"), "yes"))
     answer(workspace, range(28))
+    for row in range(60):  # so few are left that nothing can tell what it would find
+        answer(workspace, [row], "over", says="yes" if row % 3 else "no")
     for row in range(14):
         answer(workspace, [row], "late", says="late" if row % 2 else "early")
     worse = Lateness(0.1 * np.ones(6), 0.2 * np.ones(6), np.arange(6) % 3, -1.5, -0.5)
@@ -251,6 +276,10 @@ def test_another_task_that_would_find_less_and_another_choice_are_left_alone(
         "finds more for this task, but less for late, so the embedding in use stays" in done.words
     )
     assert load_embedding(survey).run_id == before
+    (run,) = refinings(survey, "doubles")
+    assert run.record["result"]["harmed"] == ["late"]
+    (note,) = run.record["result"]["notes"]
+    assert note.startswith("What over would find cannot be judged (hardly an object is left")
 
     def chosen_meanwhile(*args, **rest):
         made = embed(*args, **rest)
@@ -305,6 +334,14 @@ def test_labels_that_are_left_out_are_counted(workspace, survey, monkeypatch):
         real = db.current_classes("doubles")
         monkeypatch.setattr(db, "current_classes", lambda _: {**real, "vanished": "single"})
         found = run_teaching.read_labels(db, task, gone)
+        gone.catalogue["group_id"] = [
+            "one find" if is_double(row) else "one thing" if row == 60 else f"s{row}"
+            for row in range(80)
+        ]
+        with pytest.raises(NotReady, match=r"has 1 and 20 \(.*views of one thing count once\)"):
+            run_teaching.read_labels(db, task, gone)
+    # Other views of what was answered are no part of the field.
+    assert set(found.taken.tolist()) == set(range(28))
     assert len(found.rows) == 28 - 3
     assert [note.split()[0] for note in found.notes] == ["1", "1", "2"]
     assert found.notes[2].endswith("of things whose views were answered both ways are left out")
@@ -327,8 +364,11 @@ def test_it_starts_by_itself_where_that_was_switched_on_and_one_at_a_time(
     lives: list[int | None] = [None]
 
     class Process:
-        def __init__(self, command, **_):
+        stdin = None
+
+        def __init__(self, command, stdout, **_):
             started.append(command)
+            self.log = stdout.name
 
         def poll(self):
             return lives[0]
@@ -347,9 +387,39 @@ def test_it_starts_by_itself_where_that_was_switched_on_and_one_at_a_time(
         assert teaching.look(db, task, survey)
         assert started[0][2:7] == ["core.run", "refine", "spots", "--task", "doubles"]
         assert not teaching.look(db, task, survey)  # it runs
+        assert started[0][-2:] == ["--by-itself", "44"]
+        # What it said, in words, would be the same again: not for the same labels.
+        note_ended(workspace, "doubles", Ended("Too few.", 44, is_settled=True))
         lives[0] = 2
-        assert not teaching.look(db, task, survey)  # it failed: not again for the same labels
+        assert not teaching.look(db, task, survey)
+        assert not Teaching(workspace, "doubles").look(db, task, survey)
         assert len(started) == 1
+        # Killed, or out of disk: again after a while.
+        note_ended(workspace, "doubles", None)
+        clock = [1000.0]
+        monkeypatch.setattr(run_teaching.time, "monotonic", lambda: clock[0])
+        lives[0] = None
+        assert teaching.look(db, task, survey)
+        with open(workspace.logs / "refine-spots.log", "a") as log:
+            log.write("noise\nskysift: An unforeseen end.\n")
+        lives[0] = -9
+        assert not teaching.look(db, task, survey)
+        ended = last_ended(workspace, "doubles")
+        assert ended == Ended("An unforeseen end.", 44, is_settled=False)
+        clock[0] += run_teaching.RETRY_S
+        assert teaching.look(db, task, survey)
+        assert len(started) == 3
+
+        def full(*_args, **_rest):
+            raise OSError("No process to be had.")
+
+        clock[0] += run_teaching.RETRY_S
+        lives[0] = 0
+        monkeypatch.setattr(run_teaching.subprocess, "Popen", full)
+        other = Teaching(workspace, "doubles")
+        assert not other.look(db, task, survey)
+        assert "No process" in last_ended(workspace, "doubles").said
+        monkeypatch.setattr(run_teaching.subprocess, "Popen", Process)
         set_automatic(workspace, "doubles", False)
         assert not Teaching(workspace, "doubles").look(db, task, survey)
     lives[0] = None
@@ -383,3 +453,82 @@ def test_the_worker_looks_after_each_ranking_and_ends_what_it_started(workspace,
     seen.clear()
     run_worker.work(workspace, "doubles", until_ranked=True)
     assert seen == ["closed"]  # asked to rank once, it starts nothing
+
+
+def test_nothing_is_put_to_use_over_a_newer_embedding_or_version(workspace, survey, monkeypatch):
+    before = embed(survey, "pca", options={"components": "3"})
+    choose_embedding(survey, before.run_id)
+    base: Any = SimpleNamespace(options={}, encoder="pca", precision="float16")
+    there = {run.run_id for run in finished_runs(survey, JobKind.EMBED)}
+
+    def made(survey, encoder, **_):
+        return embed(survey, encoder, options={"components": "2"})
+
+    monkeypatch.setattr("core.representation.embed", made)
+
+    def put(known):
+        return run_refine_module._embedded(
+            workspace, survey, before, base, "refine-1", known, lambda *_: None
+        )
+
+    embedding, words = put(there - {before.run_id})
+    assert embedding is None
+    assert f"another embedding was made, so {before.run_id} stays in use" in words
+    newer = SimpleNamespace(manifest=SimpleNamespace(content_hash="other"), version=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("core.run_jobs.open_survey", lambda *_: newer)
+        embedding, words = put(there)
+    assert embedding is None
+    assert "spots got version 2" in words
+    assert "embed spots --encoder pca --weights refine-1" in words
+    assert load_embedding(survey).run_id == before.run_id
+    with LabelsDB(workspace.labels) as db:
+        db.start_run("refine-9", JobKind.REFINE, "spots", {"task": "another"})
+    with pytest.raises(InUse, match="taught to the network of spots already"):
+        refine(workspace)
+
+
+def test_the_labels_that_judge_are_bounded(monkeypatch):
+    monkeypatch.setattr(run_refine_checks, "JUDGES", 5)
+    is_find = np.arange(40) < 8
+    chosen = run_refine_checks.judging(is_find, 0)
+    assert (is_find[chosen].sum(), len(chosen)) == (5, 10)
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    assert run_refine_checks.judging(is_find[:12], 0)[-4:].tolist() == [8, 9, 10, 11]
+
+
+def test_what_earlier_starts_left_is_removed(tmp_path):
+    def left(name, task):
+        folder = tmp_path / f"refine-{name}-fold-0.partial"
+        folder.mkdir()
+        (folder / "holder.json").write_text(json.dumps({"pid": 0, "pid_start_time": 0.0}))
+        (folder / "plan.json").write_text(json.dumps({"steps": 2, "task": task}))
+        return folder
+
+    same, other, another = left("m1", "doubles"), left("m2", "doubles"), left("m3", "late")
+    run_refine_checks.remove_others(tmp_path, "doubles", "m1")
+    assert (same.exists(), other.exists(), another.exists()) == (True, False, True)
+
+
+def test_one_that_a_worker_started_ends_with_it_and_keeps_how(workspace, monkeypatch):
+    reading, writing = os.pipe()
+    ended = threading.Event()
+    monkeypatch.setattr(run_refine_checks.sys, "stdin", SimpleNamespace(fileno=lambda: reading))
+    monkeypatch.setattr(run_refine_checks.os, "kill", lambda *_: ended.set())
+
+    def fails(error):
+        def run():
+            raise error
+
+        with pytest.raises(type(error)):
+            run_refine_checks.run_by_itself(workspace, "doubles", 44, run)
+        return last_ended(workspace, "doubles")
+
+    assert fails(NotReady("Too few.")) == Ended("Too few.", 44, is_settled=True)
+    assert fails(InUse("Held.")) == Ended("Held.", 44, is_settled=False)
+    assert not ended.is_set()
+    os.close(writing)
+    assert ended.wait(5)
+    assert run_refine_checks.run_by_itself(workspace, "doubles", 44, lambda: "Done.") == "Done."
+    assert last_ended(workspace, "doubles") is None
+    os.close(reading)

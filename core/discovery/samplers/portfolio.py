@@ -38,7 +38,8 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """As it stands in `Draw.chosen_by`: the sampler, or SAMPLER/LEARNER."""
+        """As it stands in `Draw.chosen_by`: the sampler, or SAMPLER/LEARNER; followed by the
+        target whose turn it was, see `for_target`."""
         return self.sampler if self.learner is None else f"{self.sampler}/{self.learner}"
 
 
@@ -76,7 +77,20 @@ def portfolio(pool: Pool, n: int) -> Draw:
     draws = [_asked(pool, arm, n, int(seed)) for arm, seed in zip(arms, seeds, strict=True)]
     chances = arm_probabilities(pool, [arm.name for arm in arms])
     rows, probabilities, chosen = deal(draws, chances, n, pool.rng)
-    return Draw(scores, rows, probabilities, tuple(arms[place].name for place in chosen))
+    own = [dict(zip(draw.rows.tolist(), draw.chosen_by or (), strict=False)) for draw in draws]
+    names = (
+        with_target_of(arms[place].name, own[place].get(row, ""))
+        for row, place in zip(rows.tolist(), chosen, strict=True)
+    )
+    return Draw(scores, rows, probabilities, tuple(names))
+
+
+def with_target_of(arm: str, asked: str) -> str:
+    """An arm's name with the target whose turn it was, where its sampler said one.
+
+    asked : the sampler's own name of the row, see `for_target`
+    """
+    return arm + asked[len(without_target(asked)) :]
 
 
 def available_arms(*, trained: bool) -> tuple[Arm, ...]:
@@ -167,8 +181,14 @@ def deal(
 
 
 def _asked(pool: Pool, arm: Arm, n: int, seed: int) -> Draw:
-    """What an arm would show; its detector and learner are made where the pool lacks them."""
+    """What an arm would show; its detector and learner are made where the pool lacks them.
+
+    Of several targets each has its turn by what this arm showed before: by what another arm of
+    the same sampler did, one target could be passed over for ever.
+    """
     entry = SAMPLERS[arm.sampler]
+    its_own = (without_target(name) == arm.name for name in pool.asked_by)
+    pool = replace(pool, asked_by=tuple(arm.sampler if one else "" for one in its_own))
     if entry.detector is not None and entry.detector not in pool.detector_scores:
         scores = {**pool.detector_scores, entry.detector: pool.detected(entry.detector)}
         pool = replace(pool, detector_scores=scores)

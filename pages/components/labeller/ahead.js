@@ -21,7 +21,7 @@ class Ahead {
   }
 
   reset() {
-    /** {reason, n_left, at} as the server last said; null for nothing. */
+    /** {reason, sampler, n_left, at} as the server last said; null for nothing. */
     this.now = null;
     this.busy = false;
     this.quietUntil = 0;
@@ -38,6 +38,14 @@ class Ahead {
     if (before && !this.now) this.page.say(`That was all. ${before.reason}: done, the queue goes on`);
     // Put there on another page or in another tab: what was fetched before comes after it.
     if (this.now && isOther && this.page.queue.items.length) this.page.queue.startAnew();
+  }
+
+  /** Say of new objects which of them this person asked for: the sampler may be a strategy's too. */
+  came(items) {
+    if (this.now?.sampler !== "like_this") return;
+    for (const item of items) {
+      if (item.sampler === "like_this" && !item.model_version) item.asked = this.now.reason;
+    }
   }
 
   /** Escape goes back to the queue, unless somebody else takes it. */

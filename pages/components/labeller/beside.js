@@ -299,7 +299,7 @@ function whyShown(item, task) {
     if (!item.sampler) return called;
     return words && `When it was shown to you before: ${words[0].toLowerCase()}${words.slice(1)}`;
   }
-  if (item.sampler === "like_this" && task.ahead) return `${task.ahead.reason}: you asked for it.`;
+  if (item.asked) return `${item.asked}: you asked for it.`;
   if (!item.sampler) return item.lease ? "Somebody has begun this one, and more answers are wanted." : null;
   return words;
 }

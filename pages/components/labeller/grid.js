@@ -162,7 +162,7 @@ class Grid {
     const items = [...this.cells.map((cell) => cell.item).filter(Boolean), ...this.aside];
     this.aside = [];
     for (const cell of this.cells) cell.empty();
-    this.page.queue.giveBack(items);
+    this.page.queue.layDown(items);
     this.undoer.forget();
     this.choices.clear();
     this.vacancy.hidden = true;

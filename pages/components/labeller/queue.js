@@ -80,6 +80,12 @@ class Queue {
     ];
   }
 
+  /** A mode is left with these unanswered: they come next, but for what is ahead of the queue. */
+  layDown(items) {
+    this.giveBack(items);
+    if (items.length && this.page.ahead.now) this.startAnew();
+  }
+
   putBack(item) {
     this.items = this.items.filter((one) => one.object_id !== item.object_id);
     this.items.unshift(item);
@@ -106,7 +112,8 @@ class Queue {
   releaseAll() {
     const { page } = this;
     if (page.taskName && page.task) {
-      this.leases.release(`${page.base}/api/release`, page.taskName, this.held);
+      const leaving = this.leaving.map((lease) => ({ lease }));
+      this.leases.release(`${page.base}/api/release`, page.taskName, [...this.held, ...leaving]);
     }
   }
 
@@ -171,6 +178,7 @@ class Queue {
     const unsaved = this.page.outbox.unsaved(this.page.taskName);
     const fresh = answer.items.filter(({ object_id: id }) => (
       !held.has(id) && !this.answered.has(id) && !unsaved.has(id)));
+    this.page.ahead.came(fresh);
     this.items = [...kept, ...fresh];
     this.onitems();
   }
