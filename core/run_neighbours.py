@@ -6,6 +6,7 @@ What it finds is a run of the survey; the Look-alikes page reads it (`prepared`)
 from __future__ import annotations
 
 import argparse
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ class Prepared:
                     float(self.result["typical"]),
                     bool(self.result["more"]),
                 )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             raise Damaged(
                 f"{self.path / PAIRS} cannot be read ({type(error).__name__}:"
                 f" {str(error)[:120]}); remove that folder and look for near-duplicates again."

@@ -154,8 +154,8 @@ class Work:
         if len(self.field) < LEAST_FIELD:
             raise NotReady(
                 f"A network is judged among {LEAST_FIELD} unanswered objects or more, but"
-                f" {survey.name} has {len(self.field)} with a picture left; there is hardly"
-                " anything to search any more."
+                f" {survey.name} has fewer with a picture left; there is hardly anything to search"
+                " any more."
             )
         self.folds = spread_folds(
             labels.object_ids, labels.groups, labels.is_find, settings.seed, base.assigned

@@ -320,11 +320,11 @@ class Teaching:
                 return False
         except Damaged:  # the Discovery page says so; the ranking goes on
             return False
-        self._n_labels = label_count(db, task).n_labels
-        if not self._is_due(label_count(db, task), survey):
-            return False
+        count = label_count(db, task)
+        self._n_labels = count.n_labels
         try:
-            self._process = self._start(survey)
+            if self._is_due(count, survey):
+                self._process = self._start(survey)
         except (SkysiftError, OSError) as error:  # the queue does not stand and fall with it
             self._note(f"It could not be started ({error}).")
         return self._process is not None

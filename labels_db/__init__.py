@@ -1,7 +1,7 @@
 """Label events, tasks, people, queues and the registry of runs, in one SQLite file."""
 
 from labels_db.ahead import MAX_AHEAD, Ahead
-from labels_db.bulk import MAX_BULK, BulkGroup, BulkPlan, Fate
+from labels_db.bulk import MAX_BULK, BulkDone, BulkGroup, BulkPlan, Fate
 from labels_db.database import LabelsDB
 from labels_db.incoming import ImportReport
 from labels_db.network import network_filesystem
@@ -39,6 +39,7 @@ __all__ = [
     "Ack",
     "Ahead",
     "Answer",
+    "BulkDone",
     "BulkGroup",
     "BulkPlan",
     "ClassDetail",

@@ -36,7 +36,8 @@ LOOKED_BACK = 4 * MAX_BULK
 _SOURCE = "bulk "
 _LOOK = (
     "SELECT b.value, a.action, a.class_name, s.class_name, s.how, coalesce(s.is_gold, 0),"
-    f" coalesce(s.n_answers, 0), {IN_HAND.format(id='b.value')}"
+    f" coalesce(s.n_answers, 0), {IN_HAND.format(id='b.value')}, coalesce(a.seq, 0),"
+    " coalesce(s.last_seq, 0)"
     " FROM json_each(:ids) AS b LEFT JOIN answers AS a ON a.task_id = :task"
     "  AND a.object_id = b.value AND a.annotator = :who"
     " LEFT JOIN object_states AS s ON s.task_id = :task AND s.object_id = b.value"
@@ -44,7 +45,8 @@ _LOOK = (
 _STANDS = "NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.event_id)"
 _OF_PERSON = "events AS e INDEXED BY idx_events_task_id_annotator WHERE e.task_id = ?"
 _LAST = (
-    f"SELECT source, class_name, count(*), max(recorded_at) FROM (SELECT * FROM {_OF_PERSON}"
+    "SELECT source, class_name, count(*), max(recorded_at) FROM (SELECT e.seq, e.event_id,"
+    f" e.action, e.source, e.class_name, e.recorded_at FROM {_OF_PERSON}"
     " AND e.annotator = ? ORDER BY e.seq DESC LIMIT ?) AS e"
     f" WHERE source LIKE '{_SOURCE}%' AND action = 'label' AND {_STANDS}"
     " GROUP BY source ORDER BY max(seq) DESC LIMIT 1"
@@ -79,9 +81,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class BulkPlan:
-    """How many objects meet which fate."""
+    """How many objects meet which fate, as it was after the task's event `seq`."""
 
     counts: Mapping[Fate, int]
+    seq: int = 0
 
     def of(self, *fates: Fate) -> int:
         """Number of objects with one of these fates."""
@@ -96,6 +99,15 @@ class BulkPlan:
     def n_left_out(self) -> int:
         """Objects that are not labelled either way."""
         return self.of(Fate.FULL, Fate.IN_HAND, Fate.SETTLED)
+
+
+@dataclass(frozen=True)
+class BulkDone:
+    """How many answers were given, and how many objects were left out since they had been
+    answered after the plan."""
+
+    n_given: int
+    n_since: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,11 +137,12 @@ class Bulk(Events, Leases):
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         given = self._terms(task).given(who)
         wanted = self._terms(task).wanted
+        seq = self.last_seq(task)  # before the reading: what comes meanwhile counts as unseen
         counts: Counter[Fate] = Counter()
         for part in _parts(_checked_ids(object_ids)):
             rows = self._rows(_LOOK, given | {"ids": json.dumps(part)})
             counts.update(_fate(row, class_name, wanted, own_only) for row in rows)
-        return BulkPlan(dict(counts))
+        return BulkPlan(dict(counts), seq)
 
     def bulk_label(
         self,
@@ -141,11 +154,12 @@ class Bulk(Events, Leases):
         group: str,
         survey_version: int,
         change: bool = False,
+        seen_seq: int | None = None,
         own_only: bool = False,
         selection: str = "",
         progress: Progress | None = None,
-    ) -> int:
-        """Label the objects as that person; return how many answers were given.
+    ) -> BulkDone:
+        """Label the objects as that person.
 
         Parameters
         ----------
@@ -154,6 +168,9 @@ class Bulk(Events, Leases):
         change
             Label also what has another answer, of this person or (on a task of one answer an
             object, unless `own_only`) of others.
+        seen_seq
+            `BulkPlan.seq` of what the person saw: with `change`, an answer given after it is not
+            overruled. None: every one may be.
         selection
             Id of the selection they came from, kept with the answers.
         progress
@@ -170,7 +187,7 @@ class Bulk(Events, Leases):
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         labelled = {Fate.NEW, Fate.OWN, Fate.OTHERS} if change else {Fate.NEW}
         source = f"{_SOURCE}{own_id}" + (f" selection {selection}" if selection else "")
-        n_given = n_done = 0
+        n_given = n_since = n_done = 0
         for part in _parts(ids):
             with self._write() as conn:
                 row = self._task_row(conn, task)
@@ -178,7 +195,11 @@ class Bulk(Events, Leases):
                 given = terms.given(who) | {"ids": json.dumps(part)}
                 payload = _payload(row, class_name)
                 for found in conn.execute(_LOOK, given).fetchall():
-                    if _fate(found, class_name, terms.wanted, own_only) not in labelled:
+                    fate = _fate(found, class_name, terms.wanted, own_only)
+                    if fate not in labelled:
+                        continue
+                    if seen_seq is not None and _answered_at(found, fate) > seen_seq:
+                        n_since += 1
                         continue
                     event = checked_event(
                         NewEvent(
@@ -198,7 +219,7 @@ class Bulk(Events, Leases):
             n_done += len(part)
             if progress is not None:
                 progress(n_done, len(ids))
-        return n_given
+        return BulkDone(n_given, n_since)
 
     def last_bulk(self, task: str, annotator: str) -> BulkGroup | None:
         """Return the newest group of that person of which anything stands."""
@@ -252,7 +273,7 @@ class Bulk(Events, Leases):
 
 def _fate(row: tuple[Any, ...], class_name: str, wanted: int, own_only: bool) -> Fate:
     """Of a row of `_LOOK`."""
-    _, own, own_class, now, how, is_gold, n_answers, in_hand = row
+    own, own_class, now, how, is_gold, n_answers, in_hand = row[1:8]
     answered = own is not None and own != Action.SKIP
     if answered and own_class == class_name:
         return Fate.SAME
@@ -269,6 +290,13 @@ def _fate(row: tuple[Any, ...], class_name: str, wanted: int, own_only: bool) ->
             return Fate.FULL
         return Fate.SAME if now == class_name else Fate.OTHERS
     return Fate.IN_HAND if others + in_hand >= wanted else Fate.NEW
+
+
+def _answered_at(row: tuple[Any, ...], fate: Fate) -> int:
+    """Number of the event behind the answer that stands in the way, of a row of `_LOOK`; 0: none
+    does."""
+    own_seq, last_seq = row[8:]
+    return int({Fate.OWN: own_seq, Fate.OTHERS: last_seq}.get(fate, 0))
 
 
 def _payload(task: TaskRow, class_name: str) -> dict[str, Any] | None:

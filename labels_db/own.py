@@ -83,15 +83,17 @@ class Own(Readings):
         )
         return bool(self._value(sql, (self._task_id(task),)))
 
-    def session(self, task: str, annotator: str, since: str) -> list[Given]:
+    def session(
+        self, task: str, annotator: str, since: str, events: int = MAX_SESSION_EVENTS
+    ) -> list[Given]:
         """Return the annotator's labels, unsures and skips since then that stand, oldest first.
 
         `since` is a time in the form of `schema.utc_now`. Imported ones are left out, and what
-        lies more than `MAX_SESSION_EVENTS` of their events back.
+        lies more than `events` of their events back.
         """
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         found = []
-        values = (self._task_id(task), who, MAX_SESSION_EVENTS)
+        values = (self._task_id(task), who, events)
         with (
             database_errors(self.path),
             contextlib.closing(self._conn.execute(_SESSION, values)) as rows,

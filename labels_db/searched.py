@@ -7,12 +7,15 @@ from typing import Any
 
 from labels_db.readings import Readings
 
+_FIRST = (
+    "SELECT min(f.seq) FROM events AS f INDEXED BY idx_events_task_id_object_id_action"
+    " WHERE f.task_id = s.task_id AND f.object_id = s.object_id AND f.action = 'label'"
+)
 _SEARCHED = (
     "SELECT s.object_id, s.class_name, e.seq, e.annotator, e.sampler, e.score, e.model_version,"
-    " e.source IS NOT NULL FROM object_states AS s JOIN events AS e ON e.seq = ("
-    " SELECT min(f.seq) FROM events AS f INDEXED BY idx_events_task_id_object_id_action"
-    " WHERE f.task_id = s.task_id AND f.object_id = s.object_id AND f.action = 'label')"
-    " WHERE s.task_id = :task AND s.class_name IS NOT NULL"
+    " e.source IS NOT NULL FROM object_states AS s JOIN events AS e ON e.seq = coalesce(("
+    f" {_FIRST} AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = f.event_id)),"
+    f" ({_FIRST})) WHERE s.task_id = :task AND s.class_name IS NOT NULL"
 )
 
 _TOUCHED = (
@@ -36,7 +39,8 @@ class SearchedObject:
     class_name
         Its current class.
     seq, annotator
-        Of the first label that anybody gave it; what was corrected since keeps its place.
+        Of the first label that anybody gave it and that was not undone (of the first of all, if
+        every one was); what was corrected since keeps its place.
     sampler, score, model_version
         Why it was shown then; None where it was opened by hand.
     imported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.errors import Damaged, NotReady
+from core.errors import BadInput, Damaged, NotFound, NotReady
 from core.survey import Survey
 from core.vocabulary import JobKind
 from labels_db import Task
@@ -76,7 +76,11 @@ def _drawn(task: Task, survey: Survey, placed: Placed) -> None:
     if st.button("Try again with WebGL"):
         st.session_state.pop(_WITHOUT_WEBGL)
         st.rerun()
-    found = drawn_map(task, survey, placed)
+    try:
+        found = drawn_map(task, survey, placed)
+    except (BadInput, Damaged, NotFound, NotReady) as error:
+        st.warning(str(error))  # a model or column that went meanwhile, a lasso of no use
+        return
     if found is not None:
         choose_selection(found.id)
 

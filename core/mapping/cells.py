@@ -1,12 +1,13 @@
 """An inverted file: the rows of an embedding by the cell they lie in, for very large surveys.
 
 Cells are those of k-means (faiss). A search looks at the rows of the cells nearest to its examples
-and measures their distances exactly; what it misses lies in other cells, and how much that is was
-measured when the cells were made.
+and measures their distances exactly; what it misses lies in other cells. How much that is, of one
+example, of several and beside a counter-example, was measured when the cells were made.
 """
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from core.errors import BadInput, Damaged
-from core.mapping.lookalikes import COSINE, METRICS, Lookalikes, Wanted
+from core.mapping.lookalikes import (
+    ALL,
+    ANY,
+    COSINE,
+    METRICS,
+    Lookalikes,
+    Wanted,
+    exact_distances,
+)
 from core.progress import Progress, silent
 
 __all__ = ["EXACT_ROWS", "Cells", "load_cells", "make_cells", "save_cells"]
@@ -26,6 +35,8 @@ FILE = "cells.npz"
 
 WANTED_RECALL = 0.95
 _NEAREST, _QUERIES = 10, 100
+_SEVERAL, _MOST_EXAMPLES = 40, 10
+"""Searches with several examples that are tried, of each kind; examples of such a one, at most."""
 _TRAINED_ON, _ROUNDS = 64, 10
 _CHUNK = 16_384
 _ROOM = 10
@@ -44,9 +55,10 @@ class Cells:
         (C + 1,) int64 and (M,) int32: those of cell i are `rows[start[i] : start[i + 1]]`,
         ascending.
     probed
-        Cells that a search looks into.
+        Cells that a search looks into, for each example where any of them will do.
     recall
-        Share of the 10 nearest that these hold, the mean of 100 random objects.
+        Share of the 10 nearest that these hold: of searches with one example, with two to ten
+        (`ALL` and `ANY`) and with counter-examples, that kind which finds least, on average.
     metric
         The distance that they are made for.
     """
@@ -58,19 +70,23 @@ class Cells:
     recall: float
     metric: str
 
-    def near(self, examples: np.ndarray, may: np.ndarray, k: int) -> np.ndarray:
-        """Ascending rows in the cells near any of (P, D) examples, of those with `may`, (N,) bool;
-        from more cells where these have few."""
-        order = self.nearest_cells(examples)
-        probed = min(self.probed, len(self.centres))
+    def near(self, wanted: Wanted, may: np.ndarray, k: int) -> np.ndarray:
+        """Ascending rows in the cells near what is wanted, of those with `may`, (N,) bool; from
+        more cells where these have few."""
+        order = self.ordered(wanted)
+        probed = min(self.probed * breadth(wanted), len(order))
         while True:
-            cells = np.unique(order[:, :probed])
-            rows = np.concatenate([self.members(int(cell)) for cell in cells]).astype(np.int64)
-            rows = rows[may[rows]]
-            if len(rows) >= _ROOM * k or probed >= len(self.centres):
+            rows = np.concatenate([self.members(int(cell)) for cell in order[:probed]])
+            rows = rows[may[rows]].astype(np.int64)
+            if len(rows) >= _ROOM * k or probed >= len(order):
                 rows.sort()
                 return rows
-            probed = min(2 * probed, len(self.centres))
+            probed = min(2 * probed, len(order))
+
+    def ordered(self, wanted: Wanted) -> np.ndarray:
+        """(C,) int: the cells as their centres stand, the nearest to what is wanted first."""
+        standings = exact_distances(self.centres, wanted, self.metric)[1]
+        return np.argsort(standings, kind="stable")
 
     def nearest_cells(self, vectors: np.ndarray) -> np.ndarray:
         """(P, C) int: the cells of each vector, the nearest first."""
@@ -132,34 +148,70 @@ def make_cells(
     np.cumsum(np.bincount(cell_of, minlength=count), out=starts[1:])
     centres = np.ascontiguousarray(means.centroids, np.float32).reshape(count, -1)
     cells = Cells(centres, starts, seen[order].astype(np.int32), 1, 0.0, metric)
-    queries = rng.choice(seen, min(_QUERIES, len(seen)), replace=False)
     progress(0.8, "measuring what a search through cells misses")
-    return _measured(cells, everywhere, queries, progress)
+    return _measured(cells, everywhere, seen, rng, progress)
+
+
+def breadth(wanted: Wanted) -> int:
+    """How many places a search looks at: one, or one for each example where any will do."""
+    return len(wanted.like) if wanted.how == ANY else 1
 
 
 def _measured(
-    cells: Cells, everywhere: Lookalikes, queries: np.ndarray, progress: Progress
+    cells: Cells,
+    everywhere: Lookalikes,
+    seen: np.ndarray,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> Cells:
-    """With the fewest cells probed (1, 2, 4 ...) that hold `WANTED_RECALL` of the nearest."""
-    vectors = np.asarray(everywhere.values[queries], np.float32)
+    """With the fewest cells probed (1, 2, 4 ...) that hold `WANTED_RECALL` of the nearest, of
+    each kind of search."""
     homes = np.empty(len(everywhere.seen), np.int32)
     homes[cells.rows] = np.repeat(np.arange(len(cells.centres)), np.diff(cells.start))
     others = everywhere.seen.copy()
-    place = np.argsort(cells.nearest_cells(vectors), axis=1)  # of each cell, by query
-    ranks = []
-    for number, (query, vector) in enumerate(zip(queries, vectors, strict=True)):
-        others[query] = False
-        found = everywhere.search(Wanted(vector[None]), _NEAREST, others).rows
-        others[query] = True
-        ranks.append(place[number, homes[found]])
-        progress(0.8 + 0.2 * (number + 1) / len(queries), "measuring what a search misses")
+    tried = _tried(seen, rng)
+    needed: list[list[np.ndarray]] = [[] for _ in tried]
+    done, count = 0, sum(map(len, tried))
+    for kind, searches in enumerate(tried):
+        for like, unlike, how in searches:
+            wanted = Wanted(
+                np.asarray(everywhere.values[like], np.float32),
+                np.asarray(everywhere.values[unlike], np.float32),
+                how=how,
+            )
+            both = np.concatenate([like, unlike])
+            others[both] = False
+            found = everywhere.search(wanted, _NEAREST, others).rows
+            others[both] = True
+            place = np.argsort(cells.ordered(wanted))  # of each cell
+            if len(found):
+                needed[kind].append(place[homes[found]] // breadth(wanted))
+            done += 1
+            progress(0.8 + 0.2 * done / count, "measuring what a search misses")
     probed = 1
     while True:
-        held = [float((rank < probed).mean()) for rank in ranks if len(rank)]
-        recall = float(np.mean(held)) if held else 1.0
+        held = [np.mean([(one < probed).mean() for one in kind]) for kind in needed if kind]
+        recall = float(min(held, default=1.0))
         if recall >= WANTED_RECALL or probed >= len(cells.centres):
             return Cells(cells.centres, cells.start, cells.rows, probed, recall, cells.metric)
         probed = min(2 * probed, len(cells.centres))
+
+
+def _tried(
+    seen: np.ndarray, rng: np.random.Generator
+) -> list[list[tuple[np.ndarray, np.ndarray, str]]]:
+    """The searches that are tried, by kind: rows of examples and counter-examples, how joined."""
+    none = np.empty(0, np.int64)
+    alone = rng.choice(seen, min(_QUERIES, len(seen)), replace=False)
+    tried = [[(alone[[at]], none, ALL) for at in range(len(alone))]]
+    if len(seen) > 1:
+        for how in (ALL, ANY):
+            sizes = rng.integers(2, min(_MOST_EXAMPLES, len(seen)) + 1, _SEVERAL)
+            tried.append([(rng.choice(seen, n, replace=False), none, how) for n in sizes])
+        sizes = rng.integers(2, min(5, len(seen)) + 1, _SEVERAL)
+        mixed = [rng.choice(seen, n, replace=False) for n in sizes]
+        tried.append([(one[: -(len(one) // 2)], one[-(len(one) // 2) :], ALL) for one in mixed])
+    return tried
 
 
 def save_cells(cells: Cells, folder: Path) -> dict[str, Any]:
@@ -185,7 +237,7 @@ def load_cells(folder: Path, settings: dict[str, Any]) -> Cells:
                 float(settings["recall"]),
                 str(settings["metric"]),
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise Damaged(
             f"{folder / FILE} cannot be read ({type(error).__name__}: {str(error)[:120]}); remove"
             " that folder and prepare the look-alikes again."

@@ -29,6 +29,7 @@ __all__ = [
     "Lookalikes",
     "Nearest",
     "Wanted",
+    "exact_distances",
     "one_thread",
 ]
 
@@ -196,7 +197,7 @@ class Lookalikes:
             standings[~may] = np.inf
             rows = _leading(standings, k, self._doubt(wanted))
             return self._ordered(wanted, rows, k, standings[may], sampled=False)
-        rows = self.cells.near(wanted.like, may, k)
+        rows = self.cells.near(wanted, may, k)
         standings = self._exactly(wanted, rows)[1].astype(np.float32)
         rows = rows[_leading(standings, k, self._doubt(wanted))]
         sample = np.flatnonzero(may)
@@ -223,40 +224,23 @@ class Lookalikes:
     def _exactly(self, wanted: Wanted, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(B,) distances and standings of some rows, float64."""
         distances, standings = np.empty(len(rows)), np.empty(len(rows))
-        examples = np.concatenate([wanted.like, *([wanted.unlike] * bool(len(wanted.unlike)))])
-        examples = self._placed(examples.astype(np.float64))
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
-            own = self._placed(np.asarray(self.values[rows[part]], np.float64))
-            each = np.empty((len(own), len(examples)))
-            for column, example in enumerate(examples):
-                each[:, column] = np.sqrt(np.square(own - example).sum(axis=1))
-            if self.metric == COSINE:
-                each = np.square(each) / 2
-                each[~own.any(axis=1)] = 1.0
-                each[:, ~examples.any(axis=1)] = 1.0
-            distances[part], standings[part] = _joined(each, wanted)
+            found = exact_distances(self.values[rows[part]], wanted, self.metric)
+            distances[part], standings[part] = found
         return distances, standings
-
-    def _placed(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors where their straight distances count: on the unit sphere for cosine."""
-        if self.metric == EUCLIDEAN:
-            return vectors
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
     def _pass(self, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
         """(N,) distances and standings of all rows, float32; of unseen rows anything."""
         import torch
 
         n, d = self.values.shape
-        examples = np.concatenate([wanted.like, *([wanted.unlike] * bool(len(wanted.unlike)))])
-        placed = self._placed(examples.astype(np.float32))
+        placed = _placed(_examples(wanted).astype(np.float32), self.metric)
         turned = torch.from_numpy(np.ascontiguousarray(placed.T))
         sizes = torch.from_numpy(np.square(placed).sum(axis=1))
         block = torch.empty((min(BLOCK, n), d))
         lengths = torch.from_numpy(self._sizes)
-        simple = len(examples) == 1
+        simple = len(placed) == 1
         distances = np.empty(n, np.float32)
         standings = distances if not len(wanted.unlike) else np.empty(n, np.float32)
         with one_thread():
@@ -301,6 +285,35 @@ class Lookalikes:
         return _TIED_ROOT * pushed * float(1 + np.linalg.norm(wanted.like, axis=1).max())
 
 
+def exact_distances(
+    vectors: np.ndarray, wanted: Wanted, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B,) distances and (B,) standings of any (B, D) vectors, float64."""
+    own = _placed(np.asarray(vectors, np.float64), metric)
+    examples = _placed(_examples(wanted).astype(np.float64), metric)
+    each = np.empty((len(own), len(examples)))
+    for column, example in enumerate(examples):
+        each[:, column] = np.sqrt(np.square(own - example).sum(axis=1))
+    if metric == COSINE:
+        each = np.square(each) / 2
+        each[~own.any(axis=1)] = 1.0
+        each[:, ~examples.any(axis=1)] = 1.0
+    return _joined(each, wanted)
+
+
+def _examples(wanted: Wanted) -> np.ndarray:
+    """(P + Q, D) examples, then counter-examples."""
+    return np.concatenate([wanted.like, *([wanted.unlike] * bool(len(wanted.unlike)))])
+
+
+def _placed(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Vectors where their straight distances count: on the unit sphere for cosine."""
+    if metric == EUCLIDEAN:
+        return vectors
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
 def _joined(each: np.ndarray, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
     """(B, P + Q) distances to each example -> (B,) distances and (B,) standings."""
     n = len(wanted.like)
@@ -338,16 +351,17 @@ def _weights(given: np.ndarray, count: int) -> np.ndarray:
 
 
 def _leading(standings: np.ndarray, k: int, doubt: float) -> np.ndarray:
-    """Ascending rows of the `k` smallest finite standings, and of those that may be of them."""
+    """Ascending rows of the `k` smallest finite standings, and of those that may be of them, the
+    surest `k + _MOST_TIED`: all that stand nearer than the k-th, then its equals by row."""
     finite = np.isfinite(standings)
     if finite.sum() <= k:
         return np.flatnonzero(finite)
     kth = float(np.partition(standings, k - 1)[k - 1])
-    surely = standings <= kth
-    rows = np.flatnonzero(surely | (standings <= kth + doubt))
-    if len(rows) <= k + _MOST_TIED:
-        return rows
-    return np.flatnonzero(surely)[: k + _MOST_TIED]
+    rows = np.flatnonzero(standings <= kth + doubt)
+    if len(rows) > k + _MOST_TIED:
+        surest = np.argsort(standings[rows], kind="stable")[: k + _MOST_TIED]
+        rows = np.sort(rows[surest])
+    return rows
 
 
 def one_thread() -> Any:

@@ -31,7 +31,12 @@ AT_ONCE_ROWS = 10_000
 MOST_PAIRS = 2000
 
 _RANDOM_PAIRS = 4096
-_BLOCK = 1024
+_BLOCK, _AGAINST = 1024, 4096
+"""Rows compared at once: what a comparison holds does not grow with a cell."""
+
+MOST_OF_A_CELL = 16_384
+"""Of a cell with more rows, evenly many are compared: half a milliard pairs, some ten seconds."""
+
 _NEAR_CELLS = 8
 _ROUNDING = 1e-5
 _ROOM = 50
@@ -52,6 +57,8 @@ class NearDuplicates:
         Pairs are closer than `threshold`; `typical` is the median of 4,096 random pairs.
     more
         Whether there are more such pairs than were kept.
+    left_out
+        Rows of very large cells that were not compared.
     """
 
     pairs: np.ndarray
@@ -59,6 +66,7 @@ class NearDuplicates:
     threshold: float
     typical: float
     more: bool
+    left_out: int = 0
 
 
 def near_duplicates(
@@ -84,7 +92,8 @@ def near_duplicates(
     most
         Pairs kept at most, the closest ones.
     cells
-        Compare only rows of a cell and of its seven nearest cells; every pair where left out.
+        Compare only rows of a cell and of its seven nearest cells, of very large cells a sample;
+        every pair where left out.
 
     Raises
     ------
@@ -107,7 +116,10 @@ def near_duplicates(
     if len(rows) > 1 and limit > 0:
         blocks = _every_pair(rows) if cells is None else _within_cells(cells)
         for fraction, left, right in blocks:
-            pairs, gaps, cut = _close(values, left, right, metric, limit, _ROOM * most)
+            # Where there are more than are kept, only what is as close as these matters.
+            full = more and len(kept_gaps) == most
+            reach = min(limit, float(np.nextafter(kept_gaps[-1], np.inf))) if full else limit
+            pairs, gaps, cut = _close(values, left, right, metric, reach, _ROOM * most)
             kept_pairs = np.concatenate([kept_pairs, pairs])
             kept_gaps = np.concatenate([kept_gaps, gaps])
             order = np.lexsort((kept_pairs[:, 1], kept_pairs[:, 0], kept_gaps))
@@ -121,6 +133,7 @@ def near_duplicates(
         float(_reported(np.array(limit), metric)),
         float(_reported(np.array(typical), metric)),
         more,
+        0 if cells is None else _left_out(cells),
     )
 
 
@@ -171,8 +184,8 @@ def _every_pair(rows: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarra
     """Blocks of rows with the rows that each is compared with, and how far that is."""
     for start in range(0, len(rows), _BLOCK):
         left = rows[start : start + _BLOCK]
-        for begin in range(start, len(rows), 8 * _BLOCK):
-            yield min(1.0, (start + _BLOCK) / len(rows)), left, rows[begin : begin + 8 * _BLOCK]
+        for begin in range(start, len(rows), _AGAINST):
+            yield min(1.0, (start + _BLOCK) / len(rows)), left, rows[begin : begin + _AGAINST]
 
 
 def _within_cells(cells: Cells) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
@@ -185,10 +198,23 @@ def _within_cells(cells: Cells) -> Iterator[tuple[float, np.ndarray, np.ndarray]
         for other in (cell, *near[cell])
     }
     for number, (one, other) in enumerate(sorted(pairs)):
-        left, right = (cells.members(cell).astype(np.int64) for cell in (one, other))
+        left, right = (_compared(cells.members(cell)) for cell in (one, other))
         for start in range(0, len(left), _BLOCK):
-            against = right[start:] if one == other else right
-            yield (number + 1) / len(pairs), left[start : start + _BLOCK], against
+            for begin in range(start if one == other else 0, len(right), _AGAINST):
+                against = right[begin : begin + _AGAINST]
+                yield (number + 1) / len(pairs), left[start : start + _BLOCK], against
+
+
+def _compared(members: np.ndarray) -> np.ndarray:
+    """Rows of a cell, int64: all, or evenly many of a very large one."""
+    if len(members) > MOST_OF_A_CELL:
+        places = np.linspace(0, len(members) - 1, MOST_OF_A_CELL).astype(np.int64)
+        members = members[places]
+    return members.astype(np.int64)
+
+
+def _left_out(cells: Cells) -> int:
+    return int(np.maximum(np.diff(cells.start) - MOST_OF_A_CELL, 0).sum())
 
 
 def _close(
@@ -212,14 +238,13 @@ def _close(
         own, its = ((1 - _ROUNDING) * torch.linalg.vecdot(x, x) for x in (one, other))
         rest = torch.addmm(its, one, other.T, alpha=-2)
         inside = torch.nonzero(rest <= (limit**2 - own)[:, None])
-        square = (rest[inside[:, 0], inside[:, 1]] + own[inside[:, 0]]).numpy()
+        cut = len(inside) > 2 * most + len(left)
+        if cut:
+            square = rest[inside[:, 0], inside[:, 1]] + own[inside[:, 0]]
+            inside = inside[square.topk(2 * most + len(left), largest=False, sorted=False)[1]]
     at, to = inside.numpy().T
     different = left[at] != right[to]
-    at, to, square = at[different], to[different], square[different]
-    cut = len(at) > 2 * most
-    if cut:
-        closest = np.sort(np.argpartition(square, 2 * most)[: 2 * most])
-        at, to = at[closest], to[closest]
+    at, to = at[different], to[different]
     pairs = np.sort(np.stack([left[at], right[to]], axis=1), axis=1)
     pairs = np.unique(pairs, axis=0)
     gaps = _gaps(values, pairs[:, 0], pairs[:, 1], metric)

@@ -25,8 +25,9 @@ __all__ = ["LIMITS", "Allowance", "Kind", "Limits", "TooMany", "kind_of"]
 PICTURE_PATHS = (
     *("/api/image", "/api/spectrum", "/api/levels", "/api/pixels"),
     *("/api/measure", "/api/nuclei", "/api/odd_picture"),
+    *("/api/map_points", "/api/map_colours", "/api/map_picture"),
 )
-"""What reads and works on pixels, whatever it answers."""
+"""What reads and works on pixels, whatever it answers, or goes over all objects of a map."""
 
 PICTURES_AT_ONCE = 12
 """Of one person: browsers ask for six at once of one host, and for many more through HTTP/2."""

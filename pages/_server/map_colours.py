@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +12,29 @@ import numpy as np
 import pandas as pd
 
 from core.display import colour_map
-from core.errors import BadInput
-from core.survey import Survey, finished_runs
+from core.errors import BadInput, NotReady
+from core.survey import Survey
 from core.survey.added_columns import columns_stamp, full_catalogue
 from core.vocabulary import JobKind, ScoreKind
 from labels_db import Task
 from pages._server.columns import column_list, known_columns
 from pages._server.identity import Identity
+from pages._server.kept_runs import kept_runs
 from pages._server.map_data import Placed, labels_seen, points_of
 from pages._server.services import Services
 from pages._server.visibility import answers_hidden
 from pages._shared.colours import CLASS_COLOURS, class_colours
 
-__all__ = ["MAX_CATEGORIES", "NO_ANSWER", "Paint", "colourings", "paint"]
+__all__ = [
+    "MAX_CATEGORIES",
+    "NO_ANSWER",
+    "OTHER_CLASSES",
+    "Paint",
+    "class_codes",
+    "colourings",
+    "offer",
+    "paint",
+]
 
 MAX_CATEGORIES = 60
 """Of a column, the most frequent ones; the others are one category."""
@@ -32,6 +43,8 @@ LEVELS = 250
 PERCENTILES = (1, 99)
 """A scale ends there: catalogue columns have tails, and the colours should tell the bulk apart."""
 NO_ANSWER, OTHERS, NO_VALUE = "no answer", "others", "no value"
+OTHER_CLASSES = "other classes"
+"""Of labels whose class the task has no more: they are answers all the same."""
 _GREY, _DARK_GREY = "#8b94a3", "#6b7280"
 _COLUMN = "column:"
 _SCALE = "viridis"
@@ -101,6 +114,17 @@ def colourings(
     return found
 
 
+def offer(services: Services, task: Task, survey: Survey, who: Identity) -> str:
+    """Changes with what the browser was told of classes and colourings: quick enough to ask
+    every few seconds."""
+    hidden = answers_hidden(services.db(), task, who)
+    scores = None if hidden else services.scores(task)
+    said = (scores.kind, scores.targets) if scores is not None else None
+    groups = [one.run_id for one in kept_runs(survey, JobKind.GROUP)[:1]]
+    parts = repr((task.version, hidden, said, groups, columns_stamp(survey)))
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
 def paint(
     services: Services,
     task: Task,
@@ -129,12 +153,12 @@ def paint(
     title = offered[by]["title"]
     base: tuple[Any, ...] = (survey.manifest.content_hash, placed.key, by, log, title)
     if by == "class":
-        _, labels, state = labels_seen(services, task, who)
+        seq, labels, state = labels_seen(services, task, who)
         own = tuple(class_colours(task).items())
         return _kept(
             services,
             (*base, state, own),
-            lambda: _by_class(survey, task, placed, labels, title),
+            lambda: _by_class(survey, task, placed, labels, title, seq),
         )
     if by == "sampler":
         seq = services.db().last_seq(task.name)
@@ -146,7 +170,10 @@ def paint(
         )
     if by in ("prediction", "uncertainty", "anomaly"):
         scores = services.scores(task)
-        assert scores is not None  # it is offered only then
+        if scores is None:  # it was there when the list was made
+            raise NotReady(
+                "The scores of this model have just been replaced; choose the colouring again."
+            )
         values = scores.values[placed.rows].astype(np.float64)
         if by == "uncertainty":
             values = 1 - np.abs(2 * values - 1)
@@ -171,7 +198,7 @@ def _kept(services: Services, key: tuple[Any, ...], make: Any) -> Paint:
 
 def _groups(survey: Survey) -> tuple[str, np.ndarray] | None:
     """The newest groups of this version: the run, and (N,) int with -1 for objects in none."""
-    for record in finished_runs(survey, JobKind.GROUP):
+    for record in kept_runs(survey, JobKind.GROUP):
         path = record.path / "groups.npy"
         about = record.record.get("survey") or {}
         if about.get("content_hash") == survey.manifest.content_hash and path.is_file():
@@ -182,16 +209,27 @@ def _groups(survey: Survey) -> tuple[str, np.ndarray] | None:
 
 
 def _by_class(
-    survey: Survey, task: Task, placed: Placed, labels: dict[str, str], title: str
+    survey: Survey, task: Task, placed: Placed, labels: dict[str, str], title: str, seq: int
 ) -> Paint:
-    names = [NO_ANSWER, *task.every_class]
-    code_of = {name: code for code, name in enumerate(names)}
+    classes = list(task.every_class)
+    names, colours = [_free(NO_ANSWER, classes), *classes], [_GREY, *class_colours(task).values()]
     points = points_of(survey, placed, list(labels))
-    given = np.array([code_of.get(name, 0) for name in labels.values()], dtype=np.int64)
     codes = np.zeros(len(placed.rows), dtype=np.int64)
-    codes[points[points >= 0]] = given[points >= 0]
-    colours = [_GREY, *class_colours(task).values()]
-    return _categories(codes, names, colours, title)
+    codes[points[points >= 0]] = class_codes(task, labels.values())[points >= 0]
+    if (codes == len(names)).any():
+        names.append(_free(OTHER_CLASSES, names))
+        colours.append(_DARK_GREY)
+    made = _categories(codes, names, colours, title)
+    made.legend["seq"] = seq  # from there `/api/map_state` tells what changed
+    return made
+
+
+def class_codes(task: Task, names: Iterable[str | None]) -> np.ndarray:
+    """(K,) int64: 0 for no answer (None), 1 and more for the places of the task's classes, one
+    more than there are for a class the task has no more."""
+    code_of: dict[str | None, int] = {name: 1 + i for i, name in enumerate(task.every_class)}
+    code_of[None] = 0
+    return np.array([code_of.get(name, len(code_of)) for name in names], dtype=np.int64)
 
 
 def _by_sampler(survey: Survey, placed: Placed, shown: dict[str, str], title: str) -> Paint:

@@ -6,7 +6,7 @@ asks by (map, point) which object that is. From then on the object travels by it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from pages._server.identity import Identity
 from pages._server.services import MapView, Services
 from pages._server.visibility import answers_hidden
 
-__all__ = ["Placed", "labels_seen", "placed_map", "points_of"]
+__all__ = ["Placed", "changed_since", "labels_seen", "placed_map", "points_of"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def placed_map(services: Services, survey: Survey, key: str | None = None) -> Pl
     placed: Placed = services.map_parts.get(
         ("placed", survey.manifest.content_hash, name), lambda: _placed(name, view)
     )
-    return placed
+    # What is said of a map changes when another embedding is taken into use.
+    return replace(placed, view=view)
 
 
 def _placed(name: str, view: MapView) -> Placed:
@@ -111,6 +112,17 @@ def labels_seen(
 
     labels: dict[str, str] = services.map_parts.get(key, read)
     return seq, labels, key
+
+
+def changed_since(
+    services: Services, task: Task, who: Identity, seq: int
+) -> dict[str, str | None]:
+    """The class that each object touched after that event has now, None for none; of what this
+    person may see."""
+    database = services.db()
+    if not answers_hidden(database, task, who):
+        return database.classes_since(task.name, seq)
+    return database.own_classes(task.name, who.annotator, seq)
 
 
 def points_of(survey: Survey, placed: Placed, object_ids: list[str]) -> NDArray[np.int64]:

@@ -18,8 +18,14 @@ from labels_db import Task
 from pages._server.columns import MAX_COLUMNS, SHOWN_COLUMNS, column_list, known_columns
 from pages._server.identity import Identity
 from pages._server.items import object_payload
-from pages._server.map_colours import colourings, paint
-from pages._server.map_data import Placed, labels_seen, placed_map, points_of
+from pages._server.map_colours import class_codes, colourings, offer, paint
+from pages._server.map_data import (
+    Placed,
+    changed_since,
+    labels_seen,
+    placed_map,
+    points_of,
+)
 from pages._server.map_picture import draw_map
 from pages._server.map_selecting import Filter, polygon_of, select
 from pages._server.requests import (
@@ -41,6 +47,8 @@ ENGINE = Path(__file__).parents[1] / "components" / "map" / "vendor" / "regl-sca
 MAX_RINGS = 5_000
 """Labelled objects ringed on the map: the newest; all of them are in the colours."""
 MAX_TRAIL = 50
+MAX_LOOKED_BACK = 200
+"""Events of a person in which their trail is looked for: some are undone or are marks."""
 MAX_PICTURE = 2_000
 _LASTING = "private, max-age=604800, immutable"
 
@@ -87,7 +95,9 @@ def _map(services: Services, request: Request, who: Identity, _body: dict[str, A
             "columns": columns[:MAX_COLUMNS],
             "shown_columns": min(SHOWN_COLUMNS, 4),
             "targets": list(task.targets),
-            "classes": class_colours(task),
+            # Pairs: a browser puts names that are whole numbers before others.
+            "classes": [list(one) for one in class_colours(task).items()],
+            "offer": offer(services, task, survey, who),
             "engine": engine()[1],
             "user": who.user,
             "may_write": who.role in WRITERS,
@@ -156,28 +166,37 @@ def _state(services: Services, request: Request, who: Identity, _body: dict[str,
     version = model.version if model is not None else None
     since = number(request, "since", 0, 0, 10**9)
     seq = database.last_seq(task.name)
+    state: dict[str, Any] = {
+        "seq": seq,
+        "model_version": version,
+        "offer": offer(services, task, survey, who),
+        "rings": None,
+        "changed": None,
+    }
     if "since" in request.query_params and seq == since:
-        return json_answer({"seq": seq, "model_version": version, "rings": None})
+        return json_answer(state)
+    answered = database.session(task.name, who.annotator, "", MAX_LOOKED_BACK)[-MAX_TRAIL:]
+    trail = points_of(survey, placed, [one.object_id for one in answered])
+    state["trail"] = trail[trail >= 0].tolist()
+    if "since" in request.query_params:
+        changed = changed_since(services, task, who, since)
+        if len(changed) < MAX_RINGS:
+            points = points_of(survey, placed, list(changed))
+            codes = class_codes(task, changed.values())
+            state["changed"] = points[points >= 0].tolist()
+            state["changed_codes"] = codes[points >= 0].tolist()
+            return json_answer(state)
     seq, labels, _ = labels_seen(services, task, who)
-    code_of = {name: code for code, name in enumerate(task.every_class)}
     points = points_of(survey, placed, list(labels))
-    codes = np.array([code_of.get(name, -1) for name in labels.values()], dtype=np.int64)
+    codes = class_codes(task, labels.values()) - 1
     there = np.flatnonzero(points >= 0)
-    is_find = np.isin(codes[there], [code_of[name] for name in task.targets])
+    places = [task.every_class.index(name) for name in task.targets]
+    is_find = np.isin(codes[there], places)
     finds, others = there[is_find][-MAX_RINGS:], there[~is_find]
     rings = np.concatenate([others[max(0, len(others) - MAX_RINGS + len(finds)) :], finds])
-    answered = [one.object_id for one in database.session(task.name, who.annotator, "")]
-    trail = points_of(survey, placed, answered[-MAX_TRAIL:])
-    return json_answer(
-        {
-            "seq": seq,
-            "model_version": version,
-            "n_labelled": len(there),
-            "rings": points[rings].tolist(),
-            "ring_classes": codes[rings].tolist(),
-            "trail": trail[trail >= 0].tolist(),
-        }
-    )
+    state |= {"seq": seq, "n_labelled": len(there)}
+    state |= {"rings": points[rings].tolist(), "ring_classes": codes[rings].tolist()}
+    return json_answer(state)
 
 
 def _select(

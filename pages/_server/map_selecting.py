@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,10 @@ from pages._server.services import Services
 
 __all__ = ["Filter", "polygon_of", "select"]
 
+_FARTHEST = 1e6
+"""Of a vertex: the map reaches from -1 to 1, and a view from afar somewhat beyond."""
+_DIGITS = 12
+"""A box narrower than that holds nothing, and its width could not be divided by."""
 _KEPT_VERTICES = 200
 """Of an outline, in what is told of a selection's origin."""
 
@@ -67,16 +70,16 @@ def polygon_of(given: Any, box: Any) -> np.ndarray:
     ):
         raise BadInput(
             f"A selection on the map is a polygon of 3 to {MAX_VERTICES:,} vertices [x, y] or a"
-            " box [x0, y0, x1, y1] of finite numbers; draw it again."
+            " box [x0, y0, x1, y1] of numbers from -1,000,000 to 1,000,000; draw it again."
         )
     if given is None:
         x0, y0, x1, y1 = numbers[0]
-        return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float64)
-    return np.array(numbers, dtype=np.float64).reshape(-1, 2)
+        numbers = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+    return np.array(numbers, dtype=np.float64).reshape(-1, 2).round(_DIGITS)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FARTHEST
 
 
 def select(

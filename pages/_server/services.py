@@ -22,6 +22,7 @@ from core.vocabulary import JobKind, RunState, ScoreKind
 from core.workspace import Workspace
 from labels_db import LabelsDB, ModelRecord, RunRow, Task
 from pages._server.identity import Identity
+from pages._server.kept_runs import kept_runs
 from pages._server.pictures import Pictures
 from pages._server.processes import Children
 from pages._server.recent import Recent
@@ -229,7 +230,7 @@ class Services:
         """The newest map of the embedding in use, else of another one, which the note says; PCA
         until there is one (`NotReady`)."""
         embedding = self.embedding(survey)
-        maps = [one for one in finished_runs(survey, JobKind.MAP) if _is_of(survey, one)]
+        maps = [one for one in kept_runs(survey, JobKind.MAP) if _is_of(survey, one)]
         for record in sorted(maps, key=lambda one: not _shows(one, embedding.run_id)):
             of_run = str(record.config.get("embedding_run", embedding.run_id))
             fits = of_run == embedding.run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -36,7 +37,8 @@ def drawn_map(task: Task, survey: Survey, placed: Placed) -> Selection | None:
     by = st.selectbox("Colour by", list(titles), format_func=lambda one: titles[one])
     made = paint(services(), task, survey, who(), placed, by)
     _legend(made)
-    query = urlencode({"task": task.name, "map": placed.key, "by": by, "size": SIDE_PX})
+    parts = {"task": task.name, "map": placed.key, "by": by, "size": SIDE_PX, "v": _named(made)}
+    query = urlencode(parts)
     event = st.plotly_chart(
         _figure(f"{services().base_path}/api/map_picture?{query}"),
         key=f"drawn map {task.name} {placed.key}",
@@ -68,6 +70,12 @@ def outline_of(selection: Mapping[str, Any]) -> np.ndarray | None:
         (x0, x1), (y0, y1) = one["x"], one["y"]
         return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float64)
     return None
+
+
+def _named(made: Paint) -> str:
+    """A name of the colours: under an address of before Plotly would show the picture of before."""
+    content = made.codes.tobytes() + repr(made.legend["colours"]).encode()
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _legend(made: Paint) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.errors import SkysiftError
 from core.survey import Survey
-from labels_db import MAX_BULK, BulkPlan, Fate, Selection, Task
+from labels_db import MAX_BULK, BulkGroup, BulkPlan, Fate, Selection, Task
 from pages._server.identity import require
 from pages._server.requests import WRITERS
 from pages._server.services import services
@@ -25,6 +25,13 @@ __all__ = ["label_button", "tell_labelled", "undo_button"]
 
 _DONE = "selection labelled"
 _GROUP = "selection group"
+_SEEN = "selection plan"
+"""In the session: the number of the last event that the plan on the screen knows."""
+_LEFT_OUT = {
+    Fate.IN_HAND: "are in the hands of others now",
+    Fate.FULL: "have all the answers that are wanted",
+    Fate.SETTLED: "were settled",
+}
 
 
 def label_button(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) -> None:
@@ -42,13 +49,30 @@ def undo_button(task: Task) -> None:
         return
     age = (datetime.now(UTC) - moment(last.given_at)).total_seconds()
     label = f"Undo {last.class_name} ×{last.n:,}, {ago(age)}"
-    if st.button(plain(label), icon=":material/undo:", key="undo bulk"):
+    # By its group: a press on one that is not the newest any more must not undo another.
+    if st.button(plain(label), icon=":material/undo:", key=f"undo bulk {last.source}"):
+        _undo(task, last)
+
+
+def _undo(task: Task, group: BulkGroup) -> None:
+    n_done = 0
+    try:
         identity = who()
         require(identity, *WRITERS)
         with _progress("Undoing") as told:
-            n = services().db().bulk_undo(task.name, identity.annotator, last.source, told)
-        st.session_state[_DONE] = f"{n:,} labels undone"
-        st.rerun()
+
+            def heard(done: int, of: int) -> None:
+                nonlocal n_done
+                n_done = done
+                told(done, of)
+
+            n = services().db().bulk_undo(task.name, identity.annotator, group.source, heard)
+    except SkysiftError as error:
+        rest = f" {n_done:,} labels are undone so far; press again for the rest." if n_done else ""
+        st.error(f"{error}{rest}")
+        return
+    st.session_state[_DONE] = f"{n:,} labels undone"
+    st.rerun()
 
 
 def tell_labelled() -> None:
@@ -86,19 +110,22 @@ def _draw(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) ->
     plan = database.bulk_plan(task.name, identity.annotator, ids, class_name, own_only=own_only)
     st.markdown(_words(plan, class_name, len(ids), own_only=own_only))
     change = plan.n_changes > 0 and st.checkbox(
-        f"Change those {plan.n_changes:,} as well", key="bulk change"
+        f"Change those {plan.n_changes:,} as well",
+        key=f"bulk change {st.session_state[_GROUP]} {class_name}",
     )
     n = plan.of(Fate.NEW) + (plan.n_changes if change else 0)
     pressed = st.button(
         f"Label {objects(n)} as {plain(class_name)}" if n else "Nothing to label",
         type="primary",
         disabled=not n,
+        key="bulk give",
     )
     st.caption("It is one step: one undo takes all of it back.")
     if not pressed:
+        st.session_state[_SEEN] = plan.seq
         return
     with _progress("Labelling") as told:
-        given = database.bulk_label(
+        done = database.bulk_label(
             task.name,
             identity.annotator,
             ids,
@@ -106,11 +133,15 @@ def _draw(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) ->
             group=st.session_state[_GROUP],
             survey_version=survey.version,
             change=bool(change),
+            # This run has counted anew; what was read and agreed to is the plan before.
+            seen_seq=st.session_state.get(_SEEN, plan.seq),
             own_only=own_only,
             selection=selection.id,
             progress=told,
         )
-    st.session_state[_DONE] = f"{objects(given)} labelled as {class_name}"
+    st.session_state[_DONE] = f"{objects(done.n_given)} labelled as {class_name}" + (
+        f"; {done.n_since:,} answered meanwhile were left as they are" if done.n_since else ""
+    )
     st.rerun()
 
 
@@ -118,18 +149,21 @@ def _words(plan: BulkPlan, class_name: str, n: int, *, own_only: bool) -> str:
     """What would happen to each object, as a list."""
     new, own, others = (plan.of(one) for one in (Fate.NEW, Fate.OWN, Fate.OTHERS))
     name = plain(class_name)
+    if own_only:
+        # Told apart they would say what others did.
+        kept = plan.n_left_out and f"**{plan.n_left_out:,}** want no answer of yours: left out"
+        left_out: list[str | int] = [kept]
+    else:
+        left_out = [
+            plan.of(fate) and f"**{plan.of(fate):,}** {said}: left out"
+            for fate, said in _LEFT_OUT.items()
+        ]
     lines = [
         f"**{new:,}** of {objects(n)} get the answer {name}",
         own and f"**{own:,}** you answered otherwise",
         others and f"**{others:,}** others answered otherwise",
         plan.of(Fate.SAME) and f"**{plan.of(Fate.SAME):,}** have that answer already",
-        plan.of(Fate.IN_HAND)
-        and f"**{plan.of(Fate.IN_HAND):,}** are in the hands of others now: left out",
-        plan.of(Fate.FULL)
-        and f"**{plan.of(Fate.FULL):,}** "
-        + ("want no answer of yours" if own_only else "have all the answers that are wanted")
-        + ": left out",
-        plan.of(Fate.SETTLED) and f"**{plan.of(Fate.SETTLED):,}** were settled: left out",
+        *left_out,
     ]
     return "\n".join(f"- {line}" for line in lines if line)
 

@@ -13,6 +13,7 @@ from pages._server.requests import WRITERS
 from pages._server.services import services
 from pages._server.tables import ANSWER, SCORE, SurveyTable
 from pages._shared.selection_label import label_button, tell_labelled, undo_button
+from pages._shared.selection_order import BY_SCORE, has_scores, ordered, orders_of
 from pages._shared.selection_queue import queue_button
 from pages._shared.selection_state import choose_selection
 from pages._shared.selection_take import (
@@ -27,10 +28,9 @@ from pages._shared.thumbnails import Thumbnail, thumbnails
 from pages._shared.who import who
 from pages._shared.words import plain
 
-__all__ = ["PER_PAGE", "ordered", "selection_panel"]
+__all__ = ["PER_PAGE", "selection_panel"]
 
 PER_PAGE = 60
-BY_SCORE, BY_ROW, BY_ID, AT_RANDOM = "Score", "As in the survey", "Id", "Random"
 
 
 def selection_panel(task: Task, survey: Survey, selection_id: str | None) -> None:
@@ -48,16 +48,24 @@ def selection_panel(task: Task, survey: Survey, selection_id: str | None) -> Non
             st.rerun()
         return
     tell_labelled()
+    try:
+        _draw(task, survey, identity, selection, rows)
+    except SkysiftError as error:
+        st.error(str(error))
+
+
+def _draw(
+    task: Task, survey: Survey, identity: Identity, selection: Selection, rows: np.ndarray
+) -> None:
     table = SurveyTable(services(), task, survey, identity)
     _head(survey, selection, rows)
     acts = st.container(horizontal=True, key="selection-acts")
-    orders = [*([BY_SCORE] if _has_scores(table) else []), BY_ROW, BY_ID, AT_RANDOM]
     pages = max(-(-len(rows) // PER_PAGE), 1)
     left, right, _ = st.columns([2, 2, 5], vertical_alignment="bottom")
     with left:
         order = st.selectbox(
             "Order",
-            orders,
+            orders_of(table),
             format_func=lambda one: _by_score(table) if one == BY_SCORE else one,
             key="selection order",
         )
@@ -69,23 +77,11 @@ def selection_panel(task: Task, survey: Survey, selection_id: str | None) -> Non
             page = int(st.number_input(f"Page of {pages:,}", 1, pages, key="selection page"))
     rows = ordered(table, selection, rows, order)
     with acts:
-        _acts(task, survey, identity, selection, rows)
+        _acts(task, survey, identity, selection, rows, order)
     if not len(rows):
         st.info("It has no objects: nothing fulfils what it was made from.")
         return
     _grid(task, table, rows[(page - 1) * PER_PAGE : page * PER_PAGE])
-
-
-def ordered(table: SurveyTable, selection: Selection, rows: np.ndarray, order: str) -> np.ndarray:
-    """The rows of a selection in one of the orders of the panel."""
-    if order == BY_SCORE:
-        return table.rows(within=rows, sort=SCORE, descending=True)
-    if order == BY_ID:
-        return table.rows(within=rows, sort="object_id")
-    if order == AT_RANDOM:
-        # The same at each look: drawn by the selection's own number.
-        return np.random.default_rng(int(selection.id, 16)).permutation(rows)
-    return rows
 
 
 def _head(survey: Survey, selection: Selection, rows: np.ndarray) -> None:
@@ -101,12 +97,17 @@ def _head(survey: Survey, selection: Selection, rows: np.ndarray) -> None:
 
 
 def _acts(
-    task: Task, survey: Survey, identity: Identity, selection: Selection, rows: np.ndarray
+    task: Task,
+    survey: Survey,
+    identity: Identity,
+    selection: Selection,
+    rows: np.ndarray,
+    order: str,
 ) -> None:
     if identity.role in WRITERS:
         label_button(task, survey, selection, rows)
         queue_button(task, survey, selection, rows)
-    export_popover(task, survey, selection, rows)
+    export_popover(task, survey, selection, rows, order)
     combine_popover(survey, selection)
     if may_change(selection, identity):
         name_popover(selection)
@@ -122,12 +123,8 @@ def _by_score(table: SurveyTable) -> str:
     return f"Score: {table.column(SCORE).title}"
 
 
-def _has_scores(table: SurveyTable) -> bool:
-    return any(one.name == SCORE for one in table.columns)
-
-
 def _grid(task: Task, table: SurveyTable, rows: np.ndarray) -> None:
-    names = [ANSWER, SCORE] if _has_scores(table) else [ANSWER]
+    names = [ANSWER, SCORE] if has_scores(table) else [ANSWER]
     shown = []
     for row, cell in zip(rows.tolist(), table.cells(rows, names), strict=True):
         score = cell.get(SCORE)

@@ -19,6 +19,7 @@ from pages._server.requests import WRITERS
 from pages._server.selection_export import export_selection
 from pages._server.services import services
 from pages._server.tables import SurveyTable
+from pages._shared.selection_order import ordered
 from pages._shared.selection_state import choose_selection
 from pages._shared.selection_words import objects, title_of
 from pages._shared.who import who
@@ -51,7 +52,10 @@ def name_popover(selection: Selection) -> None:
         with st.form("selection name", border=False):
             name = st.text_input("Name", value=selection.name or "", max_chars=80)
             saved = st.form_submit_button("Save", type="primary")
-        st.caption("Selections with a name are kept; others are cleared away after 30 days.")
+        st.caption(
+            "Selections with a name are kept; others are cleared away after 30 days, or"
+            " when you have made many newer ones."
+        )
         if saved:
             try:
                 if not may_change(services().selections.get(selection.id), who()):
@@ -74,7 +78,9 @@ def link_popover(task: Task, selection: Selection) -> None:
         st.caption("For people who can sign in here. They see what their role lets them see.")
 
 
-def export_popover(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) -> None:
+def export_popover(
+    task: Task, survey: Survey, selection: Selection, rows: np.ndarray, order: str
+) -> None:
     """The objects as a file, in the order of the grid."""
     with st.popover("Export", icon=":material/download:", disabled=not len(rows)):
         format = st.selectbox(
@@ -85,7 +91,7 @@ def export_popover(task: Task, survey: Survey, selection: Selection, rows: np.nd
         cookies = dict(st.context.cookies)
         st.download_button(
             f"Download {objects(len(rows))}",
-            lambda: _file(task.name, selection.id, rows, format, name, cookies),
+            lambda: _file(task.name, selection.id, order, format, name, cookies),
             file_name=name,
             mime="application/zip" if format is Format.CSV else MEDIA_TYPES[format],
             on_click="ignore",
@@ -101,12 +107,13 @@ def export_popover(task: Task, survey: Survey, selection: Selection, rows: np.nd
 def _file(
     task_name: str,
     selection_id: str,
-    rows: np.ndarray,
+    order: str,
     format: Format,
     name: str,
     cookies: dict[str, str],
 ) -> bytes:
-    """The file, made when it is asked for, by whoever asks then."""
+    """The file, made when it is asked for, by whoever asks then, of the survey as it is then: a
+    newer version has other rows for the same objects."""
     asking = resolver()(cookies)
     if not isinstance(asking, Identity):
         raise BadInput("You are no longer signed in; reload the page.")
@@ -114,6 +121,7 @@ def _file(
     survey = services().survey(task.survey)
     selection = services().selections.shown(selection_id, asking)
     table = SurveyTable(services(), task, survey, asking)
+    rows = ordered(table, selection, services().selections.rows(selection_id, survey), order)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         export_selection(table, selection, rows, format, path)

@@ -25,7 +25,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def label(db: LabelsDB, ids: list[str], name: str = "dual", who: str = "ann", **more: Any) -> int:
     given: dict[str, Any] = {"group": GROUP, "survey_version": 1, "selection": "5e1", **more}
-    return db.bulk_label("duals", who, ids, name, **given)
+    return db.bulk_label("duals", who, ids, name, **given).n_given
 
 
 def own(db: LabelsDB, who: str = "ann") -> dict[str, str | None]:
@@ -82,6 +82,40 @@ def test_the_plan_says_what_becomes_of_each(
     assert "o007" not in own(db)
     assert "o006" not in own(db)
     db.check(thorough=True)
+
+
+def test_what_was_answered_after_the_plan_is_not_overruled(db: LabelsDB, make: Make) -> None:
+    db.record(make("o000", "star"))
+    db.record(make("o001", "star", annotator="bob"))
+    plan = db.bulk_plan("duals", "ann", IDS[:5], "dual")
+    assert plan.seq == db.last_seq("duals")
+    db.record(make("o002", "star"))
+    db.record(make("o003", "star", annotator="bob"))
+    db.record(make("o004"))  # a skip stands in no way
+    given: dict[str, Any] = {"group": GROUP, "survey_version": 1, "change": True}
+    done = db.bulk_label("duals", "ann", IDS[:5], "dual", seen_seq=plan.seq, **given)
+    assert (done.n_given, done.n_since) == (3, 2)
+    assert db.current_classes("duals") == {
+        "o000": "dual",
+        "o001": "dual",
+        "o002": "star",
+        "o003": "star",
+        "o004": "dual",
+    }
+    done = db.bulk_label("duals", "ann", IDS[:5], "dual", **given)
+    assert (done.n_given, done.n_since) == (2, 0)
+
+
+def test_an_undone_group_is_not_how_an_object_was_found(db: LabelsDB, make: Make) -> None:
+    label(db, IDS[:2])
+    last = db.last_bulk("duals", "ann")
+    assert last is not None
+    db.bulk_undo("duals", "ann", last.source)
+    db.record(make("o000", "dual", sampler="margin"))
+    db.record(make("o001", "star", action=Action.ADJUDICATE))
+    found = {one.object_id: (one.sampler, one.imported) for one in db.searched("duals")}
+    # Of o001 nothing but the undone label is left to tell it by.
+    assert found == {"o000": ("margin", False), "o001": (None, True)}
 
 
 def test_what_is_kept_from_a_person_is_never_overruled(db: LabelsDB, make: Make) -> None:
@@ -198,7 +232,7 @@ def test_on_a_task_of_questions_the_one_way_is_taken(db: LabelsDB, spec: Any, ma
     }
     db.create_task(replace(spec, name="tree", tree=tree))
     more: dict[str, Any] = {"group": GROUP, "survey_version": 1}
-    assert db.bulk_label("tree", "ann", IDS[:2], "other", **more) == 2
+    assert db.bulk_label("tree", "ann", IDS[:2], "other", **more).n_given == 2
     ways = [event.payload for event in db.events("tree")]
     assert ways == [{"path": [["smooth", "no"], ["arms", "none"]]}] * 2
     with pytest.raises(BadInput, match="2 ways"):

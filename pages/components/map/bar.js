@@ -75,6 +75,7 @@ class Bar {
   /** Show which colouring is in use. */
   coloured() {
     const { map } = this;
+    if (!map.told) return;
     const one = map.colouring;
     this.colour.value = one.by;
     this.log.input.checked = map.kept.log;

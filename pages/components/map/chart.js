@@ -71,7 +71,8 @@ class Chart {
     Object.assign(this.lens, { width: width || 1, height: height || 1 });
     this.drawn.subscribe("view", ({ view }) => this._viewed(view));
     this.drawn.subscribe("draw", ({ view }) => this._viewed(view));
-    surface.addEventListener("webglcontextlost", () => this.onlost());
+    this.losing = () => surface === this.surface && this.onlost();
+    surface.addEventListener("webglcontextlost", this.losing);
   }
 
   _resize() {
@@ -81,16 +82,21 @@ class Chart {
     this.drawn.redraw();
   }
 
+  /** Stop drawing, and give the context back at once: a browser has about sixteen of them. */
   close() {
     this.resized?.disconnect();
+    this.surface?.removeEventListener("webglcontextlost", this.losing);
     try {
       this.drawn?.destroy();
       this.renderer?.destroy();
     } catch {
       // Of a lost context nothing is left to be given back.
     }
+    this.surface?.getContext("webgl")?.getExtension("WEBGL_lose_context")?.loseContext();
     this.canvas?.remove();
     this.surface?.remove();
+    this.canvas = null;
+    this.surface = null;
     this.drawn = null;
     this.renderer = null;
     this.wanted = null;
@@ -108,6 +114,12 @@ class Chart {
   place(places) {
     this.cells = new Cells(places);
     this.points = Array.from({ length: places.length / 2 }, () => [NaN, NaN, 0]);
+  }
+
+  /** Forget the points: those of another map come. */
+  clear() {
+    this.close();
+    Object.assign(this, { cells: null, points: [], seen: null });
   }
 
   get n() {
@@ -213,6 +225,7 @@ class Chart {
 
   /** All of the map. */
   fit(flying = true) {
+    if (!this.drawn) return Promise.resolve();
     const { clientWidth, clientHeight } = this.canvas;
     const [right, up] = this.cells.reach;
     return this.look([0, 0], 1.12 * Math.max(up, right * (clientHeight || 1) / (clientWidth || 1)), flying);

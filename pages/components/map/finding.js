@@ -48,18 +48,21 @@ class Finding {
     clearTimeout(this.timer);
     const { map } = this;
     const text = this.input.value.trim();
-    if (!text) return;
+    if (!text || !map.told) return;
+    const { epoch } = map;
     try {
       const { items, state } = await map.get("find", { q: text });
+      if (epoch !== map.epoch) return;
       if (!items.length) {
         map.say(state);
         return;
       }
       const place = await map.get("map_place", { object_id: items[0].object_id });
+      if (epoch !== map.epoch) return;
       map.flyTo(place.point, [place.x, place.y]);
       map.say(state || `${place.object_id} is in the middle`);
     } catch (error) {
-      map.say(error.message);
+      if (epoch === map.epoch) map.say(error.message);
     }
   }
 }

@@ -27,7 +27,7 @@ class Hover {
 
   /** Other columns, another colouring or answer: what is remembered may be old. */
   forget() {
-    this.known.clear();
+    this.known = new Map();
   }
 
   _moved(event) {
@@ -75,10 +75,13 @@ class Hover {
     this.element.hidden = true;
     this.map.over.hovered = -1;
     this.map.over.again();
+    this.map.following.catchUp();
   }
 
   /** Show the card of a point; pinned it stays, and has buttons. */
   async show(point, isPinned) {
+    const { epoch } = this.map;
+    const isOld = () => this.point !== point || epoch !== this.map.epoch; // a number is of one map
     this.point = point;
     this.isPinned = isPinned;
     this.map.over.hovered = point;
@@ -87,10 +90,10 @@ class Hover {
     try {
       object = await this._object(point);
     } catch (error) {
-      if (this.point === point) this.map.say(error.message);
+      if (!isOld()) this.map.say(error.message);
       return;
     }
-    if (this.point !== point) return; // the pointer has gone on
+    if (isOld()) return; // the pointer has gone on
     this._fill(object);
     this.element.hidden = false;
     this._stand();
@@ -100,7 +103,9 @@ class Hover {
   async _object(point) {
     const kept = this.known.get(point);
     if (kept) return kept;
+    const { known } = this;
     const object = await this.map.get("map_at", { point, columns: this.map.cardColumns });
+    if (known !== this.known) return object; // forgotten meanwhile
     if (this.known.size >= HOVER_KEPT) this.known.delete(this.known.keys().next().value);
     this.known.set(point, object);
     return object;

@@ -25,6 +25,18 @@ class Legend {
     this._draw();
   }
 
+  /** Count points whose answers changed, as [code before, code now]; false: one has no entry. */
+  move(pairs) {
+    const { counts } = this.legend;
+    if (pairs.some(([, now]) => now >= counts.length)) return false;
+    for (const [before, now] of pairs) {
+      counts[before] -= 1;
+      counts[now] += 1;
+    }
+    this._draw();
+    return true;
+  }
+
   /** Codes of `/api/map_colours` that are hidden. */
   get hiddenCodes() {
     const first = this.legend?.kind === "numbers" ? MAP_LEVELS : 0;

@@ -9,10 +9,10 @@
 
 const MAP_LEVELS = 250; // steps of a scale; this code is "no value"
 const MAP_NO_VALUE = "#8b94a3";
-const MAP_POLL_MS = 4000;
 const MAP_TIMEOUT_MS = 120000; // eight megabytes over a slow line
 const MAP_PAN_PX = 80;
 const MAP_LOSSES = 3; // of the graphics card in a row, before the server draws
+const MAP_STEADY_MS = 30000; // without a loss, after which they are counted anew
 const MAP_LIGHT = 384; // of 765: ink darker than this stands on a light ground
 const MAP_KEYS = "Arrow keys move, plus and minus zoom, 0 shows all, P L B choose what dragging does,"
   + " V selects the view, Escape closes.";
@@ -24,10 +24,10 @@ class SkyMap {
     this.epoch = 0; // raised when task or map change: what was asked before then is dropped
     this.mode = "pan";
     this.losses = 0;
+    this.steady = -1;
     this.isLight = false;
+    this.placesOf = null; // the map whose places the chart has
     this._build();
-    setInterval(() => this._poll(), MAP_POLL_MS);
-    document.addEventListener("visibilitychange", () => document.hidden || this._poll());
   }
 
   _build() {
@@ -38,6 +38,7 @@ class SkyMap {
     });
     this.kept = new Kept(this);
     this.over = new Over(this);
+    this.following = new Following(this);
     this.chart = new Chart(this.plot, () => this._viewed(), () => this._lost());
     this.drawing = new Drawing(this);
     this.hover = new Hover(this);
@@ -63,12 +64,14 @@ class SkyMap {
   attach(parent, data, tell) {
     this.tell = tell;
     const host = parent.querySelector?.(".mount") ?? parent;
-    if (this.root.parentNode !== host) host.replaceChildren(this.root);
+    const isMoved = this.root.parentNode !== host;
+    if (isMoved) host.replaceChildren(this.root);
     const base = location.origin + (data.api || "");
     const other = base !== this.base || data.task !== this.taskName || data.of !== this.of;
     Object.assign(this, { base, taskName: data.task, of: data.of });
     if (other) this._start();
-    else if (!this.chart.isOpen && this.told) this._open();
+    else if (!this.chart.isOpen && this.hasPlaces) this._open();
+    if (!other && isMoved && this.hasPlaces) this.tellAgain();
     if (!other && data.selection !== this.selection) this._showSelection(data.selection);
     this.selection = data.selection;
   }
@@ -76,8 +79,11 @@ class SkyMap {
   async _start() {
     this.epoch += 1;
     const { epoch } = this;
-    this.told = null;
-    this.seq = null;
+    Object.assign(this, { told: null, placesOf: null, codes: null, answers: null, shown: null });
+    this.following.reset();
+    delete this.root.dataset.ready;
+    this.drawing.stop();
+    this.chart.clear();
     this.hover.leave();
     this.hover.forget();
     this.legend.reset();
@@ -90,9 +96,7 @@ class SkyMap {
         fetchJson(`${this.base}/api/map?${query}`), this.kept.load().catch(() => {}),
       ]);
       if (epoch !== this.epoch) return;
-      this.told = told;
-      this.classes = Object.entries(told.classes);
-      this.targets = told.targets;
+      this._take(told);
       this._theme();
       const [places, library] = await Promise.all([
         this._binary("map_points", { hash: told.survey_hash }),
@@ -101,11 +105,39 @@ class SkyMap {
       if (epoch !== this.epoch) return;
       this.library = library;
       this.chart.place(new Float32Array(places));
+      this.placesOf = told.map;
       this.bar.tell(told);
       await this._open();
     } catch (error) {
       if (epoch === this.epoch) this._message("The map cannot be shown", error.message, () => this._start());
     }
+  }
+
+  /** Whether the points that the chart has are those of the map that was told of. */
+  get hasPlaces() {
+    return Boolean(this.told) && this.placesOf === this.told.map;
+  }
+
+  _take(told) {
+    this.told = told;
+    this.classes = told.classes;
+    this.targets = told.targets;
+  }
+
+  /** Ask anew what may be chosen: classes, targets, columns, what the model has. */
+  async tellAgain() {
+    const { epoch } = this;
+    try {
+      const told = await fetchJson(`${this.base}/api/map?${new URLSearchParams({ task: this.taskName })}`);
+      if (epoch !== this.epoch || told.map !== this.told.map) return;
+      if (told.offer === this.told.offer) return;
+      this._take(told);
+    } catch {
+      return; // the next look at what changed asks again
+    }
+    this.bar.tell(this.told);
+    this.hover.forget();
+    this.following.anew(); // rings and colours count classes by their places
   }
 
   /** Begin to draw; without WebGL the page is told, and the server draws. */
@@ -115,6 +147,7 @@ class SkyMap {
       this._message("No object has a place on this map", "The encoder had nothing to see in any of them.");
       return;
     }
+    delete this.root.dataset.ready; // or the view that was left would be written over
     this.chart.close();
     try {
       this.chart.open(this.library);
@@ -124,6 +157,10 @@ class SkyMap {
       this.tell("webgl", "missing");
       return;
     }
+    clearTimeout(this.steady);
+    this.steady = setTimeout(() => {
+      this.losses = 0;
+    }, MAP_STEADY_MS);
     await this.recolour();
     if (epoch !== this.epoch || !this.chart.isOpen) return;
     const { view } = this.kept;
@@ -132,13 +169,14 @@ class SkyMap {
     this._message();
     this.root.dataset.ready = "true";
     this._showSelection(this.selection);
-    this._poll();
+    this.following.poll();
   }
 
   /** WebGL may be taken away at any time: by the driver, another tab, a sleeping machine. */
   _lost() {
     if (!this.root.isConnected) return;
     this.losses += 1;
+    clearTimeout(this.steady);
     this.chart.close();
     if (this.losses > MAP_LOSSES) {
       this._message("The graphics card keeps failing", "The server draws the map instead.");
@@ -146,7 +184,7 @@ class SkyMap {
       return;
     }
     this._message("The graphics card took its memory back", "The map is drawn again.");
-    setTimeout(() => this.told && this._open(), 300 * this.losses);
+    setTimeout(() => this.hasPlaces && !this.chart.isOpen && this._open(), 300 * this.losses);
   }
 
   _theme() {
@@ -207,15 +245,25 @@ class SkyMap {
     return { legend, codes: new Uint8Array(content, 4 + length) };
   }
 
+  /** What is to be fetched for the colouring in use. */
+  get _wish() {
+    const { by, kind } = this.colouring;
+    return { by, log: kind === "numbers" && this.kept.log };
+  }
+
   /** Fetch the colours of the colouring in use, and draw. */
   async recolour() {
+    if (!this.hasPlaces) return;
     const { epoch } = this;
-    const { by, kind } = this.colouring;
-    const log = kind === "numbers" && this.kept.log;
+    const { by, log } = this._wish;
+    const { offer } = this.told;
+    this.following.due.fetch = false;
     try {
       const made = await this._colours(by, log);
       const answers = by === "class" ? made : await this._colours("class", false);
-      if (epoch !== this.epoch || by !== this.colouring.by) return;
+      if (epoch !== this.epoch || by !== this._wish.by || log !== this._wish.log) return;
+      if (offer !== this.told.offer) return; // fetched again for it
+      this.following.coloured(answers.legend.seq);
       Object.assign(this, { codes: made.codes, answers: answers.codes });
       this.shown = { by, log };
       this.legend.show(made.legend);
@@ -229,6 +277,7 @@ class SkyMap {
   async repaint() {
     const { codes, answers, chart, legend } = this;
     if (!codes || !chart.isOpen) return;
+    this.following.painted();
     const hidden = new Uint8Array(256);
     for (const code of legend.hiddenCodes) hidden[code] = 1;
     const onlyNew = this.kept.unlabelled;
@@ -257,9 +306,15 @@ class SkyMap {
   }
 
   chooseColumns(names) {
+    if (!this.told) return;
     const columns = { ...this.kept.value.columns, [this.told.survey]: names };
     this.kept.set({ columns });
     this.hover.forget();
+  }
+
+  /** The survey has another map by now. */
+  isOutdated(sentence) {
+    this._message("There is a newer map", sentence, () => this._start(), "Show it");
   }
 
   // Selecting
@@ -303,48 +358,11 @@ class SkyMap {
     const { epoch } = this;
     try {
       const found = await this.get("map_selection", { selection });
-      if (epoch !== this.epoch) return;
+      if (epoch !== this.epoch || selection !== this.selection) return;
       this.over.selected = { outline: found.outline, points: found.points };
       this.over.again();
     } catch {
       // The panel below says what is wrong with it.
-    }
-  }
-
-  // What changes while one labels
-
-  async _poll() {
-    if (!this.root.isConnected) {
-      this.chart.close(); // another page: it gives its memory back
-      return;
-    }
-    if (!this.told || !this.chart.isOpen || document.hidden) return;
-    const { epoch } = this;
-    let state;
-    try {
-      state = await this.get("map_state", this.seq === null ? {} : { since: this.seq });
-    } catch (error) {
-      if (epoch === this.epoch && error.status === 404) {
-        this._message("There is a newer map", error.message, () => this._start(), "Show it");
-      }
-      return;
-    }
-    if (epoch !== this.epoch) return;
-    const isFirst = this.seq === null;
-    const ranked = state.model_version !== this.modelVersion;
-    const answered = state.seq !== this.seq;
-    Object.assign(this, { seq: state.seq, modelVersion: state.model_version });
-    if (state.rings) {
-      this.over.rings = { points: state.rings, classes: state.ring_classes };
-      this.over.trail = state.trail;
-      this.over.again();
-    }
-    if (isFirst) return;
-    if (answered || ranked) this.hover.forget();
-    const { by } = this.colouring;
-    const byModel = ["prediction", "uncertainty", "anomaly"].includes(by);
-    if (!this.hover.isPinned && ((ranked && byModel) || (answered && (by === "class" || this.kept.unlabelled)))) {
-      this.recolour();
     }
   }
 
