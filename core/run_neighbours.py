@@ -61,13 +61,17 @@ class Prepared:
         from core.mapping.near_duplicates import NearDuplicates
 
         try:
-            with np.load(self.path / PAIRS, allow_pickle=False) as arrays:
+            with (
+                open(self.path / PAIRS, "rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
                 return NearDuplicates(
                     arrays["pairs"],
                     arrays["distances"],
                     float(self.result["threshold"]),
                     float(self.result["typical"]),
                     bool(self.result["more"]),
+                    int(self.result.get("left_out", 0)),
                 )
         except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             raise Damaged(
@@ -162,6 +166,7 @@ def run_neighbours(
             threshold=found.threshold,
             typical=found.typical,
             more=found.more,
+            left_out=found.left_out,
         )
         told.update(recall=cells.recall, pairs=len(found.pairs))
     return Prepared(rid, survey.folder / "runs" / rid, dict(run.result))
@@ -174,5 +179,5 @@ def _neighbours(a: argparse.Namespace) -> str:
     return (
         f"{a.survey}: {found['pairs']:,} near-duplicate pairs{more}; a search through"
         f" {found['probed']:,} of {found['cells']:,} cells finds {found['recall']:.0%} of the ten"
-        " nearest. The Look-alikes page shows them."
+        " nearest, of one example or several. The Look-alikes page shows them."
     )

@@ -326,7 +326,7 @@ class Teaching:
             if self._is_due(count, survey):
                 self._process = self._start(survey)
         except (SkysiftError, OSError) as error:  # the queue does not stand and fall with it
-            self._note(f"It could not be started ({error}).")
+            self._note(f"It could not be started: {error}")
         return self._process is not None
 
     def _is_due(self, count: LabelCount, survey: Survey) -> bool:

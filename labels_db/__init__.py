@@ -1,7 +1,7 @@
 """Label events, tasks, people, queues and the registry of runs, in one SQLite file."""
 
 from labels_db.ahead import MAX_AHEAD, Ahead
-from labels_db.bulk import MAX_BULK, BulkDone, BulkGroup, BulkPlan, Fate
+from labels_db.bulk import BULK_SOURCE, MAX_BULK, BulkDone, BulkGroup, BulkPlan, Fate
 from labels_db.database import LabelsDB
 from labels_db.incoming import ImportReport
 from labels_db.network import network_filesystem
@@ -32,6 +32,7 @@ from labels_db.selections import Selection
 from labels_db.task_checks import class_keys, document
 
 __all__ = [
+    "BULK_SOURCE",
     "EVENT_COLUMNS",
     "LABEL_COLUMNS",
     "MAX_AHEAD",

@@ -33,7 +33,9 @@ BATCH = 250
 LOOKED_BACK = 4 * MAX_BULK
 """Of a person's events, how many of the newest are looked through for groups."""
 
-_SOURCE = "bulk "
+BULK_SOURCE = "bulk "
+"""How the source of an answer in bulk begins."""
+
 _LOOK = (
     "SELECT b.value, a.action, a.class_name, s.class_name, s.how, coalesce(s.is_gold, 0),"
     f" coalesce(s.n_answers, 0), {IN_HAND.format(id='b.value')}, coalesce(a.seq, 0),"
@@ -48,7 +50,7 @@ _LAST = (
     "SELECT source, class_name, count(*), max(recorded_at) FROM (SELECT e.seq, e.event_id,"
     f" e.action, e.source, e.class_name, e.recorded_at FROM {_OF_PERSON}"
     " AND e.annotator = ? ORDER BY e.seq DESC LIMIT ?) AS e"
-    f" WHERE source LIKE '{_SOURCE}%' AND action = 'label' AND {_STANDS}"
+    f" WHERE source LIKE '{BULK_SOURCE}%' AND action = 'label' AND {_STANDS}"
     " GROUP BY source ORDER BY max(seq) DESC LIMIT 1"
 )
 _GROUP = (
@@ -186,7 +188,7 @@ class Bulk(Events, Leases):
         own_id = uuid.UUID(checked_uuid(group, "group"))
         who = checked_text(annotator, "annotator", MAX_ID_LENGTH)
         labelled = {Fate.NEW, Fate.OWN, Fate.OTHERS} if change else {Fate.NEW}
-        source = f"{_SOURCE}{own_id}" + (f" selection {selection}" if selection else "")
+        source = f"{BULK_SOURCE}{own_id}" + (f" selection {selection}" if selection else "")
         n_given = n_since = n_done = 0
         for part in _parts(ids):
             with self._write() as conn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ class Selection:
     origin
         How it was made, JSON: `kind` is "lasso", "filter", "similar", "upload", "and" or the
         like; what else there is depends on it. `tells`: the tasks whose answers or scores it
-        was made from.
+        was made from; `knows`: whether it was made from what is known from elsewhere.
     """
 
     id: str
@@ -49,7 +50,7 @@ class Selections(Connection):
     """The part of `LabelsDB` that holds the records of selections."""
 
     def add_selection(self, selection: Selection) -> Selection:
-        """Store a record (`BadInput` for a field that cannot be used)."""
+        """Store a record (`BadInput` for a field that cannot be used, or a name that is taken)."""
         origin = _as_text(selection.origin)
         values = (
             checked_text(selection.id, "The id of a selection", 64),
@@ -62,6 +63,8 @@ class Selections(Connection):
             checked_time(selection.made_at, "made_at") or utc_now(),
         )
         with self._write() as conn:
+            if values[1] is not None:
+                _check_free(conn, values[2], values[1], values[0])
             conn.execute(
                 f"INSERT INTO selections ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
             )
@@ -91,28 +94,30 @@ class Selections(Connection):
         with self._write() as conn:
             found = self.selection(selection_id)
             if checked is not None:
-                taken = conn.execute(
-                    "SELECT 1 FROM selections WHERE survey = ? AND name = ? AND id <> ?",
-                    (found.survey, checked, selection_id),
-                ).fetchone()
-                if taken:
-                    raise BadInput(
-                        f"There is a selection {checked!r} of the survey {found.survey} already;"
-                        " choose another name."
-                    )
+                _check_free(conn, found.survey, checked, selection_id)
             conn.execute("UPDATE selections SET name = ? WHERE id = ?", (checked, selection_id))
             return self.selection(selection_id)
 
-    def delete_selection(self, selection_id: str) -> bool:
-        """Take a record out; what was labelled from it stays. False if it was gone before."""
+    def delete_selection(self, selection_id: str, *, only_unnamed: bool = False) -> bool:
+        """Take a record out; what was labelled from it stays. False if it was gone before, or,
+        with `only_unnamed`, has a name now."""
+        only = " AND name IS NULL" if only_unnamed else ""
         with self._write() as conn:
-            done = conn.execute("DELETE FROM selections WHERE id = ?", (selection_id,))
+            done = conn.execute(f"DELETE FROM selections WHERE id = ?{only}", (selection_id,))
             return done.rowcount > 0
 
     def unnamed_selections(self, before: str) -> list[str]:
         """Return the ids of the selections without a name that were made before that time."""
         sql = "SELECT id FROM selections WHERE name IS NULL AND made_at < ? ORDER BY made_at, id"
         return [one for (one,) in self._rows(sql, (before,))]
+
+    def unnamed_beyond(self, made_by: str, n: int) -> list[str]:
+        """Return the ids of a person's selections without a name, but for the newest `n`."""
+        sql = (
+            "SELECT id FROM selections WHERE name IS NULL AND made_by = ?"
+            " ORDER BY made_at DESC, id LIMIT -1 OFFSET ?"
+        )
+        return [one for (one,) in self._rows(sql, (made_by, n))]
 
     def selection_ids(self) -> set[str]:
         """Return the ids of all selections of the workspace."""
@@ -122,6 +127,17 @@ class Selections(Connection):
 def checked_selection_name(name: str) -> str:
     """Return the name without blanks around it (`BadInput`)."""
     return checked_text(str(name).strip(), "The name of a selection", MAX_NAME_LENGTH)
+
+
+def _check_free(conn: sqlite3.Connection, survey: str, name: str, selection_id: str) -> None:
+    taken = conn.execute(
+        "SELECT 1 FROM selections WHERE survey = ? AND name = ? AND id <> ?",
+        (survey, name, selection_id),
+    ).fetchone()
+    if taken:
+        raise BadInput(
+            f"There is a selection {name!r} of the survey {survey} already; choose another name."
+        )
 
 
 def _as_text(origin: dict[str, Any]) -> str:

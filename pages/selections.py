@@ -6,12 +6,15 @@ from enum import StrEnum
 
 import streamlit as st
 
+from pages._server.requests import WRITERS
 from pages._server.services import services
+from pages._shared.selection_label import tell_labelled, undo_button
 from pages._shared.selection_panel import selection_panel
 from pages._shared.selection_saved import draw_saved, draw_upload
 from pages._shared.selection_state import current_selection
 from pages._shared.selection_table import draw_table
 from pages._shared.tasks import the_task
+from pages._shared.who import who
 
 __all__ = ["draw"]
 
@@ -41,10 +44,13 @@ def draw() -> None:
     elif part is Part.LIST:
         draw_upload(survey)
     elif current_selection() is None:
+        tell_labelled()
         st.info(
             "Nothing is selected. Draw a lasso on the map, filter the table, look for look-alikes,"
             " or bring a list of ids; a selection stays in use on every page and in the link."
         )
+        if who().role in WRITERS:
+            undo_button(task)
     else:
         selection_panel(task, survey, current_selection())
 

@@ -228,7 +228,7 @@ def save_cells(cells: Cells, folder: Path) -> dict[str, Any]:
 def load_cells(folder: Path, settings: dict[str, Any]) -> Cells:
     """The cells that `save_cells` wrote and described (`Damaged`)."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
+        with open(folder / FILE, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Cells(
                 arrays["centres"],
                 arrays["start"],

@@ -35,7 +35,7 @@ _BLOCK, _AGAINST = 1024, 4096
 """Rows compared at once: what a comparison holds does not grow with a cell."""
 
 MOST_OF_A_CELL = 16_384
-"""Of a cell with more rows, evenly many are compared: half a milliard pairs, some ten seconds."""
+"""Of a cell with more rows, so many, evenly drawn, are compared: half a minute at most."""
 
 _NEAR_CELLS = 8
 _ROUNDING = 1e-5

@@ -103,12 +103,12 @@ class Condition:
         if self.operator in WITHOUT_VALUE:
             return shown
         if self.operator is Operator.BETWEEN:
-            value = f"{self.value[0]:g} and {self.value[1]:g}"
+            value = f"{_digits(self.value[0])} and {_digits(self.value[1])}"
         elif self.operator is Operator.ONE_OF:
             value = ", ".join(self.value)
             value = value if len(value) <= 80 else f"{value[:77]}..."
         else:
-            value = f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
+            value = self.value if isinstance(self.value, str) else _digits(self.value)
         return f"{shown} {value}{' ' + unit if unit else ''}"
 
 
@@ -118,12 +118,13 @@ def as_condition(given: Any) -> Condition:
         column, operator, value = given
         if not isinstance(column, str) or not 0 < len(column) <= 128:
             raise ValueError("it names no column")
+        column.encode()
         chosen = Operator(operator)
         return Condition(column, chosen, _checked_value(chosen, value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(
             "A condition is [column, operator, value] such as ['mag', '<', 20], but is"
-            f" {str(given)[:80]} ({str(error)[:80]}); make the filter anew."
+            f" {_quoted(given)} ({str(error)[:80]}); make the filter anew."
         ) from None
 
 
@@ -205,6 +206,20 @@ def _text(values: pd.Series) -> pd.Series:
     return values.astype("str") if isinstance(values.dtype, pd.CategoricalDtype) else values
 
 
+def _digits(value: float) -> str:
+    """A number as it was given: whole ones in full, others to 12 digits."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _quoted(given: Any) -> str:
+    """The beginning of what was given, as any page can show it: whole numbers of thousands of
+    digits Python itself does not write."""
+    try:
+        return repr(given)[:80]
+    except (ValueError, RecursionError):
+        return "something else"
+
+
 def _checked_value(operator: Operator, value: Any) -> Any:
     if operator in WITHOUT_VALUE:
         return None
@@ -232,10 +247,12 @@ def _listed(value: Any) -> Sequence[Any]:
 def _short(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
         raise ValueError(f"its text is not 1 to {MAX_TEXT} characters")
+    value.encode()  # half a surrogate pair is no text
     return value
 
 
 def _number(value: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("its value is no finite number")
-    return value
+    # No column holds longer whole numbers, and not every one can be held against them.
+    return float(value) if abs(value) >= 2**63 else value

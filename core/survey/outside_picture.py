@@ -10,7 +10,15 @@ from core.survey.readers.shaping import shape_image
 from core.survey.readers.unreadable import Unreadable
 from core.survey.store import Survey
 
-__all__ = ["LARGEST_BYTES", "LEAST_PART_PX", "outside_picture", "part_of_picture", "twins_among"]
+__all__ = [
+    "LARGEST_BYTES",
+    "LEAST_PART_PX",
+    "likeness",
+    "outside_picture",
+    "part_of_picture",
+    "twins",
+    "twins_among",
+]
 
 LARGEST_BYTES = 64 * 2**20
 """Of a file that somebody uploads; decoded pictures are bounded by the readers."""
@@ -161,13 +169,25 @@ def twins_among(picture: np.ndarray, others: np.ndarray) -> np.ndarray:
     picture, others
         (band, side, side) and (B, band, side, side).
     """
-    if not len(others):
+    return twins(likeness(others, picture[None])[:, 0])
+
+
+def likeness(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(B, P) float32 correlations of the fine structure of (B, band, side, side) pictures with
+    that of (P, band, side, side) others, as `twins_among` compares them."""
+    found: np.ndarray = _structure(pictures) @ _structure(others).T
+    return found
+
+
+def twins(alike: np.ndarray) -> np.ndarray:
+    """(T,) positions of those whose likeness to one picture, (B,), says that they are the very
+    same, the likest first; or none."""
+    if not len(alike):
         return np.empty(0, np.int64)
-    alike = _structure(others) @ _structure(picture[None])[0]
     order = np.argsort(-alike, kind="stable")[: MOST_TWINS + 1]
     usual = float(np.median(alike))
-    best = np.append(alike[order], usual if len(others) > MOST_TWINS else ALIKE)
-    for count in range(1, min(MOST_TWINS, len(others)) + 1):
+    best = np.append(alike[order], usual if len(alike) > MOST_TWINS else ALIKE)
+    for count in range(1, min(MOST_TWINS, len(alike)) + 1):
         last, following = best[count - 1], best[count]
         stands_out = last - usual > STANDING_OUT * (following - usual)
         nearly_all = 1 - following > 4 * max(1 - last, 1e-3)

@@ -17,6 +17,8 @@ __all__ = ["MAX_UPLOAD_MB", "IdList", "read_ids"]
 
 MAX_UPLOAD_MB = 100
 LISTED_UNKNOWN = 1000
+SPARE_LINES = 1_000_000
+"""A list may have so many lines over twice the objects of the survey."""
 _COLUMN = "object_id"
 
 
@@ -56,7 +58,7 @@ def read_ids(content: bytes, name: str, survey: Survey) -> IdList:
     Raises
     ------
     BadInput
-        It is no text, or holds no ids.
+        It is no text, holds no ids, or far more lines than the survey has objects.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -71,6 +73,12 @@ def read_ids(content: bytes, name: str, survey: Survey) -> IdList:
             " CSV."
         )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    most = 2 * len(survey) + SPARE_LINES
+    if len(lines) > most:
+        raise BadInput(
+            f"A list of ids of {survey.name} has up to {most:,} lines, but {name or 'this'} has"
+            f" {len(lines):,}; leave out what the survey does not have."
+        )
     known = pa.array(survey.object_ids, pa.large_string())
     try:
         ids, column = _ids(lines, known)

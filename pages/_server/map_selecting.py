@@ -12,6 +12,7 @@ from core.errors import BadInput
 from core.mapping.polygon import MAX_VERTICES, in_polygon
 from core.survey import Survey
 from labels_db import Selection, Task
+from pages._server.columns import known_columns
 from pages._server.identity import Identity
 from pages._server.map_colours import MAX_CATEGORIES, paint
 from pages._server.map_data import Placed, labels_seen, points_of
@@ -79,7 +80,9 @@ def polygon_of(given: Any, box: Any) -> np.ndarray:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FARTHEST
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FARTHEST
+    )
 
 
 def select(
@@ -96,11 +99,13 @@ def select(
     polygon: (V, 2) in the coordinates of `Placed.places`.
     """
     inside = in_polygon(placed.places, polygon)
+    knows = False
     tells = set()
     if shown.hidden:
         colours = paint(services, task, survey, who, placed, shown.by, log=shown.log)
         inside &= ~colours.hidden(shown.hidden)
         tells |= {task.name} if _tells(shown.by) else set()
+        knows = shown.by.removeprefix("column:") in known_columns(survey)
     if shown.only_unlabelled:
         _, labels, _ = labels_seen(services, task, who)
         points = points_of(survey, placed, list(labels))
@@ -117,6 +122,8 @@ def select(
     }
     if tells:
         origin["tells"] = sorted(tells)
+    if knows:
+        origin["knows"] = True
     return services.selections.add(survey, placed.rows[inside], origin, who.annotator)
 
 

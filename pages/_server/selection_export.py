@@ -34,8 +34,7 @@ def export_selection(
     Every column of the table that the person may see: the answer and score of the task among
     them. A CSV comes in a zip with its provenance. Written some thousand at a time.
     """
-    columns = table.columns
-    columns.sort(key=lambda one: one.name != "object_id")  # stable: the id first
+    columns = sorted(table.columns, key=lambda one: one.name != "object_id")  # the id first
     names = _names(columns)
     schema = pa.schema(
         [

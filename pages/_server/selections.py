@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,17 @@ from core.errors import BadInput, Damaged, Forbidden, NotFound, SkysiftError
 from core.survey import Survey
 from core.workspace import Workspace, storage_errors
 from labels_db import LabelsDB, Selection
+from labels_db.backup import sync
 from pages._server.identity import Identity
 from pages._server.recent import Recent
 from pages._server.visibility import answers_hidden
 
-__all__ = ["KEPT_DAYS", "Selections"]
+__all__ = ["KEPT_DAYS", "MAX_UNNAMED", "Selections", "knowing"]
 
 KEPT_DAYS = 30
 """A selection without a name is kept so long."""
+MAX_UNNAMED = 500
+"""Of a person's selections without a name the newest so many are kept."""
 _ID = re.compile("[0-9a-f]{16}")
 _FORGOTTEN_S = 3600.0
 """A partial file that is older than this was left behind by a killed server."""
@@ -69,7 +72,9 @@ class Selections:
 
         origin: how it was made, JSON: {"kind": "lasso" | "filter" | "similar" | ..., ...}. Of one
         made by what people answered on a task, or by a model's scores, "tells" lists the task's
-        name: on a secret task it is kept from those who may not see that.
+        name: on a secret task it is kept from those who may not see that. "knows": True of one
+        made by what is known of objects from elsewhere, which any secret task of the survey keeps
+        from them.
 
         Raises
         ------
@@ -79,7 +84,7 @@ class Selections:
         chosen = _checked_rows(survey, rows)
         selection = Selection(
             id=secrets.token_hex(8),
-            name=None,
+            name=name,
             survey=survey.name,
             survey_version=survey.version,
             n_objects=len(chosen),
@@ -88,15 +93,21 @@ class Selections:
             made_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         self._write(survey, selection.id, chosen)
-        database = self._database()
         try:
-            kept = database.add_selection(selection)
-            if name is not None:
-                kept = database.name_selection(selection.id, name)
+            kept = self._database().add_selection(selection)
         except SkysiftError:
-            self.delete(selection.id)
+            self._path(selection.id).unlink(missing_ok=True)
             raise
+        self._make_room(by, kept.id)
         return kept
+
+    def _make_room(self, by: str, made: str) -> None:
+        try:
+            for selection_id in self._database().unnamed_beyond(by, MAX_UNNAMED):
+                if selection_id != made:
+                    self._delete_unnamed(selection_id)
+        except (SkysiftError, OSError) as error:
+            _log.error("Old selections of %s were not cleaned: %s", by, error)
 
     def get(self, selection_id: str) -> Selection:
         """The record of a selection (`NotFound`)."""
@@ -107,8 +118,8 @@ class Selections:
         found = self.get(selection_id)
         if not self.may_see(found, who):
             raise Forbidden(
-                "This selection was made from answers or scores that are kept from you on a blind"
-                " task; ask the owner, or make one of your own."
+                "This selection was made from answers, scores or what is known from elsewhere,"
+                " which are kept from you on a blind task; ask the owner, or make one of your own."
             )
         return found
 
@@ -117,6 +128,10 @@ class Selections:
         if selection.made_by == who.annotator:
             return True
         database = self._database()
+        if selection.origin.get("knows") and any(
+            answers_hidden(database, task, who) for task in database.tasks(selection.survey)
+        ):
+            return False
         for name in selection.origin.get("tells", ()):
             try:
                 if answers_hidden(database, database.task(name), who):
@@ -190,8 +205,7 @@ class Selections:
             "kind": how,
             "of": [{"id": part.id, "name": part.name} for part in parts],
         }
-        tells = sorted({name for part in parts for name in part.origin.get("tells", ())})
-        origin |= {"tells": tells} if tells else {}
+        origin |= knowing(*(part.origin for part in parts))
         return self.add(survey, np.flatnonzero(inside), origin, by)
 
     def clean(self) -> int:
@@ -199,8 +213,7 @@ class Selections:
         database = self._database()
         before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
         old = database.unnamed_selections(before.isoformat(timespec="milliseconds"))
-        for selection_id in old:
-            self.delete(selection_id)
+        n_cleaned = sum(self._delete_unnamed(selection_id) for selection_id in old)
         known = database.selection_ids()
         now = time.time()
         for path in self._folder.glob("*.parquet*") if self._folder.is_dir() else ():
@@ -210,12 +223,19 @@ class Selections:
             kept_s = _FORGOTTEN_S if path.suffix == ".partial" else KEPT_DAYS * 86_400
             if now - path.stat().st_mtime > kept_s:
                 path.unlink(missing_ok=True)
-        if old:
-            _log.info("Cleaned %d selections without a name", len(old))
-        return len(old)
+        if n_cleaned:
+            _log.info("Cleaned %d selections without a name", n_cleaned)
+        return n_cleaned
+
+    def _delete_unnamed(self, selection_id: str) -> bool:
+        """Somebody may give it a name at this very moment: then it stays whole."""
+        gone = self._database().delete_selection(selection_id, only_unnamed=True)
+        if gone:
+            self._path(selection_id).unlink(missing_ok=True)
+        return gone
 
     def tidy(self) -> None:
-        """`clean`, for the server's start: what goes wrong is logged and tried at the next."""
+        """`clean`, for the server: what goes wrong is logged and tried the next time."""
         try:
             self.clean()
         except (SkysiftError, OSError) as error:
@@ -249,9 +269,9 @@ class Selections:
                     use_dictionary=False,
                     write_page_checksum=True,
                 )
-                with open(partial, "rb") as file:
-                    os.fsync(file.fileno())
+                sync(partial)
                 os.replace(partial, path)
+                sync(self._folder)
             finally:
                 partial.unlink(missing_ok=True)
 
@@ -284,6 +304,13 @@ class Selections:
         ids = self._ids_of(survey)
         places = pc.index_in(column.cast(pa.large_string()), value_set=ids)
         return np.sort(places.drop_null().to_numpy().astype(np.int64))
+
+
+def knowing(*origins: Mapping[str, Any]) -> dict[str, Any]:
+    """What the origin of a selection says of those it was made from: "tells" and "knows"."""
+    tells = sorted({name for one in origins for name in one.get("tells", ())})
+    knows = any(one.get("knows") for one in origins)
+    return ({"tells": tells} if tells else {}) | ({"knows": True} if knows else {})
 
 
 def _readonly(rows: np.ndarray) -> np.ndarray:

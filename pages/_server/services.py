@@ -37,6 +37,8 @@ __all__ = ["MapView", "Preparation", "Scores", "Services", "install", "score_kin
 RECHECK_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 """So long the server puts off what is not needed to show a first object."""
+TIDY_SECONDS = 86_400.0
+"""A server may run for months: what nobody keeps is cleared away this often."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,12 @@ class Services:
         self.catalogues = Recent(8)
         self.find_tables = Recent(6)
         self.labelled = Recent(16)
-        # Of look-alikes: embeddings ready to be searched, what was found, examples as vectors.
+        # Of look-alikes: embeddings ready to be searched, what was found, examples as vectors, who
+        # has an uploaded picture's pixels.
         self.lookalikes = Recent(4)
         self.found_alike = Recent(32)
         self.example_vectors = Recent(256)
+        self.picture_twins = Recent(32)
         # Of maps: places and labels, and the colours that follow from them.
         self.map_parts = Recent(12)
         self.paints = Recent(8)
@@ -146,6 +150,7 @@ class Services:
         self._prepare_lock = threading.Lock()
         self._sampler_words: dict[str, str] = {}
         self._warm = threading.Event()
+        self._closed = threading.Event()
 
     # Database and surveys
 
@@ -402,12 +407,18 @@ class Services:
             import core.representation  # noqa: F401
 
             self._warm.set()
-            self.selections.tidy()
+            self._tidy()
 
         threading.Thread(target=load, name="warm-up", daemon=True).start()
 
+    def _tidy(self) -> None:
+        self.selections.tidy()
+        while not self._closed.wait(TIDY_SECONDS):
+            self.selections.tidy()
+
     def close(self) -> None:
         """Stop the processes."""
+        self._closed.set()
         self.children.close()
 
 

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,12 @@ KEPT_PICTURES = 500
 
 TWINS_AMONG = 500
 """So many of the nearest are compared pixel by pixel with an uploaded picture."""
+
+_BLOCK_BYTES = 32 * 2**20
+"""Of the survey's pictures that are compared at once."""
+
+_LEFT_SECONDS = 3600
+"""Files half written so long ago are of a server that was killed."""
 
 BINS = 80
 _CLOSE, _AMONG = 5, 2000
@@ -114,10 +121,28 @@ def keep_picture(services: Services, survey: Survey, content: bytes, name: str) 
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        kept = sorted(folder.glob("*.npy"), key=lambda one: one.stat().st_mtime)
-        for old in kept[:-KEPT_PICTURES]:
-            old.unlink(missing_ok=True)
+        _tidy(folder)
     return picture
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the oldest pictures and what killed servers left; others may do so meanwhile."""
+    kept = sorted((_written_at(path), path) for path in folder.glob("*.npy"))
+    left = [
+        path
+        for path in folder.glob("*.partial")
+        if 0 < _written_at(path) < time.time() - _LEFT_SECONDS
+    ]
+    for old in (*(path for _, path in kept[:-KEPT_PICTURES]), *left):
+        old.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    """When, in seconds since 1970; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def example_picture(services: Services, survey: Survey, example: Example) -> np.ndarray:
@@ -141,7 +166,7 @@ def example_picture(services: Services, survey: Survey, example: Example) -> np.
             pixels = np.load(
                 services.workspace.root / "cache" / "pictures" / name, allow_pickle=False
             )
-        except (OSError, ValueError):
+        except (OSError, EOFError, ValueError):
             raise NotFound(
                 f"The uploaded picture {example.picture[:6]} is not kept for {survey.name} (any"
                 " longer); upload it again."
@@ -299,17 +324,25 @@ def _ready(services: Services, survey: Survey, embedding: Embedding, metric: str
 def _twins(
     services: Services, survey: Survey, uploaded: Sequence[Example], rows: np.ndarray
 ) -> np.ndarray:
-    """Those of the rows whose pixels are those of an uploaded picture."""
-    from core.survey.outside_picture import twins_among
+    """Those of the rows whose pixels are those of an uploaded picture; kept."""
+    from core.survey.outside_picture import likeness, twins
 
     seen = rows[survey.has_image[rows]][:TWINS_AMONG]
     if not uploaded or not len(seen):
         return np.empty(0, np.int64)
-    pictures = survey.images(seen)
-    found = [
-        seen[twins_among(example_picture(services, survey, one), pictures)] for one in uploaded
-    ]
-    return np.unique(np.concatenate(found))
+
+    def compared() -> np.ndarray:
+        given = np.stack([example_picture(services, survey, one) for one in uploaded])
+        size = max(1, _BLOCK_BYTES // given[0].nbytes)
+        blocks = [seen[at : at + size] for at in range(0, len(seen), size)]
+        alike = np.concatenate([likeness(survey.images(block), given) for block in blocks])
+        return np.unique(np.concatenate([seen[twins(column)] for column in alike.T]))
+
+    pictures = tuple(one.picture for one in uploaded)
+    rows_key = hashlib.sha256(seen.tobytes()).digest()
+    key = (survey.manifest.content_hash, pictures, rows_key)
+    found: np.ndarray = services.picture_twins.get(key, compared)
+    return found
 
 
 def _histogram(spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,18 @@ from core.errors import BadInput
 from core.mapping.lookalikes import ALL, ANY, COSINE, MAX_EXAMPLES, METRICS
 from core.vocabulary import MAX_ID_LENGTH
 
-__all__ = ["LEAST_SHOWN", "MOST_SHOWN", "PARAMETERS", "Example", "SimilarQuery"]
+__all__ = [
+    "LEAST_SHOWN",
+    "LEAST_WEIGHT",
+    "MAX_WEIGHT",
+    "MOST_SHOWN",
+    "PARAMETERS",
+    "Example",
+    "SimilarQuery",
+]
 
 LEAST_SHOWN, MOST_SHOWN, SHOWN = 12, 240, 48
-MAX_WEIGHT = 100.0
+LEAST_WEIGHT, MAX_WEIGHT = 0.1, 100.0
 
 OBJECT, EXAMPLES = "object", "examples"
 PARAMETERS = (OBJECT, EXAMPLES, "embedding", "distance", "together", "shown", "unlabelled")
@@ -36,7 +44,7 @@ class Example:
     part
         x0, y0, x1, y1 in pixels, ends excluded, where only a part of the picture is meant.
     weight
-        Above 0, to 100.
+        From 0.1 to 100.
     is_like
         False: what is sought shall not look like it.
     """
@@ -134,14 +142,16 @@ class SimilarQuery:
             examples = _read(given[EXAMPLES])
         elif given.get(OBJECT):
             examples = (Example(object_id=_checked_id(given[OBJECT])),)
-        return cls(
-            examples=examples,
+        query = cls(
             embedding=given.get("embedding", "")[:64],
             metric=_one_of("distance", given.get("distance", COSINE), tuple(METRICS)),
             how=_one_of("together", given.get("together", ALL), (ALL, ANY)),
             shown=_shown(given.get("shown", str(SHOWN))),
             only_unlabelled=given.get("unlabelled") == "1",
         )
+        for example in examples:
+            query = query.having(example)
+        return query
 
 
 def _written(example: Example) -> dict[str, Any]:
@@ -163,7 +173,7 @@ def _read(text: str) -> tuple[Example, ...]:
         if not isinstance(entries, list) or len(entries) > MAX_EXAMPLES:
             raise ValueError(f"it is no list of at most {MAX_EXAMPLES}")
         return tuple(_example(entry) for entry in entries)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise BadInput(
             f"The examples in this link cannot be read ({str(error)[:80]}); choose them anew."
         ) from None
@@ -173,8 +183,8 @@ def _example(entry: Any) -> Example:
     if not isinstance(entry, dict):
         raise ValueError("an example is no object")
     weight = float(entry.get("w", 1))
-    if not 0 < abs(weight) <= MAX_WEIGHT:
-        raise ValueError(f"a weight of {weight:g}")
+    if not LEAST_WEIGHT <= abs(weight) <= MAX_WEIGHT:
+        raise ValueError(f"a weight of {weight:g}, not {LEAST_WEIGHT:g} to {MAX_WEIGHT:g}")
     part = entry.get("at")
     box = None
     if part is not None:
@@ -189,12 +199,18 @@ def _example(entry: Any) -> Example:
 
 
 def _checked_id(object_id: Any) -> str:
-    if not isinstance(object_id, str) or not 0 < len(object_id) <= MAX_ID_LENGTH:
+    right = isinstance(object_id, str) and 0 < len(object_id) <= MAX_ID_LENGTH
+    if not right or not _is_text(object_id):
         raise BadInput(
             f"An object_id is 1 to {MAX_ID_LENGTH} characters, but this link has"
-            f" {str(object_id)[:40]!r}; choose an object."
+            f" {str(object_id)[:40]!a}; choose an object."
         )
     return object_id
+
+
+def _is_text(object_id: str) -> bool:
+    """Whether it can be written: JSON may hold halves of characters."""
+    return not any("\ud800" <= one <= "\udfff" for one in object_id)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class SurveyTable:
     """The table of a survey and a task for one person.
 
     Sorted rows and filtered ones are kept in `services`, so that the next page costs nothing.
+    Made anew for each drawing: it knows the answers of the time it first looked at them.
     """
 
     def __init__(self, services: Services, task: Task, survey: Survey, who: Identity) -> None:
@@ -61,7 +63,7 @@ class SurveyTable:
         self._kept = services.tables
         self._stamp = (survey.manifest.content_hash, columns_stamp(survey))
 
-    @property
+    @cached_property
     def columns(self) -> list[Column]:
         """Those this person may see: the task's first, then the catalogue's in order."""
         info = {**added_info(self.survey), **self.survey.column_info}
@@ -167,19 +169,28 @@ class SurveyTable:
         for name in names:
             part = self.values(name).iloc[taken]
             absent = missing(part)
+            values = part.tolist()
+            if part.dtype == np.float32:
+                # The number that was stored, not the double beside it: 0.1, not 0.100000001.
+                values = part.to_numpy().astype(str).astype(float).tolist()
             columns[name] = [
-                None if gone else value for value, gone in zip(part.tolist(), absent, strict=True)
+                None if gone else value for value, gone in zip(values, absent, strict=True)
             ]
         return [
             {name: column[place] for name, column in columns.items()}
             for place in range(len(taken))
         ]
 
-    def tells(self, conditions: Iterable[Condition]) -> list[str]:
-        """The tasks whose answers or scores these conditions look at; see `Selections.add`."""
-        if any(one.column in (ANSWER, SCORE) for one in conditions):
-            return [self.task.name]
-        return []
+    def tells(self, conditions: Iterable[Condition]) -> dict[str, Any]:
+        """What a selection made by these conditions tells: "tells", the tasks whose answers or
+        scores, and "knows", whether what is known from elsewhere; see `Selections.add`."""
+        names = {one.column for one in conditions}
+        found: dict[str, Any] = {}
+        if names & {ANSWER, SCORE}:
+            found["tells"] = [self.task.name]
+        if names & known_columns(self.survey):
+            found["knows"] = True
+        return found
 
     def _answers(self) -> pd.Series:
         """The class of each object: its current label, or one's own answer."""
@@ -205,12 +216,15 @@ class SurveyTable:
 
         return self._keep("values", ANSWER, look)
 
+    @cached_property
+    def _seq(self) -> int:
+        return self._services.db().last_seq(self.task.name)
+
     def _keep(self, what: str, name: str, make: Callable[[], Any], more: str = "") -> Any:
         key: tuple[Any, ...] = (what, name, more, self._stamp)
         if name == ANSWER:
             seen_by = self._who.annotator if self._hidden else ""
-            seq = self._services.db().last_seq(self.task.name)
-            key = (*key, self.task.name, self.task.version, seq, seen_by)
+            key = (*key, self.task.name, self.task.version, self._seq, seen_by)
         elif name == SCORE and self._scores is not None:
             key = (*key, self.task.name, self._scores.model.version)
         return self._kept.get(key, make)

@@ -73,7 +73,7 @@ def outline_of(selection: Mapping[str, Any]) -> np.ndarray | None:
 
 
 def _named(made: Paint) -> str:
-    """A name of the colours: under an address of before Plotly would show the picture of before."""
+    """A name of the colours: Plotly fetches no picture again whose address stays."""
     content = made.codes.tobytes() + repr(made.legend["colours"]).encode()
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 

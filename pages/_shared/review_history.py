@@ -124,7 +124,7 @@ def _row(event: Event, undone: dict[str, Event], tells_gold: bool) -> dict[str, 
         "Model": event.model_version,
         "Prediction shown": {True: "yes", False: "no", None: ""}[event.prediction_visible],
         "Looked, s": _seconds(event),
-        "Imported from": event.source or "",
+        "Came by": event.source or "",
         "Survey version": event.survey_version,
     }
 

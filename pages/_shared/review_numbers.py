@@ -28,7 +28,7 @@ from core.metrics import (
     pair_agreement,
 )
 from core.vocabulary import Action
-from labels_db import LabelsDB, Task
+from labels_db import BULK_SOURCE, LabelsDB, Task
 from pages._server.services import services
 from pages._shared.kept import kept_of
 from pages._shared.times import moment
@@ -161,6 +161,7 @@ class _Work:
         self.what = array("b")
         self.at = array("d")
         self.seconds = array("f")
+        self.in_bulk = array("b")
         self.frame: pd.DataFrame | None = None
 
     def read_on(self, database: LabelsDB, task: str) -> pd.DataFrame:
@@ -174,6 +175,7 @@ class _Work:
             self.what.append(_COUNTED.index(event.action))
             self.at.append(moment(when or event.recorded_at).timestamp())
             self.seconds.append(_seconds(event.shown_at, event.answered_at))
+            self.in_bulk.append((event.source or "").startswith(BULK_SOURCE))
             self.frame = None
         if self.frame is None:
             self.frame = pd.DataFrame(
@@ -187,6 +189,7 @@ class _Work:
                     ),
                     "at": pd.to_datetime(np.array(self.at), unit="s", utc=True),
                     "seconds": np.array(self.seconds, dtype=float),
+                    "in_bulk": np.array(self.in_bulk, dtype=bool),
                 }
             )
         return self.frame
@@ -196,7 +199,8 @@ def work_log(task: Task) -> pd.DataFrame:
     """Return who did what when: a row for each label, unsure, skip and adjudication.
 
     Columns: annotator, action, at (UTC), seconds (from shown to answered, whatever it may be;
-    NaN where a time is missing). Answers undone later are among them, a redo is not one more.
+    NaN where a time is missing), in_bulk (whether it was given to many objects at once, which
+    says nothing of a pace). Answers undone later are among them, a redo is not one more.
     Not to be changed: it is shared.
     """
     kept, database = kept_of(task, _Kept), services().db()

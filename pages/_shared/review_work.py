@@ -55,7 +55,7 @@ def draw_work(task: Task, sees: Sight) -> None:
         placeholder=NOTHING,
     )
     st.caption(_explained(n_left_out, sees))
-    answered = log[log["action"].isin([Action.LABEL, Action.UNSURE])]
+    answered = log[_answers(log) & ~log["in_bulk"]]
     active = list(table["Annotator"])[:MAX_ANNOTATORS]
     _over_time(answered, active)
     _speeds(answered, active)
@@ -66,7 +66,8 @@ def draw_work(task: Task, sees: Sight) -> None:
 def per_annotator(log: pd.DataFrame) -> pd.DataFrame:
     """One row an annotator, most answers first, of the rows of `work_log`.
 
-    "An hour" is answers per hour at work: pauses of more than `MAX_SECONDS` are left out.
+    "An hour" is answers per hour at work: pauses of more than `MAX_SECONDS` are left out. It and
+    the median are of answers given one at a time.
     "left out" counts times to an answer that cannot be one: negative, or longer than that.
     """
     rows = []
@@ -76,7 +77,7 @@ def per_annotator(log: pd.DataFrame) -> pd.DataFrame:
             int(kinds.get(action.value, 0))
             for action in (Action.LABEL, Action.UNSURE, Action.SKIP, Action.ADJUDICATE)
         )
-        answered = mine[mine["action"].isin([Action.LABEL, Action.UNSURE])]
+        answered = mine[_answers(mine) & ~mine["in_bulk"]]
         seconds = answered["seconds"].dropna()
         usable = seconds[seconds.between(0, MAX_SECONDS)]
         n_answers, n_acts = n_labels + n_unsure, n_labels + n_unsure + n_skips
@@ -97,6 +98,10 @@ def per_annotator(log: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _answers(log: pd.DataFrame) -> pd.Series:
+    return log["action"].isin([Action.LABEL, Action.UNSURE])
+
+
 def _an_hour(times: pd.Series) -> float:
     """Answers per hour between answers that follow each other within `MAX_SECONDS`."""
     gaps = times.sort_values().diff().dt.total_seconds().dropna()
@@ -112,7 +117,9 @@ def _explained(n_left_out: int, sees: Sight) -> str:
         "Answers are labels and unsure, those undone later included. The median is from when an"
         " object was shown to when it was answered; times that are negative or longer than"
         f" {minutes} are left out ({counted(n_left_out, 'answer')} here), and so are pauses of"
-        f" more than {minutes} from the answers an hour."
+        f" more than {minutes} from the answers an hour. Labels given to a whole selection at once"
+        " count as answers, but are left out of the median, the answers an hour and the figures:"
+        " they are no pace of looking."
     )
     if not sees.own_only:
         words += (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
@@ -62,9 +63,9 @@ def _chips(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
     for place, one in enumerate(conditions):
         column = table.column(one.column)
         words = plain(one.words(column.title, column.unit))
-        if st.button(
-            words, icon=":material/close:", key=f"filter chip {place}", help="Take it out"
-        ):
+        # By what it says: a second press, on its way still, must not take out its neighbour.
+        key = f"filter chip {json.dumps(one.as_json())}"
+        if st.button(words, icon=":material/close:", key=key, help="Take it out"):
             choose_filter([*conditions[:place], *conditions[place + 1 :]])
             st.rerun()
 
@@ -82,6 +83,8 @@ def _form(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
     if st.button("Add", type="primary", key="filter add"):
         try:
             condition = as_condition([name, operator.value, _read(column, operator, value)])
+            if condition in conditions:
+                raise BadInput("The filter has this condition already; add another one.")
             choose_filter([*conditions, condition])
         except SkysiftError as error:
             st.error(str(error))

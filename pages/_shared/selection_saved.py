@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import numpy as np
@@ -24,6 +25,7 @@ from pages._shared.words import plain
 
 __all__ = ["draw_saved", "draw_upload"]
 
+_READ = "ids read"
 _CSS = """<style>
 .saved { display: grid; gap: .1rem; }
 .saved > div { display: grid; grid-template-columns: minmax(0, 2fr) minmax(5rem, 1fr)
@@ -98,6 +100,9 @@ def _change(selection_id: str, *, name: str | None) -> None:
 
 def draw_upload(survey: Survey) -> None:
     """Draw what takes in a list of ids: a file, or typed ones."""
+    if who().role not in WRITERS:
+        st.info("Viewers look and bring no lists; ask the owner, or filter the table.")
+        return
     st.caption(
         "A text file with one object id a line, or a CSV with a column object_id (else its first"
         " column is taken). The ids are those of the survey's catalogue."
@@ -111,9 +116,9 @@ def draw_upload(survey: Survey) -> None:
         typed = st.text_area("Or ids, one a line", key="ids typed", height=118)
     try:
         if upload is not None:
-            found = read_ids(upload.getvalue(), upload.name, survey)
+            found = _read(upload.getvalue, upload.name, upload.file_id, survey)
         elif typed.strip():
-            found = read_ids(typed.encode(), "", survey)
+            found = _read(typed.encode, "", typed, survey)
         else:
             return
         _describe(found, survey)
@@ -123,6 +128,17 @@ def draw_upload(survey: Survey) -> None:
             _make(survey, found)
     except SkysiftError as error:
         st.error(str(error))
+
+
+def _read(content: Callable[[], bytes], name: str, of: str, survey: Survey) -> IdList:
+    """The list, read once: every press on the page draws it anew. `of` tells it from others."""
+    key = (of, survey.manifest.content_hash)
+    kept: tuple[tuple[str, str], IdList] | None = st.session_state.get(_READ)
+    if kept is not None and kept[0] == key:
+        return kept[1]
+    found = read_ids(content(), name, survey)
+    st.session_state[_READ] = key, found
+    return found
 
 
 def _describe(found: IdList, survey: Survey) -> None:

@@ -22,6 +22,8 @@ __all__ = [
 _CURRENT = "selection"
 _FILTER = "filter"
 MAX_CONDITIONS = 20
+MAX_FILTER_BYTES = 8192
+"""Of a filter in the address: servers on the way refuse longer ones."""
 
 
 def current_selection() -> str | None:
@@ -53,17 +55,21 @@ def keep_selection() -> None:
 
 
 def current_filter() -> tuple[Condition, ...]:
-    """The conditions of the link, else those chosen before (`BadInput` for a broken link, which
-    is forgotten)."""
+    """The conditions of the link, each once, else those chosen before, which then go into the
+    link (`BadInput` for a broken link, which is forgotten)."""
     given = st.query_params.get(_FILTER)
     if given is None:
         kept: tuple[Condition, ...] = st.session_state.get(_FILTER, ())
+        if kept:
+            choose_filter(kept)
         return kept
     try:
+        if len(given.encode()) > MAX_FILTER_BYTES:
+            raise ValueError(f"it is longer than {MAX_FILTER_BYTES:,} bytes")
         listed = json.loads(given)
         if not isinstance(listed, list) or len(listed) > MAX_CONDITIONS:
             raise ValueError("it is no list of conditions")
-        found = tuple(as_condition(one) for one in listed)
+        found = tuple(dict.fromkeys(as_condition(one) for one in listed))
     except (ValueError, RecursionError, BadInput) as error:
         choose_filter(())
         raise BadInput(
@@ -74,15 +80,22 @@ def current_filter() -> tuple[Condition, ...]:
 
 
 def choose_filter(conditions: Sequence[Condition]) -> None:
-    """Filter the table by these conditions from now on (`BadInput` for too many)."""
+    """Filter the table by these conditions from now on (`BadInput` for too many or too long
+    ones)."""
     if len(conditions) > MAX_CONDITIONS:
         raise BadInput(
             f"A filter has up to {MAX_CONDITIONS} conditions; make a selection of this one and go"
             " on from there."
         )
+    listed = [one.as_json() for one in conditions]
+    text = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
+    if (n_bytes := len(text.encode())) > MAX_FILTER_BYTES:
+        raise BadInput(
+            f"A filter is part of the address and has up to {MAX_FILTER_BYTES:,} bytes, but this"
+            f" one has {n_bytes:,}; instead of a long list of values bring a list of ids."
+        )
     st.session_state[_FILTER] = tuple(conditions)
     if conditions:
-        listed = [one.as_json() for one in conditions]
-        st.query_params[_FILTER] = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
+        st.query_params[_FILTER] = text
     else:
         st.query_params.pop(_FILTER, None)

@@ -12,12 +12,13 @@ import streamlit as st
 from core.errors import SkysiftError
 from core.survey import Survey
 from core.survey.filtering import Condition, Kind
-from labels_db import Task
+from labels_db import Selection, Task
+from pages._server.selections import knowing
 from pages._server.services import services
 from pages._server.tables import Column, SurveyTable
 from pages._shared.selection_filters import draw_filter, title
 from pages._shared.selection_state import choose_selection, current_selection
-from pages._shared.selection_words import objects, title_of
+from pages._shared.selection_words import objects
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
 from pages._shared.words import plain
@@ -51,10 +52,20 @@ _CSS = """<style>
 
 def draw_table(task: Task, survey: Survey) -> None:
     """Draw the filter, the way to a selection, and a page of the table."""
-    identity = who()
-    table = SurveyTable(services(), task, survey, identity)
+    try:
+        _draw(task, survey)
+    except SkysiftError as error:
+        st.error(str(error))
+
+
+def _draw(task: Task, survey: Survey) -> None:
+    table = SurveyTable(services(), task, survey, who())
     conditions = draw_filter(table)
-    within = _within(survey)
+    try:
+        within = _within(survey)
+    except SkysiftError as error:
+        st.warning(f"{error} Untick it to see the whole table.")
+        return
     columns = {one.name: one for one in table.columns}
     left, middle, right, last = st.columns([6, 4, 3, 3], vertical_alignment="bottom")
     with left:
@@ -89,19 +100,25 @@ def draw_table(task: Task, survey: Survey) -> None:
     _sheet(table, rows[(page - 1) * PER_PAGE : page * PER_PAGE], [columns[one] for one in names])
 
 
-def _within(survey: Survey) -> tuple[str, np.ndarray] | None:
-    """The name and rows of the selection in use, if the table is to show it alone."""
+def _within(survey: Survey) -> tuple[Selection, np.ndarray] | None:
+    """The selection in use and its rows, if the table is to show it alone (the errors of
+    `Selections` if it cannot be shown)."""
     current = current_selection()
     if current is None:
         return None
+    found: tuple[Selection, np.ndarray] | None = None
+    problem: SkysiftError | None = None
     try:
         selection = services().selections.shown(current, who())
-        rows = services().selections.rows(current, survey)
-    except SkysiftError:
-        return None  # the Selection part says what is wrong with it
-    if not st.checkbox(f"Only the {objects(len(rows))} selected", key="table within"):
+        found = selection, services().selections.rows(current, survey)
+    except SkysiftError as error:
+        problem = error
+    what = f"the {objects(len(found[1]))}" if found else "what is"
+    if not st.checkbox(f"Only {what} selected", key="table within"):
         return None
-    return title_of(selection), rows
+    if problem is not None:
+        raise problem
+    return found
 
 
 def _shown_columns(survey: Survey, columns: dict[str, Column]) -> list[str]:
@@ -118,7 +135,7 @@ def _shown_columns(survey: Survey, columns: dict[str, Column]) -> list[str]:
 def _summary(
     table: SurveyTable,
     conditions: tuple[Condition, ...],
-    within: tuple[str, np.ndarray] | None,
+    within: tuple[Selection, np.ndarray] | None,
     rows: np.ndarray,
 ) -> None:
     """How many rows there are, and the button that selects them."""
@@ -138,13 +155,11 @@ def _summary(
             "kind": "filter",
             "conditions": [one.as_json() for one in conditions],
         }
-        tells = set(table.tells(conditions))
+        parts = [table.tells(conditions)]
         if within is not None:
-            origin["within"] = within[0]
-            inside = services().selections.get(current_selection() or "")
-            tells |= set(inside.origin.get("tells", ()))
-        if tells:
-            origin["tells"] = sorted(tells)
+            origin["within"] = {"id": within[0].id, "name": within[0].name}
+            parts.append(within[0].origin)
+        origin |= knowing(*parts)
         made = services().selections.add(table.survey, rows, origin, who().annotator)
         choose_selection(made.id)
         st.rerun()
@@ -198,5 +213,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.12g}"
     return html.escape(str(value)[:200])

@@ -69,5 +69,6 @@ def _filter(origin: dict[str, Any]) -> str:
     words = [one.words(_TITLES.get(one.column)) for one in conditions]
     if len(words) > MAX_CONDITIONS:
         words = [*words[:MAX_CONDITIONS], f"{len(words) - MAX_CONDITIONS} more conditions"]
-    inside = f", within {origin['within']}" if origin.get("within") else ""
+    within = origin.get("within")
+    inside = f", within {within.get('name') or 'a selection without a name'}" if within else ""
     return (f"Filter: {' and '.join(words)}" if words else "All objects") + inside

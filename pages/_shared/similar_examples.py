@@ -16,7 +16,7 @@ from pages._server.finding import find_payload
 from pages._server.positions import looks_like_position
 from pages._server.services import services
 from pages._server.similar import checked_object, example_picture, keep_picture
-from pages._server.similar_query import Example, SimilarQuery
+from pages._server.similar_query import LEAST_WEIGHT, MAX_WEIGHT, Example, SimilarQuery
 from pages._shared.similar_state import add, change, tell
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
@@ -101,8 +101,8 @@ def _example(survey: Survey, example: Example, place: int, several: bool) -> Non
         weight_key = f"similar: weight {key}"
         st.number_input(
             f"Weight of {example.name}",
-            0.1,
-            100.0,
+            LEAST_WEIGHT,
+            MAX_WEIGHT,
             example.weight,
             0.5,
             key=weight_key,

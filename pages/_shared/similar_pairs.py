@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
+from core.errors import SkysiftError
 from core.mapping.near_duplicates import (
     AT_ONCE_ROWS,
     MOST_PAIRS,
@@ -88,6 +89,12 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
         f"{'The closest ' if cut else ''}{len(near):,} pairs"
         f" by {plain(embedding.encoder)} ({plain(embedding.run_id)}), {query.metric} distance."
         + (f" There are more; {MOST_PAIRS:,} are kept." if cut else "")
+        + (
+            f" {found.left_out:,} objects that lie among tens of thousands like them were not"
+            " compared."
+            if found.left_out
+            else ""
+        )
         + " Two objects that are close here may be one that was cut out twice, or only two of the"
         " commonest kind: look at them."
     )
@@ -104,8 +111,12 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
                 "embedding": embedding.run_id,
                 "distance": query.metric,
             }
-            made = services().selections.add(survey, members, origin, who().annotator)
-            choose_selection(made.id)
+            try:
+                made = services().selections.add(survey, members, origin, who().annotator)
+            except SkysiftError as error:
+                st.error(str(error))
+            else:
+                choose_selection(made.id)
 
 
 def _straight(distances: np.ndarray, metric: str) -> np.ndarray:

@@ -34,7 +34,7 @@ from pages._shared.similar_state import add, change
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
 from pages._shared.words import plain
-from pages.components.lookalikes import sheet
+from pages.components.lookalikes import picks, sheet
 
 __all__ = ["about", "draw_found", "draw_selection", "wanted_columns"]
 
@@ -53,12 +53,13 @@ def draw_found(
         return
     above = st.container(horizontal=True)
     cells = _cells(task, survey, query, found, columns)
-    told = sheet(of=str(query.as_parameters()), cells=cells)
+    of = str(query.as_parameters())
+    told = sheet(of=of, cells=cells)
     act = getattr(told, "act", None)
     if act:
         _search_on(survey, act)
     with above:
-        _take(task, survey, query, found, list(getattr(told, "picked", None) or []))
+        _take(task, survey, query, found, picks(told, of))
     st.markdown("**How far all others are**")
     show(_histogram(query, found), f"lookalikes {survey.name}")
 
@@ -75,8 +76,8 @@ def about(query: SimilarQuery, found: Similar) -> str:
         parts.append("What is nearer to what it shall not look like is pushed back by as much")
     if found.recall is not None:
         parts.append(
-            f"Searched through cells of alike objects, which hold {found.recall:.0%} of the"
-            " nearest; the histogram is of a sample"
+            f"Searched through cells of alike objects, which hold {found.recall:.0%} of the ten"
+            " nearest, as measured with up to ten examples; the histogram is of a sample"
         )
     if found.twins:
         are = "is the very picture" if len(found.twins) == 1 else "are the very pictures"
@@ -170,8 +171,12 @@ def _take(
         if query.only_unlabelled:
             origin["tells"] = [task.name]
         chosen = np.array(list(shown.values()) if every else rows)
-        made = services().selections.add(survey, chosen, origin, who().annotator)
-        choose_selection(made.id)
+        try:
+            made = services().selections.add(survey, chosen, origin, who().annotator)
+        except SkysiftError as error:
+            st.error(str(error))
+        else:
+            choose_selection(made.id)
 
 
 def draw_selection(task: Task, survey: Survey) -> None:

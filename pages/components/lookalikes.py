@@ -9,11 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-__all__ = ["FOLDER", "sheet", "source"]
+__all__ = ["FOLDER", "picks", "sheet", "source"]
 
 FOLDER = Path(__file__).with_name("lookalikes")
 SHARED = "dom.js"
 """A part of the label page that the sheet has, too."""
+
+_KEY = "lookalikes"
 
 
 @cache
@@ -33,16 +35,24 @@ def _component() -> Any:
 
 
 def sheet(*, of: str, cells: Sequence[dict[str, Any]]) -> Any:
-    """Draw the sheet; the component's state `picked` (object_ids) and, just after a press, `act`
+    """Draw the sheet; the component's state `picked` (see `picks`) and, just after a press, `act`
     ({"kind": "like" | "unlike" | "only", "id": object_id}).
 
     of: changes with the search; picks are of one search. cells: of each object id, src, href,
     distance, standing, label, colour, known, columns ([name, value]) and twin.
     """
+    held = (st.session_state.get(_KEY) or {}).get("picked") or {"of": "", "ids": []}
     return _component()(
-        key="lookalikes",
-        data={"of": of, "cells": list(cells)},
-        default={"picked": []},
+        key=_KEY,
+        data={"of": of, "cells": list(cells), "picked": held},
+        default={"picked": {"of": "", "ids": []}},
         on_picked_change=lambda: None,
         on_act_change=lambda: None,
     )
+
+
+def picks(told: Any, of: str) -> list[str]:
+    """The object_ids that are picked in the search `of`, by what `sheet` gave: none where the
+    browser has not yet told of this search."""
+    picked = getattr(told, "picked", None) or {}
+    return list(picked["ids"]) if picked.get("of") == of else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from playwright.sync_api import Page, expect
 
 from core.representation import DEFAULT_ENCODER
 from core.survey import Batch, RunFolder, Survey, SurveyWriter
-from core.vocabulary import JobKind
+from core.vocabulary import Action, JobKind
 from core.workspace import Workspace, open_workspace
-from labels_db import LabelsDB, TaskSpec
+from labels_db import ClassDetail, LabelsDB, NewEvent, TaskSpec
 from tests.browser.conftest import FLAGS, Server, eventually
 from tests.browser.test_axe import read
 
@@ -232,6 +233,69 @@ def test_the_object_under_the_pointer_is_shown_opened_and_found(
     )
     eventually(lambda: bool(page.evaluate("window.skysiftMap.losses === 1")))
     page.wait_for_function("window.skysiftMap.chart.isOpen && window.skysiftMap.message.hidden")
+
+
+def test_answers_and_classes_of_others_are_followed_and_contexts_given_back(
+    page: Page, server: Server, places: tuple[Path, np.ndarray]
+) -> None:
+    page.add_init_script(
+        "window.contexts = new Set();"
+        " const real = HTMLCanvasElement.prototype.getContext;"
+        " HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+        " const made = real.call(this, kind, ...rest);"
+        " if (kind.startsWith('webgl') && made) window.contexts.add(made); return made; };"
+    )
+    open_map(page, server)
+    page.get_by_label("Colour by").select_option("class")
+    legend = page.locator(".legend")
+    expect(legend).to_contain_text(f"{N:,}")
+    page.wait_for_function("window.skysiftMap.following.seq !== null")
+    poll = "window.skysiftMap.following.poll()"
+    state = (
+        "({codes: Array.from(window.skysiftMap.codes.slice(0, 4)), rings: window.skysiftMap.over"
+        ".rings, fetched: performance.getEntriesByType('resource')"
+        ".filter((one) => one.name.includes('map_colours')).length})"
+    )
+    before = page.evaluate(state)
+    assert before["codes"] == [0] * 4
+
+    with LabelsDB(server.workspace.labels) as db:
+        for row, name in ((1, "odd"), (3, "even")):
+            db.record(
+                NewEvent(
+                    str(uuid4()),
+                    TASK,
+                    f"dot {row}",
+                    1,
+                    "bob",
+                    action=Action.LABEL,
+                    class_name=name,
+                )
+            )
+        page.evaluate(poll)
+        expect(legend.locator("li", has_text="even")).to_contain_text("1")
+        after = page.evaluate(state)
+        assert after["codes"] == [0, 1, 0, 2]
+        assert after["rings"] == {"points": [1, 3], "classes": [0, 1]}
+        assert after["fetched"] == before["fetched"]  # told of alone
+
+        db.add_class(TASK, ClassDetail("10"), "bob")
+        db.add_class(TASK, ClassDetail("2"), "bob")
+        page.evaluate(poll)
+        page.wait_for_function("window.skysiftMap.classes.length === 4")
+        expect(legend).to_contain_text("10")
+        names = page.evaluate("window.skysiftMap.classes.map(([name]) => name)")
+        assert names == ["odd", "even", "10", "2"]
+
+    page.evaluate("window.skysiftMap._start()")
+    assert page.evaluate("window.skysiftMap.chart.cells") is None  # no point of the map of before
+    page.locator(".plot").press("v")
+    page.locator(".skymap[data-ready]").wait_for(timeout=60_000)
+    assert page.locator(".skymap").get_attribute("data-selected") is None
+    alive = "[...window.contexts].filter((one) => !one.isContextLost()).length"
+    page.wait_for_function(f"{alive} === 1")
+    assert page.evaluate("window.contexts.size") >= 2
+    assert page.evaluate("window.skysiftMap.losses") == 0  # given back, not lost
 
 
 def test_without_webgl_the_server_draws_and_the_lasso_is_the_same(

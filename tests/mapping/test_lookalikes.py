@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput, Damaged
-from core.mapping.cells import load_cells, make_cells, save_cells
+from core.mapping.cells import Cells, load_cells, make_cells, save_cells
 from core.mapping.lookalikes import ALL, ANY, COSINE, EUCLIDEAN, Lookalikes, Wanted
 
 
@@ -178,3 +178,53 @@ def test_damaged_cells_are_told(tmp_path):
     (tmp_path / "cells.npz").write_bytes(b"no archive")
     with pytest.raises(Damaged, match="prepare the look-alikes again"):
         load_cells(tmp_path, {"probed": 1, "recall": 1.0, "metric": COSINE})
+
+
+@pytest.mark.parametrize("metric", [COSINE, EUCLIDEAN])
+def test_cells_find_what_they_promise_with_several_examples(metric):
+    rng = np.random.default_rng(7)
+    values, mask = made(6000, d=12, seed=7)
+    cells = make_cells(values, mask, metric, seed=1)
+    assert 0.95 <= cells.recall <= 1
+    everywhere, through = Lookalikes(values, mask, metric), Lookalikes(values, mask, metric, cells)
+    for how, n, n_unlike in ((ALL, 2, 0), (ALL, 6, 0), (ANY, 2, 0), (ANY, 20, 0), (ALL, 2, 1)):
+        held = []
+        for _ in range(15):
+            examples = values[rng.choice(np.flatnonzero(mask), n + n_unlike, replace=False)]
+            like, unlike = examples[:n].astype(np.float32), examples[n:].astype(np.float32)
+            wanted = Wanted(like, unlike, rng.uniform(0.5, 2, n), how=how)
+            exact, found = everywhere.search(wanted, 10), through.search(wanted, 10)
+            held.append(np.isin(exact.rows, found.rows).mean())
+        assert np.mean(held) > 0.9, (how, n, n_unlike)
+    assert cells.probed < len(cells.centres)
+
+
+def test_cells_are_taken_as_their_centres_stand():
+    centres = np.array([[0, 0], [4, 0], [2, 0.5], [9, 9]], np.float32)
+    cells = Cells(centres, np.arange(5), np.arange(4, dtype=np.int32), 1, 1.0, EUCLIDEAN)
+    like = np.array([[0, 1], [4, 1]], np.float32)
+    both = Wanted(like, like_weights=np.array([1.0, 1.0]))
+    assert cells.ordered(both).tolist() == [2, 0, 1, 3]
+    assert cells.near(both, np.ones(4, bool), 1).tolist() == [0, 1, 2, 3]  # there are so few
+    one = Wanted(like, like_weights=np.array([1.0, 50.0]), how=ANY)
+    assert cells.ordered(one)[0] == 1
+
+
+def test_what_stands_nearer_comes_before_any_number_of_equals():
+    """Thousands of copies at the k-th place: those before it are found wherever they lie."""
+    values = np.zeros((9000, 2), np.float32)
+    values[:, 0] = 1.0
+    values[8990:, 0] = 0.5 + np.arange(10) / 100
+    search = Lookalikes(values, np.ones(9000, bool), EUCLIDEAN)
+    found = search.search(Wanted(np.zeros((1, 2), np.float32)), 12)
+    assert found.rows.tolist() == [*range(8990, 9000), 0, 1]
+
+
+def test_cut_off_cells_are_told(tmp_path):
+    values, mask = made(100)
+    told = save_cells(make_cells(values, mask), tmp_path)
+    whole = (tmp_path / "cells.npz").read_bytes()
+    for length in (0, len(whole) // 2, len(whole) - 30):
+        (tmp_path / "cells.npz").write_bytes(whole[:length])
+        with pytest.raises(Damaged, match="prepare the look-alikes again"):
+            load_cells(tmp_path, told)

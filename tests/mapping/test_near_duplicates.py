@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput
-from core.mapping.cells import make_cells
+from core.mapping.cells import Cells, make_cells
 from core.mapping.lookalikes import COSINE, EUCLIDEAN
 from core.mapping.near_duplicates import near_duplicates
 
@@ -69,6 +69,25 @@ def test_cells_find_the_same_close_pairs_once():
     within = near_duplicates(values, mask, share=0.05, cells=cells)
     assert len(every.pairs) >= 3
     assert within.pairs.tolist() == every.pairs.tolist()
+
+
+def test_a_very_large_cell_is_sampled_and_it_is_told(monkeypatch):
+    monkeypatch.setattr("core.mapping.near_duplicates.MOST_OF_A_CELL", 200)
+    monkeypatch.setattr("core.mapping.near_duplicates._AGAINST", 64)
+    values, _ = made(600)
+    mask = np.ones(600, bool)
+    values[300:] = values[300] + 1e-3 * np.arange(300)[:, None].astype(np.float32)
+    centres = values[[0, 300]]
+    cells = Cells(centres, np.array([0, 100, 600]), np.arange(600, dtype=np.int32), 1, 1.0, COSINE)
+    found = near_duplicates(values, mask, cells=cells, share=0.3, most=10**5)
+    assert found.left_out == 300
+    compared = [*range(100), *np.linspace(100, 599, 200).astype(int).tolist()]
+    gaps = straight(values, COSINE)
+    limit = np.sqrt(2 * found.threshold)
+    i, j = np.triu_indices(600, 1)
+    near = np.isin(i, compared) & np.isin(j, compared) & (gaps[i, j] < limit)
+    expected = {(a, b) for a, b in zip(i[near].tolist(), j[near].tolist(), strict=True)}
+    assert {tuple(pair) for pair in found.pairs.tolist()} == expected
 
 
 def test_nothing_to_compare_gives_no_pairs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -152,6 +153,30 @@ def test_a_better_network_is_taken_once_it_has_embedded_the_survey(
     script = model_part()
     assert script.dataframe[-1].value.iloc[0]["Decision"] == "better, not embedded yet"
     assert f"network of {run.path.name.removesuffix('.partial')} was not made" in plain_of(script)
+
+
+def test_a_network_taught_on_an_earlier_version_is_remembered(
+    services: Services, workspace: Workspace
+) -> None:
+    survey = Survey.open(workspace, "tiny")
+    embed(survey)
+    with RunFolder(survey, JobKind.REFINE, {"task": "dual", "encoder": "fusion"}) as run:
+        run.result.update(RESULT, is_better=True)
+    (path,) = survey.folder.glob("runs/refine-*/config.json")
+    assert "Version 1 of the survey" not in plain_of(model_part())
+    record = json.loads(path.read_text())
+    record["survey"]["content_hash"] = "of an earlier version"
+    path.write_text(json.dumps(record))
+    told = plain_of(model_part())
+    assert "Version 1 of the survey is not embedded with the network that was taught" in told
+    assert f"--encoder fusion --weights {path.parent.name} " in told
+
+
+def test_no_other_embedding_starts_meanwhile(services: Services, db: LabelsDB) -> None:
+    db.start_run("refine-1", JobKind.REFINE, "tiny", {"task": "dual"})
+    script = open_page("encoders")
+    assert one(script.button, "Embed").disabled
+    assert "Labels are being taught to the network" in text_of(script)
 
 
 def plain_of(script: AppTest) -> str:

@@ -8,8 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from core.errors import NotReady
 from core.survey import RunFolder
 from core.vocabulary import JobKind
+from pages._server.map_colours import Paint
+from pages._shared import map_fallback
 from pages._shared.map_fallback import outline_of
 from pages.components.map import ENTRY, FOLDER, source
 from tests.pages.conftest import embed
@@ -52,13 +55,20 @@ def test_a_selection_of_the_link_opens_below_and_one_that_is_gone_can_be_put_awa
     assert "Select with the lasso" in text_of(page)
 
 
-def test_a_browser_without_webgl_gets_the_drawn_map_and_may_try_again(mapped):
+def test_a_browser_without_webgl_gets_the_drawn_map_and_may_try_again(mapped, monkeypatch):
     page = open_page("map", {"task": "dual"}, {"map without WebGL": "missing"})
     assert "has no WebGL" in text_of(page)
     (colour,) = [one for one in page.selectbox if one.label == "Colour by"]
     assert colour.options == ["Answers", "Shown by sampler", "flux", "hole"]
     colour.set_value("column:flux").run()
     assert not page.exception
+
+    def gone(*_args):
+        raise NotReady("It has just gone.")
+
+    monkeypatch.setattr(map_fallback, "paint", gone)
+    page.run()
+    assert [one.value for one in page.warning] == ["It has just gone."]
     page = press(page, "Try again with WebGL")
     assert "has no WebGL" not in text_of(page)
 
@@ -70,6 +80,14 @@ def test_plotlys_lasso_and_box_are_polygons():
     assert np.array(outline_of(box)).tolist() == [[0, 1], [2, 1], [2, 3], [0, 3]]
     assert outline_of({"lasso": [{"x": [0, 1], "y": [0, 1]}]}) is None
     assert outline_of({}) is None
+
+
+def test_the_address_of_the_drawn_map_changes_with_its_colours():
+    codes, legend = np.zeros(3, np.uint8), {"colours": ["#000000", "#ffffff"]}
+    names = [map_fallback._named(Paint(one, legend)) for one in (codes, codes.copy(), codes + 1)]
+    assert names[0] == names[1] != names[2]
+    other = map_fallback._named(Paint(codes, {"colours": ["#000000", "#fffffe"]}))
+    assert other != names[0]
 
 
 # The sources

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from PIL import Image
 
 from core.survey import Batch, RunFolder, SurveyWriter
 from core.vocabulary import JobKind
-from labels_db import TaskSpec
-from pages._server import map_colours
-from pages._server.map_colours import LEVELS, MAX_CATEGORIES, NO_ANSWER
+from labels_db import ClassDetail, TaskSpec
+from pages._server import map_colours, map_routes
+from pages._server.map_colours import LEVELS, MAX_CATEGORIES, NO_ANSWER, OTHER_CLASSES
+from pages._server.map_data import placed_map
 from pages._server.map_routes import ENGINE
 from tests.pages.acts import NO, answer, learn
 from tests.pages.conftest import IDS, embed
@@ -232,8 +234,9 @@ def test_a_lasso_selects_what_lies_in_it(browser, mapped, services, tiny):
     assert (kept.origin["kind"], kept.origin["map"], kept.made_by) == ("lasso", mapped, "ann")
     box = select(browser, mapped, box=[-1.1, -1.1, 0.1, 1.1])
     assert ids_of(services, tiny, box["selection"]) == ["g0", "g3", "g4", "g6", IDS[8]]
-    everything = select(browser, mapped, box=[-2, -2, 2, 2])
-    assert everything["n"] == 8
+    for far in (2, 1e6):
+        assert select(browser, mapped, box=[-far, -far, far, far])["n"] == 8
+    assert select(browser, mapped, box=[0, -1, 5e-324, 1])["n"] == 0
     assert select(browser, mapped, box=[3, 3, 4, 4]) == {"selection": None, "n": 0}
 
 
@@ -267,6 +270,9 @@ def test_what_is_hidden_is_not_selected(browser, mapped, services, tiny):
         {"polygon": "all"},
         {"polygon": [[0, 0], [1, 1], [True, 0]]},
         {"box": [0, 0, 1]},
+        {"box": [-1e308, 0, 1e308, 1]},
+        {"box": [0, 0, 10**400, 1]},
+        {"polygon": [[0, 0], [1, 1], [2_000_000, 0]]},
         {"box": [0, 0, 1, 1], "filter": []},
         {"box": [0, 0, 1, 1], "filter": {"hidden": [3]}},
         {"box": [0, 0, 1, 1], "filter": {"hidden": ["nothing of the kind"]}},
@@ -296,11 +302,104 @@ def test_rings_and_trail_follow_the_answers(browser, annotator, mapped):
     for name in ("g7", "g5", "g1"):
         answer(browser, name)
     answer(annotator, "g0", NO)
-    state = browser.get(address("map_state", mapped, since=first["seq"])).json()
+    state = browser.get(address("map_state", mapped)).json()
     assert dict(zip(state["rings"], state["ring_classes"], strict=True)) == {0: 1, 6: 0, 1: 0}
     assert state["trail"] == [6, 1]  # one's own, where they have a place
+    since = browser.get(address("map_state", mapped, since=first["seq"])).json()
+    assert since["rings"] is None
+    assert dict(zip(since["changed"], since["changed_codes"], strict=True)) == {0: 2, 6: 1, 1: 1}
+    assert since["trail"] == state["trail"]
     same = browser.get(address("map_state", mapped, since=state["seq"])).json()
-    assert same["rings"] is None
+    assert (same["rings"], same["changed"]) == (None, None)
+
+
+def test_what_changed_after_an_event_painted_over_the_colours_of_before_is_the_colours_now(
+    browser, annotator, mapped, services, monkeypatch
+):
+    def painted(who):
+        legend, codes = colours(who, mapped, "class")
+        return legend["seq"], codes.copy()
+
+    def changed(who, since):
+        return who.get(address("map_state", mapped, since=since)).json()
+
+    answer(browser, "g1")
+    answer(annotator, "g2")
+    seq, codes = painted(browser)
+    answer(browser, "g1", NO)
+    answer(browser, "g3")
+    undone = {"event_id": str(uuid4()), "task": "dual"}
+    answer(browser, "g0")
+    assert browser.post("/api/undo", undone).status == 200
+    state = changed(browser, seq)
+    codes[state["changed"]] = state["changed_codes"]
+    assert (
+        codes.tolist() == colours(browser, mapped, "class")[1].tolist() == [0, 2, 1, 1, *[0] * 4]
+    )
+
+    services.db().change_task("dual", "ann", blind=True)
+    seq, codes = painted(annotator)
+    assert codes.tolist() == [0, 0, 1, *[0] * 5]
+    answer(annotator, "g3", NO)
+    answer(browser, "g4")
+    state = changed(annotator, seq)
+    assert (state["changed"], state["changed_codes"]) == ([3], [2])  # of one's own alone
+
+    monkeypatch.setattr(map_routes, "MAX_RINGS", 1)
+    state = changed(browser, 0)  # too much to tell one by one
+    assert (state["changed"], len(state["rings"])) == (None, 1)
+
+
+def test_a_label_of_a_class_that_is_gone_is_an_answer(mapped, services, tiny):
+    task, placed = services.db().task("dual"), placed_map(services, tiny)
+    labels = {"g1": "dual", "g2": "gone", "g4": NO}
+    made = map_colours._by_class(tiny, task, placed, labels, "Answers", 7)
+    assert made.names == [NO_ANSWER, "dual", NO, OTHER_CLASSES]
+    assert made.codes.tolist() == [0, 1, 3, 0, 2, 0, 0, 0]
+    assert len(made.legend["colours"]) == 4
+
+
+def test_classes_named_by_numbers_keep_their_order_and_what_is_offered_is_named(
+    browser, mapped, services, tiny
+):
+    def offers():
+        told = browser.get("/api/map?task=dual").json()
+        assert told["offer"] == browser.get(address("map_state", mapped)).json()["offer"]
+        return told
+
+    first = offers()
+    answer(browser, "g1")
+    assert offers()["offer"] == first["offer"]
+    services.db().add_class("dual", ClassDetail("10"), "ann")
+    services.db().add_class("dual", ClassDetail("2"), "ann")
+    second = offers()
+    assert second["offer"] != first["offer"]
+    assert [name for name, _ in second["classes"]] == ["dual", NO, "10", "2"]
+    with RunFolder(tiny, JobKind.GROUP, {"k": 1}) as run:
+        np.save(run.path / "groups.npy", np.zeros(9, int))
+    assert offers()["offer"] != second["offer"]
+
+
+def test_what_is_said_of_a_map_is_of_now(services, tiny, mapped):
+    assert placed_map(services, tiny).view.note == ""
+    embed(tiny)
+    stale = placed_map(services, tiny)
+    assert stale.key == mapped
+    assert "another embedding" in stale.view.note
+
+
+def test_scores_that_go_meanwhile_are_told_of(browser, mapped, workspace, services, monkeypatch):
+    learn(workspace)
+    real, calls = services.scores, []
+
+    def once(task):
+        calls.append(task)
+        return real(task) if len(calls) == 1 else None
+
+    monkeypatch.setattr(services, "scores", once)
+    got = browser.get(address("map_colours", mapped, by="prediction"))
+    assert got.status == 503
+    assert "choose the colouring again" in got.json()["error"]
 
 
 def test_on_a_blind_task_annotators_see_their_own_answers_alone(

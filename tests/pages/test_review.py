@@ -358,7 +358,7 @@ def test_a_history_has_every_event_and_why_it_was_shown(crew):
     assert rows["Note"].tolist() == ["", "", "", "dusty"]
     assert rows["Probability"].tolist()[0] == 0.25
     assert rows["Prediction shown"].tolist() == ["", "", "", "no"]
-    assert "Imported from" not in rows
+    assert "Came by" not in rows
     assert "has no object 'nowhere'" in words_of(crew.open(Part.HISTORY, object="nowhere"))
 
 
@@ -459,9 +459,19 @@ def test_work_leaves_out_times_that_cannot_be(services, crew):
     table = per_annotator(work_log(task)).set_index("Annotator")
     assert table.loc["ben", "An hour"] == pytest.approx(5 / 58 * 3600)
     assert table.loc["cleo", "Answers"] == 1
+    # What was labelled in bulk is answered, but says nothing of a pace.
+    given = {"group": str(UUID(int=1)), "survey_version": 1}
+    services.db().bulk_label(
+        "crew", "cleo", [f"g{number}" for number in range(2, 9)], DUAL, **given
+    )
+    work = per_annotator(work_log(task)).set_index("Annotator")
+    assert work.loc["ben"].equals(table.loc["ben"])
+    n_bulk = work.loc["cleo", "Answers"] - 1
+    assert n_bulk > 5
+    assert np.isnan(work.loc["cleo", "An hour"])
     script = crew.open(Part.WORK)
     assert "(2 answers here)" in words_of(script)
-    assert script.dataframe[0].value["Annotator"].tolist() == ["ben", "cleo"]
+    assert set(script.dataframe[0].value["Annotator"]) == {"ben", "cleo"}
 
 
 @pytest.mark.parametrize("part", list(Part))

@@ -9,9 +9,11 @@ import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,8 +25,10 @@ from core.survey.layout import ColumnInfo
 from core.vocabulary import Action, Role
 from core.workspace import Workspace
 from labels_db import LabelsDB, NewEvent, Task
+from pages._server import id_lists, map_selecting, tables
 from pages._server.id_lists import read_ids
 from pages._server.identity import Identity
+from pages._server.map_data import Placed
 from pages._server.selection_export import export_selection
 from pages._server.selections import KEPT_DAYS
 from pages._server.services import Services
@@ -197,6 +201,80 @@ def test_what_tells_of_a_blind_task_is_kept_from_others(
     assert selections.shown(own.id, CAT) == own
 
 
+def test_what_is_known_from_elsewhere_is_kept_from_blind_tasks_too(
+    services: Services,
+    survey: Survey,
+    task: Task,
+    db: LabelsDB,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "known_columns", lambda _survey: frozenset({"hole"}))
+    there = Condition("hole", Operator.MISSING)
+    told = SurveyTable(services, task, survey, ANN).tells([there])
+    assert told == {"knows": True}
+    selections = services.selections
+    made = selections.add(survey, np.array([1, 2]), LASSO | told, "ann")
+    plain = selections.add(survey, np.array([2]), LASSO, "ann")
+    both = selections.combine("and", made.id, plain.id, survey, "ann")
+    assert selections.may_see(made, CAT)
+    assert selections.may_see(both, CAT)
+    db.change_task("dual", "ann", blind=True)
+    assert not selections.may_see(made, CAT)
+    assert not selections.may_see(both, CAT)
+    assert selections.may_see(plain, CAT)
+    assert selections.may_see(made, ANN)
+
+
+def test_a_lasso_without_what_is_known_tells_it_too(
+    services: Services, survey: Survey, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(map_selecting, "known_columns", lambda _survey: frozenset({"hole"}))
+    painted = SimpleNamespace(hidden=lambda _names: np.array([False, True, False]))
+    monkeypatch.setattr(map_selecting, "paint", lambda *_given, **_more: painted)
+    places = np.array([[0, 0], [0.5, 0.5], [0.2, -0.2]], np.float32)
+    placed = Placed("m", cast(Any, None), np.array([2, 5, 7]), places)
+    square = map_selecting.polygon_of(None, [-1, -1, 1, 1])
+    origins = {}
+    for by in ("column:hole", "column:flux"):
+        hiding = map_selecting.Filter(by, hidden=("yes",))
+        made = map_selecting.select(services, task, survey, ANN, placed, square, hiding)
+        assert made is not None
+        assert services.selections.rows(made.id, survey).tolist() == [2, 7]
+        origins[by] = made.origin.get("knows")
+    assert origins == {"column:hole": True, "column:flux": None}
+
+
+def test_of_those_without_a_name_a_person_keeps_the_newest(
+    services: Services, survey: Survey, db: LabelsDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages._server.selections.MAX_UNNAMED", 2)
+    selections = services.selections
+    made = []
+    for row, by in enumerate(("ann", "ann", "cat", "ann", "ann")):
+        one = selections.add(survey, np.array([row]), LASSO, by, name="kept" if not row else None)
+        # A second apart: those of one millisecond have no order.
+        when = f"2026-01-01T00:00:{row:02d}.000+00:00"
+        db.tables.execute("UPDATE selections SET made_at = ? WHERE id = ?", [when, one.id])
+        made.append(one.id)
+    last = selections.add(survey, np.array([8]), LASSO, "ann").id
+    there = {path.stem for path in (services.workspace.root / "selections").iterdir()}
+    assert there == {made[0], made[2], made[4], last} == db.selection_ids()
+    # Named between the looking and the deleting it stays, with its objects.
+    selections.rename(last, "late")
+    assert not db.delete_selection(last, only_unnamed=True)
+    assert selections.rows(last, survey).tolist() == [8]
+
+
+def test_numbers_of_a_cell_are_those_that_were_stored(
+    services: Services, survey: Survey, task: Task
+) -> None:
+    table = SurveyTable(services, task, survey, ANN)
+    short = pd.Series(np.array([0.1, 1234567.9, np.nan] + [0] * 6, np.float32))
+    table.__dict__["_catalogue"] = table._catalogue.assign(flux=short)
+    values = [cell["flux"] for cell in table.cells(np.arange(3), ["flux"])]
+    assert values == [0.1, 1234567.9, None]
+
+
 def test_what_nobody_named_is_cleaned_after_a_month(
     services: Services, survey: Survey, db: LabelsDB
 ) -> None:
@@ -263,11 +341,12 @@ def test_the_table_filters_and_sorts(
     ]
     assert table.choices("object_id") == sorted(IDS)
     assert table.choices(ANSWER) == ["dual", "<b>no</b>"]
-    assert table.tells([above]) == []
-    assert table.tells([Condition(SCORE, Operator.ABOVE, 0.5)]) == ["dual"]
+    assert table.tells([above]) == {}
+    assert table.tells([Condition(SCORE, Operator.ABOVE, 0.5)]) == {"tells": ["dual"]}
     with pytest.raises(NotFound, match="no column 'mag'"):
         table.rows([Condition("mag", Operator.BELOW, 3)])
     label(db, "g5")
+    table = SurveyTable(services, task, survey, ANN)
     assert table.rows([Condition(ANSWER, Operator.IS, "dual")]).tolist() == [1, 5]
 
 
@@ -377,7 +456,11 @@ def test_ids_with_commas_are_ids(odd: Survey) -> None:
     assert read_ids(b'object_id\n"a,b"\n"c""d"', "", odd).rows.tolist() == [0, 1]
 
 
-def test_what_is_no_list_is_refused(survey: Survey) -> None:
+def test_what_is_no_list_is_refused(survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
     for content in (b"", b"\n \n", b"object_id\n", b"\xff\xfe\x00", b"a\x00b"):
         with pytest.raises(BadInput):
             read_ids(content, "photo.jpg", survey)
+    monkeypatch.setattr(id_lists, "SPARE_LINES", 1)
+    assert read_ids(b"g1\n" * 19, "", survey).rows.tolist() == [1]
+    with pytest.raises(BadInput, match="up to 19 lines, but this has 20"):
+        read_ids(b"g1\n" * 20, "", survey)

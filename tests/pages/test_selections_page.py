@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
+import uuid
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.errors import InUse, StorageFull
+from core.exchange import Format
 from core.vocabulary import SELECTION_SAMPLER
-from labels_db import QueueItem
+from labels_db import LabelsDB, QueueItem
 from pages._server.services import Services
+from pages._shared import selection_take
 from tests.pages.conftest import IDS, ROLES, rank
 from tests.pages.kit import labels_of, one, open_page, press, text_of
-from tests.pages.test_selections import label
+from tests.pages.test_selections import ANN, label, next_version
 
 ACTS = {"Label", "To the queue", "Clear"}
 
@@ -90,6 +98,117 @@ def test_a_broken_filter_is_left_out_and_told(services, sign_in, broken):
     assert len(script.warning) == 1
     assert "left out" in script.warning[0].value
     assert "9 of 9 objects" in text_of(script)
+
+
+def test_a_condition_counts_once_and_a_long_filter_is_refused(services, sign_in):
+    twice = '[["flux","≥",3],["flux","≥",3.0]]'
+    script = open_page("selections", {"part": "table", "filter": twice})
+    assert "6 of 9 objects" in text_of(script)
+    one(script.selectbox, "Column").set_value("flux").run()
+    one(script.text_input, "Value").set_value("3").run()
+    press(script, "Add")
+    assert "has this condition already" in script.error[0].value
+    one(script.selectbox, "Column").set_value("object_id").run()
+    one(script.selectbox, "Comparison").set_value("contains").run()
+    one(script.text_input, "Text").set_value("g").run()
+    press(script, "Add")
+    press(script, "flux ≥ 3")
+    assert [one for one in labels_of(script) if "flux" in one] == []
+    assert "object\\_id contains g" in labels_of(script)
+    # The address of a page that was left has no filter: it comes back with the table.
+    del script.query_params["filter"]
+    script.run()
+    assert script.query_params["filter"] == '[["object_id","contains","g"]]'
+    conditions = [["object_id", "is one of", ["é" * 500] * 10]]
+    script = open_page("selections", {"part": "table", "filter": json.dumps(conditions)})
+    assert "longer than 8,192 bytes" in script.warning[0].value
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '"\\ud800"'])
+def test_values_that_no_column_holds_break_nothing(services, sign_in, value):
+    query = {"part": "table", "filter": f'[["flux","is",{value}]]'}
+    script = open_page("selections", query)
+    assert "left out" in script.warning[0].value
+
+
+def test_only_the_selected_is_never_the_whole_survey_in_silence(services, sign_in):
+    made = add(services, [3, 4])
+    script = open_page("selections", {"part": "table", "selection": made})
+    one(script.checkbox, "Only the 2 objects selected").set_value(True).run()
+    assert "2 of 9 objects" in text_of(script)
+    press(script, "Select 2 objects")
+    inside = services.selections.get(script.query_params["selection"])
+    assert inside.origin["within"] == {"id": made, "name": None}
+    one(script.get("button_group"), "Part").set_value("Table").run()
+    one(script.checkbox, "Only the 2 objects selected").set_value(True).run()
+    services.selections.delete(inside.id)
+    script.run()
+    assert "no selection" in script.warning[0].value
+    assert "objects of tiny" not in text_of(script)
+    one(script.checkbox, "Only what is selected").set_value(False).run()
+    assert "9 of 9 objects" in text_of(script)
+
+
+def test_what_goes_wrong_with_a_selection_is_a_sentence(services, sign_in, monkeypatch):
+    def full(*_given, **_more):
+        raise StorageFull("The disk is full; make room.")
+
+    monkeypatch.setattr(type(services.selections), "add", full)
+    script = open_page("selections", {"part": "table"})
+    press(script, "Select 9 objects")
+    assert "disk is full" in script.error[0].value
+
+
+def test_a_file_follows_the_survey_of_the_time_it_is_made(
+    services, sign_in, workspace, monkeypatch
+):
+    survey = services.survey("tiny")
+    made = add(services, [0, 8])
+    turned = [IDS[8], "new", IDS[7], IDS[0]]
+    next_version(workspace, survey, turned)
+    monkeypatch.setattr(selection_take, "resolver", lambda: lambda _: ANN)
+    given = ("dual", made, "As in the survey", Format.PARQUET, "two.parquet", {})
+    table = pq.read_table(io.BytesIO(selection_take._file(*given)))
+    assert table["object_id"].to_pylist() == [IDS[8], IDS[0]]
+
+
+def test_a_press_undoes_the_group_it_names_or_nothing(services, sign_in, db):
+    made = add(services, [3, 4, 5])
+    given = {"survey_version": 1, "selection": made}
+    db.bulk_label("dual", "ann", ["g3"], "dual", group=str(uuid.UUID(int=1)), **given)
+    page = open_page("selections")  # without a selection it can be undone, too
+    one(page.get("button_group"), "Part").set_value("Selection").run()
+    undo = next(button for button in page.button if button.label.startswith("Undo"))
+    db.bulk_label("dual", "ann", ["g4", "g5"], "dual", group=str(uuid.UUID(int=2)), **given)
+    undo.click().run()
+    assert set(db.current_classes("dual")) == {"g3", "g4", "g5"}
+    press(page, next(name for name in labels_of(page) if name.startswith("Undo")))
+    assert set(db.current_classes("dual")) == {"g3"}
+
+
+def test_an_undo_that_is_cut_short_says_how_far_it_came(services, sign_in, db, monkeypatch):
+    made = add(services, [3])
+    given = {"survey_version": 1, "group": str(uuid.UUID(int=1))}
+    db.bulk_label("dual", "ann", ["g3"], "dual", **given)
+
+    def cut(_db, _task, _who, _source, progress):
+        progress(1, 2)
+        raise InUse("The database is in use; try again.")
+
+    monkeypatch.setattr(LabelsDB, "bulk_undo", cut)
+    page = open_page("selections", {"selection": made})
+    press(page, next(name for name in labels_of(page) if name.startswith("Undo")))
+    assert "1 labels are undone so far; press again" in page.error[0].value
+
+
+def test_answers_given_after_the_plan_are_not_changed(services, sign_in, db):
+    label(db, "g3", "<b>no</b>")
+    script = open_dialog("selection_label", add(services, [3, 5]), [3, 5])
+    one(script.get("button_group"), "As").set_value("dual").run()
+    one(script.checkbox, "Change those 1 as well").set_value(True).run()
+    label(db, "g5", "<b>no</b>", who="bob")
+    press(script, "Label 2 objects as dual")
+    assert db.current_classes("dual") == {"g3": "dual", "g5": "<b>no</b>"}
 
 
 def test_conditions_are_added_and_a_filter_may_leave_nothing(services, sign_in):
@@ -222,6 +341,7 @@ def test_it_can_be_sent_to_everybody(services, sign_in, db):
 
 def test_a_viewer_looks_and_changes_nothing(services, sign_in, db):
     sign_in("vic")
+    assert "bring no lists" in text_of(open_page("selections", {"part": "list"}))
     script = panel(services, [3, 4])
     assert ACTS & set(labels_of(script)) == {"Clear"}
     assert text_of(script).count("<img") == 2

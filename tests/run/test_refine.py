@@ -420,7 +420,7 @@ def test_it_starts_by_itself_where_that_was_switched_on_and_one_at_a_time(
         monkeypatch.setattr(run_teaching.subprocess, "Popen", full)
         other = Teaching(workspace, "doubles")
         assert not other.look(db, task, survey)
-        assert "No process" in last_ended(workspace, "doubles").said
+        assert "No process" in str(last_ended(workspace, "doubles"))
         monkeypatch.setattr(run_teaching.subprocess, "Popen", Process)
         set_automatic(workspace, "doubles", False)
         assert not Teaching(workspace, "doubles").look(db, task, survey)

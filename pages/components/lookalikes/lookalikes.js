@@ -1,9 +1,10 @@
 /**
  * The sheet of look-alikes: pictures with what is known of them, to be picked and to search on by.
  *
- * Picks live here and are told to Streamlit as the state `picked` (object_ids in the order shown);
- * "more like" and "less like" are told as the trigger `act`. One sheet belongs to one element:
- * Streamlit runs the default export again at every change of the data.
+ * Picks live here and are told to Streamlit as the state `picked` ({of, ids}: of which search, and
+ * object_ids in the order shown); a sheet that is mounted anew begins with what was told. "more
+ * like" and "less like" are told as the trigger `act`. One sheet belongs to one element: Streamlit
+ * runs the default export again at every change of the data.
  */
 
 class AlikeSheet {
@@ -23,17 +24,17 @@ class AlikeSheet {
     root.replaceChildren(this.bar, this.list);
   }
 
-  /** Draw what came; picks of another search are gone. */
+  /** Draw what came; picks of another search, or no longer shown, are gone. */
   show(data, setState, setTrigger) {
     this.setState = setState;
     this.setTrigger = setTrigger;
     const isNew = data.of !== this.of;
-    if (isNew) {
-      this.picked.clear();
-      this.last = null;
-    }
+    const told = this.of === null ? data.picked : { of: this.of, ids: [...this.picked] };
+    const shown = new Set(data.cells.map((cell) => cell.id));
+    this.picked = new Set(told.of === data.of ? told.ids.filter((id) => shown.has(id)) : []);
     const drawn = JSON.stringify(data.cells);
     if (isNew || drawn !== this.drawn) {
+      this.last = null;
       this.boxes = data.cells.map((cell, place) => this._box(cell, place));
       this.cells = data.cells;
       this.list.replaceChildren(...data.cells.map((cell, place) => this._cell(cell, this.boxes[place])));
@@ -41,7 +42,8 @@ class AlikeSheet {
     this.of = data.of;
     this.drawn = drawn;
     this.bar.hidden = !data.cells.length;
-    this._count();
+    if (this.picked.size < told.ids.length) this._tell();
+    else this._count();
   }
 
   _box(cell, place) {
@@ -108,7 +110,8 @@ class AlikeSheet {
 
   _tell() {
     this._count();
-    this.setState("picked", this.cells.map((cell) => cell.id).filter((id) => this.picked.has(id)));
+    const ids = this.cells.map((cell) => cell.id).filter((id) => this.picked.has(id));
+    this.setState("picked", { of: this.of, ids });
   }
 
   _count() {
