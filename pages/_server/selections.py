@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ KEPT_DAYS = 30
 MAX_UNNAMED = 500
 """Of a person's selections without a name the newest so many are kept."""
 _ID = re.compile("[0-9a-f]{16}")
+_TIDY_S = 86_400.0
 _FORGOTTEN_S = 3600.0
 """A partial file that is older than this was left behind by a killed server."""
 
@@ -234,12 +236,16 @@ class Selections:
             self._path(selection_id).unlink(missing_ok=True)
         return gone
 
-    def tidy(self) -> None:
-        """`clean`, for the server: what goes wrong is logged and tried the next time."""
-        try:
-            self.clean()
-        except (SkysiftError, OSError) as error:
-            _log.error("Old selections were not cleaned: %s", error)
+    def keep_tidy(self, closed: threading.Event) -> None:
+        """`clean` now and once a day until the server is closed; what goes wrong is logged and
+        tried the next time."""
+        while True:
+            try:
+                self.clean()
+            except (SkysiftError, OSError) as error:
+                _log.error("Old selections were not cleaned: %s", error)
+            if closed.wait(_TIDY_S):
+                return
 
     def _ids_of(self, survey: Survey) -> pa.Array:
         """(N,) the survey's object_ids; a million Python strings take 0.3 s to turn over."""

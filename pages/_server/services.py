@@ -37,8 +37,6 @@ __all__ = ["MapView", "Preparation", "Scores", "Services", "install", "score_kin
 RECHECK_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 """So long the server puts off what is not needed to show a first object."""
-TIDY_SECONDS = 86_400.0
-"""A server may run for months: what nobody keeps is cleared away this often."""
 
 
 @dataclass(frozen=True)
@@ -407,14 +405,9 @@ class Services:
             import core.representation  # noqa: F401
 
             self._warm.set()
-            self._tidy()
+            self.selections.keep_tidy(self._closed)
 
         threading.Thread(target=load, name="warm-up", daemon=True).start()
-
-    def _tidy(self) -> None:
-        self.selections.tidy()
-        while not self._closed.wait(TIDY_SECONDS):
-            self.selections.tidy()
 
     def close(self) -> None:
         """Stop the processes."""

@@ -68,7 +68,7 @@ def _undo(task: Task, group: BulkGroup) -> None:
 
             n = services().db().bulk_undo(task.name, identity.annotator, group.source, heard)
     except SkysiftError as error:
-        rest = f" {n_done:,} labels are undone so far; press again for the rest." if n_done else ""
+        rest = f" Undone so far: {n_done:,}; press again for the rest." if n_done else ""
         st.error(f"{error}{rest}")
         return
     st.session_state[_DONE] = f"{n:,} labels undone"

@@ -25,6 +25,7 @@ __all__ = ["draw_adding", "draw_examples"]
 
 SMALL_PX, LARGE_PX = 128, 512
 CELL_PX = 136
+_ACCENT = "#6db3f2"
 GRID = 32
 """Invisible points a side of the picture that a box is drawn on: Plotly tells of boxes only where
 there is something to select."""
@@ -177,6 +178,7 @@ def _part(survey: Survey, pictured: list[Example]) -> None:
         config={"displayModeBar": False, "scrollZoom": False},
     )
     drawn = _box_of(event, side)
+    above = st.container()  # a low window cuts a popover off at the bottom
     left, right = st.columns(2)
     key = f"similar: edge {whole.identity} {drawn}"
     start = drawn or (side // 4, side // 4, side - side // 4, side - side // 4)
@@ -186,13 +188,13 @@ def _part(survey: Survey, pictured: list[Example]) -> None:
     with right:
         x1 = st.number_input("x to", 0, side, start[2], key=f"{key} x1")
         y1 = st.number_input("y to", 0, side, start[3], key=f"{key} y1")
-    if st.button("Look for this part", type="primary"):
+    if above.button("Look for this part", type="primary"):
         part = (int(x0), int(y0), int(x1), int(y1))
         example = replace(whole, part=part, weight=1.0, is_like=True)
         try:
             example_picture(services(), survey, example)
         except SkysiftError as error:
-            st.error(str(error))
+            above.error(str(error))
             return
         # In place of the whole: beside it the part would hardly count.
         change(survey, lambda query: query.lacking(whole).having(example))
@@ -229,7 +231,9 @@ def _canvas(address: str, side: int) -> go.Figure:
         xaxis={**axis, "range": [0, side]},
         yaxis={**axis, "range": [side, 0], "scaleanchor": "x"},
         dragmode="select",
-        height=320,
+        newselection={"line": {"color": _ACCENT, "width": 2, "dash": "solid"}},
+        activeselection={"fillcolor": _ACCENT, "opacity": 0.15},
+        height=280,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

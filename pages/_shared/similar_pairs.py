@@ -82,7 +82,10 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
     typical = float(_straight(np.array(found.typical), query.metric))
     near = found.pairs[lengths < share * typical]
     if not len(near):
-        st.info("No two objects are so close to each other; raise the share to see more.")
+        more = (
+            "raise the share to see more" if share < WIDEST_SHARE else "this is the largest share"
+        )
+        st.info(f"No two objects are so close to each other; {more}.")
         return
     cut = found.more and len(near) == len(found.pairs)
     st.caption(

@@ -245,7 +245,11 @@ def test_answers_and_classes_of_others_are_followed_and_contexts_given_back(
         " const made = real.call(this, kind, ...rest);"
         " if (kind.startsWith('webgl') && made) window.contexts.add(made); return made; };"
     )
-    open_map(page, server)
+    task = f"follow-{uuid4().hex[:6]}"
+    with LabelsDB(server.workspace.labels) as db:
+        db.create_task(TaskSpec(task, "dots", "Odd?", ("odd", "even"), "odd"))
+    page.goto(f"{server.origin}/map?task={task}")
+    page.locator(".skymap[data-ready]").wait_for(timeout=60_000)
     page.get_by_label("Colour by").select_option("class")
     legend = page.locator(".legend")
     expect(legend).to_contain_text(f"{N:,}")
@@ -264,7 +268,7 @@ def test_answers_and_classes_of_others_are_followed_and_contexts_given_back(
             db.record(
                 NewEvent(
                     str(uuid4()),
-                    TASK,
+                    task,
                     f"dot {row}",
                     1,
                     "bob",
@@ -279,17 +283,21 @@ def test_answers_and_classes_of_others_are_followed_and_contexts_given_back(
         assert after["rings"] == {"points": [1, 3], "classes": [0, 1]}
         assert after["fetched"] == before["fetched"]  # told of alone
 
-        db.add_class(TASK, ClassDetail("10"), "bob")
-        db.add_class(TASK, ClassDetail("2"), "bob")
+        db.add_class(task, ClassDetail("10"), "bob")
+        db.add_class(task, ClassDetail("2"), "bob")
         page.evaluate(poll)
         page.wait_for_function("window.skysiftMap.classes.length === 4")
         expect(legend).to_contain_text("10")
         names = page.evaluate("window.skysiftMap.classes.map(([name]) => name)")
         assert names == ["odd", "even", "10", "2"]
 
-    page.evaluate("window.skysiftMap._start()")
-    assert page.evaluate("window.skysiftMap.chart.cells") is None  # no point of the map of before
-    page.locator(".plot").press("v")
+    # No point of the map of before while another one is fetched.
+    cells = page.evaluate(
+        "() => { const map = window.skysiftMap; map._start();"
+        " map.plot.dispatchEvent(new KeyboardEvent('keydown', { key: 'v' }));"
+        " return map.chart.cells; }"
+    )
+    assert cells is None
     page.locator(".skymap[data-ready]").wait_for(timeout=60_000)
     assert page.locator(".skymap").get_attribute("data-selected") is None
     alive = "[...window.contexts].filter((one) => !one.isContextLost()).length"

@@ -112,8 +112,33 @@ def test_picks_become_the_selection_and_a_find_searches_on(
     # Not like the nearest one: it is an example now, and no find any more.
     cell(page, order[0]).get_by_title("Not like this one").click()
     expect(cell(page, order[0])).to_have_count(0, timeout=PATIENCE_MS)
+    # It is another search: what was picked in the one before is picked nowhere any more.
+    expect(page.get_by_role("button", name="Select the picked")).to_be_disabled(
+        timeout=PATIENCE_MS
+    )
+    expect(page.locator(".sheet input:checked")).to_have_count(0)
     examples = json.loads(in_address(page, "examples"))
     assert examples == [{"o": "obj_06"}, {"o": order[0], "w": -1}]
     cell(page, order[7]).get_by_title("Look-alikes of this one").click()
     first_is(page, str(survey.object_ids[nearest(server, survey.row(order[7]))[0]]))
     assert in_address(page, "object") == order[7]
+
+
+def test_a_part_is_drawn_on_the_picture(page: Page, server: Server, task: str) -> None:
+    page.goto(f"{server.origin}/similar?task={task}&object=obj_06")
+    page.get_by_role("button", name="Part of a picture").click()
+    canvas = page.locator("[data-testid=stPopoverBody] .nsewdrag").first
+    expect(canvas).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("[data-testid=stPopoverBody] image")).to_have_count(1)
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.625, steps=8)
+    page.mouse.up()
+    side = Survey.open(server.workspace, "blobs").manifest.cutout_size_px
+    part = [side // 4, side // 4, 3 * side // 4, round(side * 0.625)]
+    for name, edge in zip(("x from", "y from (top)", "x to", "y to"), part, strict=True):
+        expect(page.get_by_label(name, exact=True)).to_have_value(str(edge), timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Look for this part").click()
+    assert json.loads(in_address(page, "examples")) == [{"o": "obj_06", "at": part}]

@@ -15,9 +15,10 @@ from core.survey import Batch, RunFolder, SurveyWriter
 from core.vocabulary import JobKind
 from labels_db import ClassDetail, TaskSpec
 from pages._server import map_colours, map_routes
+from pages._server.limits import Kind, kind_of
 from pages._server.map_colours import LEVELS, MAX_CATEGORIES, NO_ANSWER, OTHER_CLASSES
 from pages._server.map_data import placed_map
-from pages._server.map_routes import ENGINE
+from pages._server.map_routes import ENGINE, MAP_ROUTES
 from tests.pages.acts import NO, answer, learn
 from tests.pages.conftest import IDS, embed
 
@@ -445,9 +446,16 @@ def test_the_picture_has_the_colours_where_the_objects_are(browser, mapped):
     assert browser.get(address("map_picture", mapped, by="gone")).status == 422
 
 
-def test_a_viewer_may_look_and_select(viewer, mapped):
+def test_a_viewer_may_look_and_select(viewer, mapped, services):
     assert viewer.get("/api/map?task=dual").json()["may_write"] is False
-    assert select(viewer, mapped, polygon=SQUARE)["n"] == 2
+    made = select(viewer, mapped, polygon=SQUARE)
+    assert made["n"] == 2
+    assert services.selections.get(made["selection"]).name is None
+
+
+def test_what_goes_over_all_objects_is_rationed_as_pictures_are():
+    costly = {spec.path for spec in MAP_ROUTES if kind_of(spec) is Kind.PICTURES}
+    assert costly == {"/api/map_points", "/api/map_colours", "/api/map_picture"}
 
 
 def test_ids_of_any_kind_are_found(browser, mapped):

@@ -465,10 +465,10 @@ def test_work_leaves_out_times_that_cannot_be(services, crew):
         "crew", "cleo", [f"g{number}" for number in range(2, 9)], DUAL, **given
     )
     work = per_annotator(work_log(task)).set_index("Annotator")
-    assert work.loc["ben"].equals(table.loc["ben"])
-    n_bulk = work.loc["cleo", "Answers"] - 1
-    assert n_bulk > 5
-    assert np.isnan(work.loc["cleo", "An hour"])
+    assert work.loc["ben", "An hour"] == pytest.approx(5 / 58 * 3600)
+    cleo = work.loc["cleo"]
+    assert cleo["Answers"] > 5
+    assert np.isnan(cleo["An hour"])
     script = crew.open(Part.WORK)
     assert "(2 answers here)" in words_of(script)
     assert set(script.dataframe[0].value["Annotator"]) == {"ben", "cleo"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -167,14 +168,16 @@ def test_a_file_follows_the_survey_of_the_time_it_is_made(
     turned = [IDS[8], "new", IDS[7], IDS[0]]
     next_version(workspace, survey, turned)
     monkeypatch.setattr(selection_take, "resolver", lambda: lambda _: ANN)
-    given = ("dual", made, "As in the survey", Format.PARQUET, "two.parquet", {})
-    table = pq.read_table(io.BytesIO(selection_take._file(*given)))
+    file = selection_take._file(
+        "dual", made, "As in the survey", Format.PARQUET, "two.parquet", {}
+    )
+    table = pq.read_table(io.BytesIO(file))
     assert table["object_id"].to_pylist() == [IDS[8], IDS[0]]
 
 
 def test_a_press_undoes_the_group_it_names_or_nothing(services, sign_in, db):
     made = add(services, [3, 4, 5])
-    given = {"survey_version": 1, "selection": made}
+    given: dict[str, Any] = {"survey_version": 1, "selection": made}
     db.bulk_label("dual", "ann", ["g3"], "dual", group=str(uuid.UUID(int=1)), **given)
     page = open_page("selections")  # without a selection it can be undone, too
     one(page.get("button_group"), "Part").set_value("Selection").run()
@@ -188,7 +191,7 @@ def test_a_press_undoes_the_group_it_names_or_nothing(services, sign_in, db):
 
 def test_an_undo_that_is_cut_short_says_how_far_it_came(services, sign_in, db, monkeypatch):
     made = add(services, [3])
-    given = {"survey_version": 1, "group": str(uuid.UUID(int=1))}
+    given: dict[str, Any] = {"survey_version": 1, "group": str(uuid.UUID(int=1))}
     db.bulk_label("dual", "ann", ["g3"], "dual", **given)
 
     def cut(_db, _task, _who, _source, progress):
@@ -198,7 +201,7 @@ def test_an_undo_that_is_cut_short_says_how_far_it_came(services, sign_in, db, m
     monkeypatch.setattr(LabelsDB, "bulk_undo", cut)
     page = open_page("selections", {"selection": made})
     press(page, next(name for name in labels_of(page) if name.startswith("Undo")))
-    assert "1 labels are undone so far; press again" in page.error[0].value
+    assert "Undone so far: 1; press again" in page.error[0].value
 
 
 def test_answers_given_after_the_plan_are_not_changed(services, sign_in, db):

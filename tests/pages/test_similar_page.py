@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import BadInput, NotFound
+from core.errors import BadInput, Damaged, NotFound
 from core.mapping.lookalikes import ANY, EUCLIDEAN
 from core.representation import choose_embedding
 from core.representation import embed as embed_for_good
 from core.run_neighbours import prepared, run_neighbours
 from core.vocabulary import Action, JobKind
 from labels_db import LabelsDB, NewEvent, TaskSpec
+from pages._server.recent import Recent
 from pages._server.similar import checked_object, keep_picture, search
-from pages._server.similar_query import Example, SimilarQuery
+from pages._server.similar_query import LEAST_WEIGHT, Example, SimilarQuery
 from pages._shared.similar_examples import _box_of
+from pages.components.lookalikes import picks
 from tests.pages.conftest import IDS, embed
 from tests.pages.kit import labels_of, one, open_page, press, text_of
 
@@ -86,6 +92,10 @@ def test_the_link_carries_the_search():
         {"examples": json.dumps([{"o": "g1", "w": float("nan")}])},
         {"examples": json.dumps([{"p": "../../etc"}])},
         {"examples": json.dumps([{"o": "g1", "at": [1, 2]}])},
+        {"examples": '[{"o":"g1","at":[1e999,0,9,9]}]'},
+        {"examples": json.dumps([{"o": "g1", "w": 10**400}])},
+        {"examples": json.dumps([{"o": "g1", "w": 0.05}])},
+        {"examples": json.dumps([{"o": "g\ud800"}])},
         {"examples": "[" * 100_000},
         {"object": "x" * 600},
         {"distance": "miles"},
@@ -111,6 +121,19 @@ def test_an_example_given_again_takes_its_new_sign_in_its_old_place():
         of(*map(str, range(100))).having(Example("one more"))
 
 
+def test_an_example_twice_in_a_link_is_one(services, tiny):
+    twice = json.dumps([{"o": "g1"}, {"o": "g2", "w": 0.1}, {"o": "g1", "w": -2}])
+    query = SimilarQuery.of_parameters({"examples": twice})
+    assert query.examples == (
+        Example("g1", weight=2.0, is_like=False),
+        Example("g2", weight=0.1),
+    )
+    embed(tiny)
+    assert "The 7 nearest" in text_of(open_page("similar", {"examples": twice}))
+    small = SimilarQuery((Example("g1", weight=LEAST_WEIGHT), Example("g2")))
+    assert SimilarQuery.of_parameters(small.as_parameters()) == small
+
+
 def test_an_uploaded_picture_finds_its_twin_first_and_says_so(services, tiny):
     embedding = embed_for_good(tiny, "pca")
     choose_embedding(tiny, embedding.run_id)
@@ -124,11 +147,43 @@ def test_an_uploaded_picture_finds_its_twin_first_and_says_so(services, tiny):
     assert found.distances[0] < 1e-3
     part = SimilarQuery((Example(picture=picture, part=(0, 0, 5, 5)),))
     assert not search(services, tiny, part, NOBODY).twins
-    for kept in (services.workspace.root / "cache" / "pictures").iterdir():
-        kept.unlink()
-    services.example_vectors = type(services.example_vectors)(8)
-    with pytest.raises(NotFound, match="upload it again"):
-        search(services, tiny, replace(query, shown=12), NOBODY)
+    again = keep_picture(services, tiny, file.getvalue(), "six.png")
+    (kept,) = (services.workspace.root / "cache" / "pictures").iterdir()
+    assert again == picture
+    for spoil in (lambda: kept.write_bytes(b""), kept.unlink):
+        spoil()
+        services.example_vectors = type(services.example_vectors)(8)
+        services.found_alike = type(services.found_alike)(8)
+        with pytest.raises(NotFound, match="upload it again"):
+            search(services, tiny, query, NOBODY)
+
+
+def test_several_pictures_are_held_against_the_survey_block_by_block(services, tiny, monkeypatch):
+    choose_embedding(tiny, embed_for_good(tiny, "pca").run_id)
+    monkeypatch.setattr("pages._server.similar._BLOCK_BYTES", 3 * tiny.image(0).nbytes)
+    pictures = []
+    for row in (6, 2):
+        file = io.BytesIO()
+        Image.fromarray(np.moveaxis(tiny.image(row), 0, -1)).save(file, "PNG")
+        pictures.append(keep_picture(services, tiny, file.getvalue(), "one.png"))
+    query = SimilarQuery(tuple(Example(picture=one) for one in pictures), how=ANY)
+    assert search(services, tiny, query, NOBODY).twins == {2, 6}
+
+
+def test_what_a_killed_server_left_goes_and_what_others_remove_is_no_fault(
+    services, tiny, monkeypatch
+):
+    folder = services.workspace.root / "cache" / "pictures"
+    folder.mkdir(parents=True)
+    for name, age in (("old.npy.1.1.partial", 7200), ("new.npy.2.2.partial", 5)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    (folder / "gone.npy").symlink_to(folder / "nowhere")  # listed, and not there when looked at
+    file = io.BytesIO()
+    Image.fromarray(np.moveaxis(tiny.image(6), 0, -1)).save(file, "PNG")
+    picture = keep_picture(services, tiny, file.getvalue(), "six.png")
+    left = {path.name for path in folder.iterdir()} - {"gone.npy"}
+    assert left == {"new.npy.2.2.partial", f"{tiny.manifest.content_hash[:16]}-{picture}.npy"}
 
 
 def test_ids_that_are_nearly_right_are_named(services, tiny):
@@ -248,3 +303,46 @@ def test_a_box_is_read_in_whole_pixels_of_the_picture():
 
     assert _box_of(Event, 64) == (4, 0, 20, 64)
     assert _box_of(None, 64) is None
+
+
+def test_picks_count_for_the_search_that_they_were_made_in():
+    told = SimpleNamespace(picked={"of": "a", "ids": ["g1"]})
+    assert picks(told, "a") == ["g1"]
+    assert picks(told, "b") == []
+    assert picks(None, "a") == []
+
+
+def test_a_damaged_file_of_pairs_is_a_sentence(services, tiny):
+    embed(tiny)
+    made = run_neighbours(services.workspace, "tiny", quiet=True)
+    whole = (made.path / "pairs.npz").read_bytes()
+    for length in (0, len(whole) // 2):
+        (made.path / "pairs.npz").write_bytes(whole[:length])
+        with pytest.raises(Damaged, match="look for near-duplicates again"):
+            made.pairs()
+
+
+def test_values_of_different_keys_are_made_side_by_side_and_of_one_once():
+    recent, others_turn, made = Recent(2), threading.Event(), []
+
+    def slow() -> str:
+        made.append("slow")
+        assert others_turn.wait(30)
+        return "slow"
+
+    found: list[str] = []
+    waiting = [
+        threading.Thread(target=lambda: found.append(recent.get("a", slow))) for _ in range(3)
+    ]
+    for one_thread in waiting:
+        one_thread.start()
+    assert recent.get("b", lambda: "quick") == "quick"  # while "a" is being made
+    others_turn.set()
+    for one_thread in waiting:
+        one_thread.join(30)
+    assert found == ["slow"] * 3
+    assert made == ["slow"]
+    with pytest.raises(KeyError):
+        recent.get("c", lambda: {}["none"])
+    assert recent.get("c", lambda: "after a failure") == "after a failure"
+    assert recent.get("b", lambda: "kept no longer") == "kept no longer"

@@ -148,3 +148,33 @@ def test_words() -> None:
         "c is one of a, b",
         "c is missing",
     ]
+
+
+def test_a_value_is_told_and_kept_to_its_last_digit() -> None:
+    assert Condition("mag", Operator.IS, 20.1234567).words() == "mag is 20.1234567"
+    assert Condition("id", Operator.IS, 1237648720693755918).words() == "id is 1237648720693755918"
+    between = as_condition(["mag", "between", [21.98765432, 2]])
+    assert between.words() == "mag between 2 and 21.98765432"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a", "<", 10**400],
+        ["a", "<", 10**5000],
+        ["a", "is", "\ud800"],
+        ["a", "is one of", ["x", "\ud800"]],
+        ["\ud800", "is missing", None],
+        "\ud800",
+    ],
+)
+def test_what_no_column_can_hold_is_refused_in_words_that_can_be_shown(given: Any) -> None:
+    with pytest.raises(BadInput, match="A condition is") as caught:
+        as_condition(given)
+    str(caught.value).encode()
+
+
+def test_a_number_beyond_64_bits_is_compared() -> None:
+    values = pd.Series([1, 2**62])
+    assert matching(values, as_condition(["id", "<", 10**30])).tolist() == [True, True]
+    assert matching(values, as_condition(["id", "is", 10**30])).tolist() == [False, False]
