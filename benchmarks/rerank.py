@@ -106,7 +106,8 @@ def every_row(values: np.ndarray, known: np.ndarray, answers: np.ndarray) -> Any
 
 
 def over_dask(values: np.ndarray, known: np.ndarray, answers: np.ndarray) -> Any:
-    """The default, two processes of this machine going over the embedding."""
+    """The default, two processes of this machine going over the embedding; the first ranking waits
+    until they hold their rows."""
     import distributed
 
     from core.config import LoopConfig
@@ -117,6 +118,7 @@ def over_dask(values: np.ndarray, known: np.ndarray, answers: np.ndarray) -> Any
     engine = Engine(values, np.ones(len(values), bool), ("other", "t"), "t", LoopConfig())
     engine = engine.with_partitions(client)
     labels = {int(row): ("other", "t")[answer] for row, answer in zip(known, answers, strict=True)}
+    engine.rerank(labels)
     return lambda: engine.rerank(labels)
 
 

@@ -169,6 +169,8 @@ def twins_among(picture: np.ndarray, others: np.ndarray) -> np.ndarray:
     picture, others
         (band, side, side) and (B, band, side, side).
     """
+    if not len(others):
+        return np.empty(0, np.int64)
     return twins(likeness(others, picture[None])[:, 0])
 
 

@@ -139,6 +139,8 @@ def test_a_part_is_drawn_on_the_picture(page: Page, server: Server, task: str) -
     side = Survey.open(server.workspace, "blobs").manifest.cutout_size_px
     part = [side // 4, side // 4, 3 * side // 4, round(side * 0.625)]
     for name, edge in zip(("x from", "y from (top)", "x to", "y to"), part, strict=True):
-        expect(page.get_by_label(name, exact=True)).to_have_value(str(edge), timeout=PATIENCE_MS)
+        expect(page.get_by_label(name, exact=True).first).to_have_value(
+            str(edge), timeout=PATIENCE_MS
+        )
     page.get_by_role("button", name="Look for this part").click()
     assert json.loads(in_address(page, "examples")) == [{"o": "obj_06", "at": part}]

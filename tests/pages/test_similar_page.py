@@ -343,6 +343,6 @@ def test_values_of_different_keys_are_made_side_by_side_and_of_one_once():
     assert found == ["slow"] * 3
     assert made == ["slow"]
     with pytest.raises(KeyError):
-        recent.get("c", lambda: {}["none"])
+        recent.get("c", lambda: dict[str, str]()["none"])
     assert recent.get("c", lambda: "after a failure") == "after a failure"
     assert recent.get("b", lambda: "kept no longer") == "kept no longer"
