@@ -73,7 +73,7 @@ def test_another_task_ranks_as_a_new_engine_and_shares_what_was_worked_out(
 def test_a_sampler_is_refused_a_survey_that_it_cannot_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert SAMPLERS["ens"].most_rows == 2_000_000
+    assert SAMPLERS["ens"].most_rows == 1_000_000
     monkeypatch.setitem(SAMPLERS._entries, "ens", replace(SAMPLERS["ens"], most_rows=5))
     embedding, mask = np.eye(6), np.ones(6, dtype=bool)
     ens = LoopConfig(sampler="ens")

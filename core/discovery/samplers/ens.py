@@ -26,7 +26,7 @@ AHEAD = 5
 that a long one puts off finds: with all of 200 answers ahead the area of the finds curve fell from
 .83 to .69 on seven development sets, and as many were found in the end."""
 
-MOST_ROWS = 2_000_000
+MOST_ROWS = 1_000_000
 """The graph of neighbours takes about a kilobyte a row while it is made and read."""
 
 _NUMBERS = 2_000_000
