@@ -15,6 +15,7 @@ from pages._shared.selection_panel import selection_panel
 from pages._shared.selection_state import choose_selection, current_selection
 from pages._shared.sight import may_start
 from pages._shared.tasks import the_task
+from pages._shared.waiting import wait_for_embedding
 from pages._shared.who import who
 from pages.components.map import sky_map
 
@@ -37,7 +38,9 @@ def draw() -> None:
     survey = services().survey(task.survey)
     preparation = services().prepare(survey)
     if not preparation.embedded:
-        _wait()
+        wait_for_embedding(
+            task.survey, "The map is a projection of the embedding, which is being made."
+        )
         return
     try:
         placed = placed_map(services(), survey)
@@ -91,22 +94,6 @@ def _selected(task: Task, survey: Survey) -> None:
         st.caption("Select with the lasso or the box: what is inside opens here.")
         return
     selection_panel(task, survey, chosen)
-
-
-@st.fragment(run_every=2.0)
-def _wait() -> None:
-    who()  # asked anew: a fragment outlives a sign-out
-    survey = services().survey(the_task().survey)
-    preparation = services().prepare(survey)
-    if preparation.embedded:
-        st.rerun()
-    if preparation.error:
-        st.error(preparation.error)
-        if may_start() and st.button("Try again"):
-            services().restart_job(JobKind.EMBED, survey)
-        return
-    st.progress(preparation.fraction or 0.0, preparation.sentence)
-    st.caption("The map is a projection of the embedding, which is being made.")
 
 
 @st.fragment(run_every=2.0)

@@ -10,18 +10,17 @@ import streamlit as st
 from core.errors import NotReady, SkysiftError
 from core.mapping.lookalikes import ALL, ANY, METRICS
 from core.survey import Survey
-from core.vocabulary import JobKind
 from labels_db import Task
 from pages._server.services import services
 from pages._server.similar import search
 from pages._server.similar_query import LEAST_SHOWN, MOST_SHOWN, SimilarQuery
-from pages._shared.sight import may_start, shown_classes
+from pages._shared.sight import shown_classes
 from pages._shared.similar_examples import draw_adding, draw_examples
 from pages._shared.similar_pairs import draw_pairs
 from pages._shared.similar_results import draw_found, draw_selection, wanted_columns
 from pages._shared.similar_state import current_query, told, use_query
 from pages._shared.tasks import the_task
-from pages._shared.who import who
+from pages._shared.waiting import wait_for_embedding
 
 __all__ = ["draw"]
 
@@ -37,7 +36,9 @@ def draw() -> None:
     from core.representation import finished_embeddings
 
     if not finished_embeddings(survey):
-        _wait(task.survey)
+        wait_for_embedding(
+            task.survey, "Look-alikes are the nearest in the embedding, which is being made."
+        )
         return
     query = current_query(survey)
     view = st.segmented_control(
@@ -147,19 +148,3 @@ def _settings(survey: Survey, query: SimilarQuery, *, with_search: bool) -> Simi
     if changed != query:
         use_query(survey, changed)
     return changed
-
-
-@st.fragment(run_every=2.0)
-def _wait(name: str) -> None:
-    who()  # asked anew: a fragment outlives a sign-out
-    survey = services().survey(name)
-    preparation = services().prepare(survey)
-    if preparation.embedded:
-        st.rerun()
-    if preparation.error:
-        st.error(preparation.error)
-        if may_start() and st.button("Try again"):
-            services().restart_job(JobKind.EMBED, survey)
-        return
-    st.progress(preparation.fraction or 0.0, preparation.sentence)
-    st.caption("Look-alikes are the nearest in the embedding, which is being made.")
