@@ -32,6 +32,11 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+WEBGL_FLAGS = [
+    *(flag for flag in FLAGS if flag != "--disable-gpu"),
+    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+]
+"""WebGL by the processor, for the map."""
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 """The first that is there: the shell draws no window, which is half of the browser's work."""
 

@@ -16,14 +16,10 @@ from core.survey import Batch, RunFolder, Survey, SurveyWriter
 from core.vocabulary import Action, JobKind
 from core.workspace import Workspace, open_workspace
 from labels_db import ClassDetail, LabelsDB, NewEvent, TaskSpec
-from tests.browser.conftest import FLAGS, Server, eventually
+from tests.browser.conftest import WEBGL_FLAGS, Server, eventually
 from tests.browser.test_axe import read
 
-# WebGL by the processor.
-CHROMIUM_FLAGS = [
-    *(flag for flag in FLAGS if flag != "--disable-gpu"),
-    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-]
+CHROMIUM_FLAGS = WEBGL_FLAGS
 N, N_APART = 5_000, 300
 """Objects; so many of them lie in a disc of their own."""
 TASK = "find-odd"

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import (
     CLASSES,
     N_OBJECTS,
+    WEBGL_FLAGS,
     Server,
     all_saved,
     eventually,
@@ -21,6 +22,8 @@ from tests.browser.conftest import (
     open_task,
     press,
 )
+
+CHROMIUM_FLAGS = WEBGL_FLAGS
 
 
 @pytest.fixture
@@ -63,20 +66,12 @@ def test_twenty_labels_one_undone_reload_map_export(page, server, task):
 
 def _map(page: Page) -> None:
     page.get_by_role("link", name="Map").click()
-    plot = page.locator(".js-plotly-plot .nsewdrag").first
-    plot.wait_for(timeout=30_000)
+    page.locator(".skymap[data-ready]").wait_for(timeout=60_000)
     page.get_by_text("UMAP of the embedding").wait_for()
-    box = plot.bounding_box()
-    assert box
-    left, top = box["x"] + 5, box["y"] + 5
-    right, bottom = box["x"] + box["width"] - 5, box["y"] + box["height"] - 5
-    page.mouse.move(left, top)
-    page.mouse.down()
-    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top + 2)):
-        page.mouse.move(x, y, steps=8)
-    page.mouse.up()
-    page.get_by_text(f"{N_OBJECTS} objects").wait_for(timeout=20_000)
-    assert page.locator(".thumbs a").count() == N_OBJECTS
+    page.get_by_role("button", name="Select view").click()
+    page.locator(".skymap[data-selected]").wait_for()
+    page.get_by_text(f"{N_OBJECTS} objects").first.wait_for(timeout=20_000)
+    eventually(lambda: page.locator(".thumbs a").count() == N_OBJECTS)
 
 
 def _exports(page: Page, answered: dict[str, str]) -> None:

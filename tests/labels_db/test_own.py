@@ -42,8 +42,8 @@ def test_a_session_begins_where_it_is_told(
 
     assert since("2027-01-31T08:01:00.000+00:00") == ["b", "c"]
     assert since(schema.utc_now()[:4].replace("20", "30") + "-01-01T00:00:00.000+00:00") == []
-    monkeypatch.setattr(own, "MAX_SESSION_EVENTS", 2)
-    assert since(NEVER) == ["b", "c"]
+    assert since(NEVER) == ["a", "b", "c"]
+    assert [one.object_id for one in db.session("duals", "ann", NEVER, events=2)] == ["b", "c"]
 
 
 def test_the_newest_of_each_class_and_their_order(db: LabelsDB, make: Make) -> None:
