@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
 from core.errors import SkysiftError
 
-__all__ = ["on_script_error"]
+__all__ = ["errors_told", "on_script_error"]
 
 _log = logging.getLogger("skysift.pages")
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Within a page: what the body refuses is told where it stands, and the page goes on."""
+    try:
+        yield
+    except SkysiftError as error:
+        st.error(str(error))
 
 
 def on_script_error(error: Exception) -> bool:

@@ -15,6 +15,7 @@ from labels_db import MAX_BULK, BulkGroup, BulkPlan, Fate, Selection, Task
 from pages._server.identity import require
 from pages._server.requests import WRITERS
 from pages._server.services import services
+from pages._shared.faults import errors_told
 from pages._shared.selection_words import objects
 from pages._shared.sight import is_hidden_here
 from pages._shared.times import ago, moment
@@ -84,10 +85,8 @@ def tell_labelled() -> None:
 
 @st.dialog("Label the selection", width="medium")
 def _dialog(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) -> None:
-    try:
+    with errors_told():
         _draw(task, survey, selection, rows)
-    except SkysiftError as error:
-        st.error(str(error))
 
 
 def _draw(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) -> None:

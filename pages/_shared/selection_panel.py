@@ -12,6 +12,7 @@ from pages._server.identity import Identity
 from pages._server.requests import WRITERS
 from pages._server.services import services
 from pages._server.tables import ANSWER, SCORE, SurveyTable
+from pages._shared.faults import errors_told
 from pages._shared.selection_label import label_button, tell_labelled, undo_button
 from pages._shared.selection_order import BY_SCORE, has_scores, ordered, orders_of
 from pages._shared.selection_queue import queue_button
@@ -48,10 +49,8 @@ def selection_panel(task: Task, survey: Survey, selection_id: str | None) -> Non
             st.rerun()
         return
     tell_labelled()
-    try:
+    with errors_told():
         _draw(task, survey, identity, selection, rows)
-    except SkysiftError as error:
-        st.error(str(error))
 
 
 def _draw(

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
-from core.errors import SkysiftError
 from core.survey import Survey
 from core.vocabulary import SELECTION_SAMPLER, Role
 from labels_db import MAX_AHEAD, QueueItem, Selection, Task
@@ -16,6 +15,7 @@ from pages._server.identity import Identity, require
 from pages._server.more_like import ahead_payload
 from pages._server.requests import WRITERS
 from pages._server.services import services
+from pages._shared.faults import errors_told
 from pages._shared.selection_words import objects, title_of
 from pages._shared.who import who
 
@@ -51,10 +51,8 @@ def send_to_queue(
 
 @st.dialog("Send to the queue", width="medium")
 def _dialog(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) -> None:
-    try:
+    with errors_told():
         _draw(task, survey, selection, rows)
-    except SkysiftError as error:
-        st.error(str(error))
 
 
 def _draw(task: Task, survey: Survey, selection: Selection, rows: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from labels_db import Selection, Task
 from pages._server.selections import knowing
 from pages._server.services import services
 from pages._server.tables import Column, SurveyTable
+from pages._shared.faults import errors_told
 from pages._shared.selection_filters import draw_filter, title
 from pages._shared.selection_state import choose_selection, current_selection
 from pages._shared.selection_words import objects
@@ -52,10 +53,8 @@ _CSS = """<style>
 
 def draw_table(task: Task, survey: Survey) -> None:
     """Draw the filter, the way to a selection, and a page of the table."""
-    try:
+    with errors_told():
         _draw(task, survey)
-    except SkysiftError as error:
-        st.error(str(error))
 
 
 def _draw(task: Task, survey: Survey) -> None:

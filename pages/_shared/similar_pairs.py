@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
-from core.errors import SkysiftError
 from core.mapping.near_duplicates import (
     AT_ONCE_ROWS,
     MOST_PAIRS,
@@ -26,6 +25,7 @@ from pages._server.similar import embedding_of
 from pages._server.similar_query import SimilarQuery
 from pages._shared.editing import attempt
 from pages._shared.encoders_jobs import draw_job, is_running, start
+from pages._shared.faults import errors_told
 from pages._shared.selection_state import choose_selection
 from pages._shared.sight import may_start, shown_classes
 from pages._shared.thumbnails import picture_address
@@ -114,11 +114,8 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
                 "embedding": embedding.run_id,
                 "distance": query.metric,
             }
-            try:
+            with errors_told():
                 made = services().selections.add(survey, members, origin, who().annotator)
-            except SkysiftError as error:
-                st.error(str(error))
-            else:
                 choose_selection(made.id)
 
 

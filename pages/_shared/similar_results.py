@@ -26,6 +26,7 @@ from pages._server.similar import Similar
 from pages._server.similar_query import Example, SimilarQuery
 from pages._server.visibility import prediction_shown
 from pages._shared.colours import class_colours
+from pages._shared.faults import errors_told
 from pages._shared.figures import fixed_axis, show
 from pages._shared.selection_panel import selection_panel
 from pages._shared.selection_state import choose_selection, current_selection
@@ -171,11 +172,8 @@ def _take(
         if query.only_unlabelled:
             origin["tells"] = [task.name]
         chosen = np.array(list(shown.values()) if every else rows)
-        try:
+        with errors_told():
             made = services().selections.add(survey, chosen, origin, who().annotator)
-        except SkysiftError as error:
-            st.error(str(error))
-        else:
             choose_selection(made.id)
 
 
