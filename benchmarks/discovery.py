@@ -1,6 +1,6 @@
 """Finds of the rare class by every search beside its peers and chance, with an oracle answering.
 
-python -m benchmarks.discovery --data FOLDER [--sets development | report | NAMES]
+python -m benchmarks.discovery --data FOLDER [--sets development | earlier | report | NAMES]
     [--searches NAMES] [--starts 10] [--known 0 1] [--budget 200] [--batch 10] [--jobs 2]
 
 A search is SAMPLER or SAMPLER/LEARNER. Every start leaves out another tenth of the rows (and
@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.common import RESULTS, arguments, report
 from benchmarks.discovery_figures import Areas, area_rows, compared
-from benchmarks.discovery_sets import DEVELOPMENT, REPORT, RareSet
+from benchmarks.discovery_sets import DEVELOPMENT, EARLIER, REPORT, RareSet
 from core.config import LoopConfig
 from core.discovery import Engine, simulate
 from core.discovery.simulate import known_targets
@@ -102,7 +102,7 @@ def search(given: RareSet, asked: Asked) -> Found:
 @lru_cache(maxsize=1)
 def rare_set(name: str, workspace: str, data: str | None) -> RareSet:
     """The set of that name, kept until another is asked for."""
-    every = {**DEVELOPMENT, **REPORT}
+    every = {**DEVELOPMENT, **EARLIER, **REPORT}
     return every[name](open_workspace(workspace), Path(data) if data else None)
 
 
@@ -222,7 +222,11 @@ def areas_of(kept: Kept, plan: list[Asked], known: int) -> Areas:
 
 def main() -> None:
     a = _parsed()
-    groups = {"development": list(DEVELOPMENT), "report": list(REPORT)}
+    groups = {
+        "development": list(DEVELOPMENT),
+        "earlier": list(EARLIER),
+        "report": list(REPORT),
+    }
     asked_for = [one for asked in a.sets for one in groups.get(asked, [asked])]
     sizes: dict[str, tuple[int, int]] = {}
     for name in asked_for:

@@ -253,15 +253,17 @@ def check_model(db: LabelsDB, task: Task, survey: Survey, embedding: Embedding) 
     targets = [number[name] for name in task.targets]
     require_both(np.isin(answers, targets))  # before the embedding is read
     places = np.array([rows[name] for name in kept], dtype=np.int64)
-    values, scaled = answered_values(embedding.values, embedding.mask, places, task.seed)
+    learner = db.strategy(task.name).learner
+    seen = answered_values(embedding.values, embedding.mask, places, task.seed, learner)
     found = validate(
-        db.strategy(task.name).learner,
-        values,
+        learner,
+        seen.values,
         answers,
         len(number),
         targets,
         task.seed,
-        scaled,
+        seen.survey,
+        seen.n_leading,
     )
     return Checked(
         seq,

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.base import clone
 
 from core.discovery.answered import aimed, one_thread
-from core.discovery.engine import LEAST_PER_STAND_IN, STAND_INS
 from core.discovery.prepare import standardise, whiten
 from core.discovery.registry import LEARNERS, LearnerFactory
 from core.discovery.schedule import DEFAULT_LEARNER
+from core.discovery.teaching import LEAST_PER_STAND_IN, STAND_INS
 from core.discovery.threads import one_blas_thread
 from core.errors import NotReady
 from core.progress import Progress, silent

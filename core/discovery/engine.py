@@ -19,7 +19,7 @@ from core.discovery.control import (
     n_controls_before,
     open_controls,
 )
-from core.discovery.learner import Learner, ask, draw_from_pool
+from core.discovery.learner import ask, draw_from_pool
 from core.discovery.outside import Outside, below, whitened_like
 from core.discovery.partitions import Partitions
 from core.discovery.pool import Draw, Pool, any_of, frozen_array
@@ -29,19 +29,13 @@ from core.discovery.registry import DETECTORS, SAMPLERS
 from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
 from core.discovery.schedule import COLD_START, schedule_of, unique
 from core.discovery.scratch import keep_rows
-from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
+from core.discovery.shortlist import FULL_ROWS, QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
 from core.discovery.state import state_in_words
+from core.discovery.teaching import teach
 from core.discovery.trusting import Trusted
+from core.discovery.wide import DETECTORS_SEEN, Wide, nearest_rows, normal_scores
 from core.errors import BadInput, NotFound
 from core.vocabulary import ScoreKind
-
-STAND_INS = 100
-"""Other answers that a model is taught at least. As long as there are fewer, unanswered rows at
-random stand in for them, as in AutoTAR (Cormack & Grossman 2015, arXiv 1504.06868): of a rare
-target hardly one of them is, and the first answers, all of them odd, say little of the usual."""
-
-LEAST_PER_STAND_IN = 20
-"""Of a survey of fewer than 2,000, one row in so many stands in at most."""
 
 _SCORE_DETECTOR = "isolation_forest"
 """Ranks the survey while nothing is trained."""
@@ -51,7 +45,8 @@ class Engine:
     """Ranks one survey for one task.
 
     `rerank` is pure: the same labels give the same ranking on CPU. Only what does not depend on
-    labels is kept between calls: the whitened embedding, the detector scores, the control order.
+    labels is kept between calls: the rows as learners see them, the detector scores, the control
+    order.
 
     Parameters
     ----------
@@ -98,6 +93,7 @@ class Engine:
         self._columns: np.ndarray | None = None
         self._outside: Outside | None = None
         self._longer: dict[str, np.ndarray] = {}
+        self._wide: tuple[int, np.ndarray | Wide] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -147,7 +143,7 @@ class Engine:
         """
         other = copy.copy(self)
         other._outside = outside if outside is not None and len(outside) else None
-        other._columns, other._longer = None, {}
+        other._columns, other._longer, other._wide = None, {}, None
         white = self._values[: len(self)]
         other._values = frozen_array(white)
         if other._outside is not None:
@@ -251,7 +247,24 @@ class Engine:
         found = bool(met) and (len(open_rows) > 0 or len(seen) > 1)
         trained = bool(met) and len(seen) > len(met)
         trusted = Trusted.of(trust if found else None, labelled, self._learner.name, estimator)
-        n_stand_ins = self._teach(learner, labelled, answers, open_rows, trusted) if found else 0
+        n_stand_ins = 0
+        if found:
+            if self._learner.wide:
+                n_leading, learner.wide = self._wide_rows()
+                estimator.set_params(n_leading=n_leading)
+            n_stand_ins = teach(
+                learner,
+                self._values if learner.wide is None else learner.wide,
+                labelled,
+                answers,
+                open_rows,
+                self.targets,
+                len(self.classes),
+                trusted,
+                self.config.seed,
+                n_survey=len(self),
+                take_back=self._learner.wide,
+            )
 
         n_done = len(self) - len(open_rows)
         seeking = len(met) < len(self.targets)
@@ -321,34 +334,27 @@ class Engine:
             told=learner.told,
         )
 
-    def _teach(
-        self,
-        learner: Learner,
-        labelled: np.ndarray,
-        answers: np.ndarray,
-        open_rows: np.ndarray,
-        trusted: Trusted,
-    ) -> int:
-        """Teach the answers and, while others than the target are few, unanswered rows at random
-        in their place; returns how many of these."""
-        others = answers[~np.isin(answers, self.targets)]
-        wanted = min(STAND_INS, len(self) // LEAST_PER_STAND_IN) - len(others)
-        n = min(max(wanted, 0 if len(others) else 1), len(open_rows))
-        rng = np.random.default_rng([self.config.seed, len(labelled), 0xD0])
-        rows = np.sort(rng.choice(open_rows, n, replace=False))
-        if len(others):
-            # As the answered ones are mixed, so that they do not shift P(class) among them.
-            classes = rng.choice(others, n)
-        else:
-            classes = np.full(
-                n, next(k for k in range(len(self.classes)) if k not in self.targets)
-            )
-        learner.teach(
-            self._values[np.concatenate([labelled, rows])],
-            np.concatenate([answers, classes]),
-            **trusted.told(n),
-        )
-        return n
+    def _wide_rows(self) -> tuple[int, np.ndarray | Wide]:
+        """What a learner that is taught wide rows sees, (N, D), and how many of its columns lead
+        (see `Wide`). Made once: of a survey that is scored whole at once, of a larger one as the
+        rows are read."""
+        if self._wide is None:
+            n = len(self)
+            scores = [
+                normal_scores(self.detector_scores(one), self.config.seed)
+                for one in DETECTORS_SEEN
+            ]
+            below = None
+            if self._outside is not None:
+                below = self._rows.of_others(self._outside.values)
+                # No detector was asked about them: they are as odd as what they are most like.
+                like = nearest_rows(self._values, n)
+                scores = [np.concatenate([one, one[like]]) for one in scores]
+            rows = Wide(self._values, scores, self._rows, below)
+            self._wide = (rows.n_leading, rows)
+            if n <= FULL_ROWS:
+                self._wide = (rows.n_leading, frozen_array(rows.kept(self._scratch)))
+        return self._wide
 
     def more_like(
         self, rows: Sequence[int], done: Collection[int] = (), n: int | None = None

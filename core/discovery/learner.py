@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from modAL.models import ActiveLearner
@@ -12,6 +12,9 @@ from sklearn.utils import check_X_y
 from core.discovery.pool import Draw, Pool
 from core.discovery.registry import Sampler
 from core.discovery.threads import in_threads, one_blas_thread
+
+if TYPE_CHECKING:
+    from core.discovery.wide import Wide
 
 _ONE_CHUNK = 16_384
 _CHUNK = 8_192
@@ -60,7 +63,8 @@ class Learner(ActiveLearner):
     def fit(
         self, X: np.ndarray, y: np.ndarray, bootstrap: bool = False, **fit_kwargs: Any
     ) -> Learner:
-        """Forget what was taught and train on (X, y)."""
+        """Forget what was taught and train on (X, y); `fit_kwargs` as of `teach`."""
+        self.weights = fit_kwargs.get("sample_weight")
         self._check(X, y)
         self.X_training, self.y_training = X, y
         self._fit_to_known(bootstrap=bootstrap, **fit_kwargs)
@@ -107,7 +111,7 @@ class Learner(ActiveLearner):
         with one_blas_thread():
             return super()._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
 
-    def class_probabilities(self, values: np.ndarray, n_classes: int) -> np.ndarray:
+    def class_probabilities(self, values: np.ndarray | Wide, n_classes: int) -> np.ndarray:
         """(N, n_classes) float32: P(class) of every row; 0 for a class not taught yet.
 
         values: (N, D) float32, read in chunks so that no copy of it is made, by all cores.

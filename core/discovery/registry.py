@@ -42,7 +42,8 @@ class Need(StrEnum):
 @dataclass(frozen=True)
 class Entry(Generic[T]):
     """One registered thing. `description` completes the sentence "Showing ..."; `most_rows` is the
-    size of the largest survey that it can take, None where it takes any."""
+    size of the largest survey that it can take, None where it takes any; `wide` is of learners,
+    see `register_learner`."""
 
     name: str
     call: T
@@ -50,6 +51,7 @@ class Entry(Generic[T]):
     needs: Need = Need.NOTHING
     detector: str | None = None
     most_rows: int | None = None
+    wide: bool = False
 
 
 def for_target(sampler: str, class_name: str) -> str:
@@ -133,11 +135,17 @@ def register_detector(name: str, *, description: str) -> Callable[[Detector], De
     return register
 
 
-def register_learner(name: str, *, description: str) -> Callable[[LearnerFactory], LearnerFactory]:
-    """Register a factory of supervised models."""
+def register_learner(
+    name: str, *, description: str, wide: bool = False
+) -> Callable[[LearnerFactory], LearnerFactory]:
+    """Register a factory of supervised models.
+
+    wide : it is taught the rows of `core.discovery.wide` rather than whitened components; its
+        parameter `n_leading` is how many columns a linear model sees (None: all)
+    """
 
     def register(call: LearnerFactory) -> LearnerFactory:
-        LEARNERS.add(Entry(name, call, description))
+        LEARNERS.add(Entry(name, call, description, wide=wide))
         return call
 
     return register

@@ -24,7 +24,7 @@ SEEKING = 5
 """Of several targets one may be found long before another, of which no model can know yet. As long
 as any was not found, so many-th a place of the default goes on as before the first find."""
 
-DEFAULT_LEARNER = "averaged"
+DEFAULT_LEARNER = "broad"
 """What it is made of was chosen on nine development sets; docs/discovery.md has the areas."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from core.discovery.threads import in_threads, one_blas_thread
 
 if TYPE_CHECKING:
     from core.discovery.partitions import Partitions
+    from core.discovery.wide import Wide
 
 FULL_ROWS = 200_000
 """Rows up to which the learner scores all."""
@@ -129,22 +130,29 @@ def in_words(told: Told | None) -> str:
 class Shortlisting(Learner):
     """A learner that gives a survey of more than `FULL_ROWS` rows its P(class) in two passes, once
     it is told what for (`wanted`). `told` says what the last call did; None if all was scored.
-    With `partitions` the simple model's pass is done by the workers of a Dask cluster."""
+    With `partitions` the simple model's pass is done by the workers of a Dask cluster. With `wide`
+    the learner is taught and sees these rows, of which the simple model has the first columns."""
 
     wanted: Wanted | None = None
+    wide: np.ndarray | Wide | None = None
     told: Told | None = None
     partitions: Partitions | None = None
 
-    def class_probabilities(self, values: np.ndarray, n_classes: int) -> np.ndarray:
+    def class_probabilities(self, values: np.ndarray | Wide, n_classes: int) -> np.ndarray:
         """(N, n_classes) float32, see `two_passes`."""
         whole = super().class_probabilities
+        seen = values if self.wide is None else self.wide
         if self.wanted is None or len(values) <= FULL_ROWS:
             self.told = None
-            return whole(values, n_classes)
-        taught = (self.X_training, self.y_training)
+            return whole(seen, n_classes)
+        taught = (self.X_training[:, : values.shape[1]], self.y_training)
         with one_blas_thread():
             probabilities, self.told = two_passes(
-                lambda rows: whole(rows, n_classes), taught, values, self.wanted, self.partitions
+                lambda rows: whole(seen[rows], n_classes),
+                taught,
+                cast(np.ndarray, values),
+                self.wanted,
+                self.partitions,
             )
         return probabilities
 
@@ -173,7 +181,7 @@ def two_passes(
 
     Parameters
     ----------
-    predict : (n, D) rows -> (n, C), the learner's P(class)
+    predict : numbers of rows (n,) -> (n, C), the learner's P(class)
     taught : X (L, D) and y (L,), what the learner was taught, two classes or more
     values : (N, D) float32
     partitions : the first of these rows in the hands of Dask workers
@@ -184,7 +192,7 @@ def two_passes(
     is_full = np.zeros(len(values), dtype=bool)
     is_full[drawn] = is_full[wanted.certain] = True
     full = np.flatnonzero(is_full)
-    own = predict(values[full])
+    own = predict(full)
     imitated = own[np.searchsorted(full, fitted_to)]
     simple = Imitation(taught, values[fitted_to], imitated, wanted.targets)
     spread = None if partitions is None else partitions.regressed(simple)
@@ -207,7 +215,7 @@ def two_passes(
             places = np.argpartition(first, len(first) - length)[len(first) - length :]
             listed = wanted.open_rows[places]
             new = np.sort(listed[~is_full[listed]])
-            probabilities[new] = predict(values[new])
+            probabilities[new] = predict(new)
             is_full[new] = True
             scored = chances[is_full & is_open]
             floor = np.partition(scored, len(scored) - n)[len(scored) - n]

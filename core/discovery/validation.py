@@ -11,9 +11,10 @@ from sklearn.base import clone
 from core.discovery.answered import NEVER_OUT, aimed, folds_of, one_thread
 from core.discovery.pool import any_of
 from core.discovery.prepare import standardise, whiten
-from core.discovery.registry import LEARNERS
+from core.discovery.registry import DETECTORS, LEARNERS, Entry, LearnerFactory
 from core.discovery.schedule import DEFAULT_LEARNER
 from core.discovery.threads import one_blas_thread
+from core.discovery.wide import DETECTORS_SEEN, Wide, normal_scores
 from core.errors import NotReady
 from core.metrics import average_precision
 from core.vocabulary import DEFAULT
@@ -96,10 +97,30 @@ class Validation:
         return against[np.argsort(self.given[against], kind="stable")]
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a learner sees of some rows.
+
+    Attributes
+    ----------
+    values
+        (L, D) float32 of these rows.
+    survey
+        (N, K) float32 of the rows by which they were scaled, for learners that weigh the answers
+        against the survey.
+    n_leading
+        How many of the D columns lead (see `Wide`); None where the learner sees whitened ones.
+    """
+
+    values: np.ndarray
+    survey: np.ndarray
+    n_leading: int | None = None
+
+
 def answered_values(
-    embedding: np.ndarray, mask: np.ndarray, rows: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a learner sees of `rows`, (L, D) float32, and of the rows by which it was scaled.
+    embedding: np.ndarray, mask: np.ndarray, rows: np.ndarray, seed: int, learner: str = DEFAULT
+) -> Seen:
+    """What the learner of that name sees of `rows` (L,).
 
     The scale is the survey's, read off `SCALE_ROWS` rows drawn with `seed` where it has more: a
     page does not go over a million rows for a few hundred answers.
@@ -110,8 +131,20 @@ def answered_values(
         taken = np.union1d(drawn, rows)
     else:
         taken = np.arange(n)
-    scaled = whiten(*standardise(np.asarray(embedding[taken]), np.asarray(mask)[taken]))
-    return scaled[np.searchsorted(taken, rows)], scaled
+    own, unseen = standardise(np.asarray(embedding[taken]), np.asarray(mask)[taken])
+    scaled = whiten(own, unseen)
+    places = np.searchsorted(taken, rows)
+    if not _entry(learner).wide:
+        return Seen(scaled[places], scaled)
+    scores = [
+        normal_scores(DETECTORS[name].call(own, unseen, seed), seed) for name in DETECTORS_SEEN
+    ]
+    wide = Wide(scaled, scores, own)
+    return Seen(wide[places], scaled, wide.n_leading)
+
+
+def _entry(learner: str) -> Entry[LearnerFactory]:
+    return LEARNERS.find(DEFAULT_LEARNER if learner == DEFAULT else learner)
 
 
 def require_both(is_target: np.ndarray) -> None:
@@ -136,6 +169,7 @@ def validate(
     target: int | Sequence[int],
     seed: int,
     survey: np.ndarray | None = None,
+    n_leading: int | None = None,
 ) -> Validation:
     """Hold out a quarter of the answers at a time and have the learner say what they are.
 
@@ -146,6 +180,7 @@ def validate(
     answers : (L,) int, 0 to n_classes - 1
     target : number of the wanted class, or of each of several
     survey : (N, D) of the survey, for learners that weigh the answers against it
+    n_leading : for learners that see wide rows, how many columns lead; see `Seen`
 
     Raises
     ------
@@ -155,8 +190,10 @@ def validate(
     targets = (target,) if isinstance(target, int) else tuple(target)
     is_find = np.isin(answers, targets)
     require_both(is_find)
-    entry = LEARNERS.find(DEFAULT_LEARNER if learner == DEFAULT else learner)
+    entry = _entry(learner)
     estimator = one_thread(aimed(entry.call, seed, targets, survey))
+    if entry.wide:
+        estimator.set_params(n_leading=n_leading)
     folds = folds_of(answers, N_FOLDS, np.random.default_rng([seed, 0xF0]))
     sizes = _sizes(len(answers))
     precisions = np.full(len(sizes), np.nan)

@@ -55,7 +55,7 @@ def engine(values, learner="averaged", **changes):
     return Engine(values, np.ones(len(values), bool), KINDS, "rare", replace(config, **changes))
 
 
-@pytest.mark.parametrize("learner", ["averaged", "extra_trees"])
+@pytest.mark.parametrize("learner", ["averaged", "broad", "extra_trees"])
 def test_two_passes_show_what_one_would(learner, monkeypatch):
     values, kind = planted()
     labels = some_labels(kind)
@@ -138,7 +138,7 @@ def passes(chance, values, n=50, left_out=()):
     rows = np.setdiff1d(np.arange(len(values)), left_out)
     taught = values[1000:1040], (values[1000:1040, 0] < 0).astype(int)
     wanted = Wanted(0, rows, n, np.array([3, 4]), 7)
-    return *two_passes(spy, taught, values, wanted), spy
+    return *two_passes(lambda places: spy(values[places]), taught, values, wanted), spy
 
 
 def test_what_the_imitation_cannot_see_is_told():
@@ -337,13 +337,14 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
         scratch.keep_rows(full(), (4, 2), str(tmp_path))
 
 
-def test_an_engine_on_mapped_rows_ranks_as_one_in_memory(tmp_path, monkeypatch):
+@pytest.mark.parametrize("learner", ["averaged", "broad"])
+def test_an_engine_on_mapped_rows_ranks_as_one_in_memory(tmp_path, monkeypatch, learner):
     values, kind = planted()
     labels = some_labels(kind)
-    expected = engine(values).rerank(labels)
+    expected = engine(values, learner).rerank(labels)
     monkeypatch.setattr(scratch, "IN_MEMORY", 0)
     monkeypatch.setattr(prepare, "CHUNK", 500)
-    config = LoopConfig(control_share=0, queue_length=100)
+    config = LoopConfig(learner=learner, control_share=0, queue_length=100)
     mapped = Engine(values, np.ones(N, bool), KINDS, "rare", config, scratch=str(tmp_path))
     ranking = mapped.rerank(labels)
     shared = {p.row for p in ranking.picks} & {p.row for p in expected.picks}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from core.discovery import LEARNERS
+from core.config import LoopConfig
+from core.discovery import LEARNERS, Engine
 from core.discovery.answered import NEVER_OUT, folds_of
 from core.discovery.learners.logistic import logistic
 from core.discovery.prepare import standardise, whiten
@@ -147,9 +148,21 @@ def test_small_surveys_are_scaled_as_the_engine_does() -> None:
     embedding = np.random.default_rng(0).normal(3, 2, (50, 5))
     mask = np.arange(50) != 4
     rows = np.array([30, 4, 12])
-    values, scaled = answered_values(embedding, mask, rows, seed=0)
-    assert np.array_equal(scaled, whiten(*standardise(embedding, mask)))
-    assert np.array_equal(values, scaled[rows])
+    seen = answered_values(embedding, mask, rows, 0, "logistic")
+    assert np.array_equal(seen.survey, whiten(*standardise(embedding, mask)))
+    assert np.array_equal(seen.values, seen.survey[rows])
+    assert seen.n_leading is None
+
+
+def test_the_default_learner_is_held_against_what_the_engine_shows_it() -> None:
+    embedding = np.random.default_rng(0).normal(3, 2, (300, 5))
+    mask = np.arange(300) != 4
+    rows = np.array([30, 4, 12])
+    seen = answered_values(embedding, mask, rows, seed=0)
+    config = LoopConfig(seed=0)
+    n_leading, wide = Engine(embedding, mask, ("a", "b"), "a", config)._wide_rows()
+    assert seen.n_leading == n_leading
+    assert np.array_equal(seen.values, wide[rows])
 
 
 def test_large_surveys_are_scaled_by_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +170,11 @@ def test_large_surveys_are_scaled_by_a_sample(monkeypatch: pytest.MonkeyPatch) -
     embedding = np.random.default_rng(0).normal(3, 2, (9000, 4)) * [1, 5, 25, 125]
     mask = np.ones(9000, dtype=bool)
     rows = np.array([8000, 3, 17])
-    values, scaled = answered_values(embedding, mask, rows, seed=0)
-    assert SCALE_ROWS > 2000 <= len(scaled) <= 2003
-    again, _ = answered_values(embedding, mask, rows, seed=0)
-    assert np.array_equal(values, again)
+    seen = answered_values(embedding, mask, rows, 0, "logistic")
+    assert SCALE_ROWS > 2000 <= len(seen.survey) <= 2003
+    again = answered_values(embedding, mask, rows, 0, "logistic")
+    assert np.array_equal(seen.values, again.values)
     whole = whiten(*standardise(embedding, mask))[rows]
     # Components of like variance turn freely; distances stay.
-    lengths = np.linalg.norm(values, axis=1)
+    lengths = np.linalg.norm(seen.values, axis=1)
     assert lengths == pytest.approx(np.linalg.norm(whole, axis=1), rel=0.05)

@@ -1,0 +1,132 @@
+"""What the default learner sees of a row: components, detector scores, and the row's own columns.
+
+Whitened components hold what many columns have in common. What is odd in one column alone, as it
+often is in a catalogue, is spread over all of them, and trees, which split one column at a time,
+no longer find it. And of a rare class the detectors know something before any answer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtri
+
+from core.discovery.prepare import Standardised
+from core.discovery.scratch import keep_rows
+
+__all__ = ["DETECTORS_SEEN", "Wide", "nearest_rows", "normal_scores"]
+
+DETECTORS_SEEN = ("isolation_forest", "knn_distance")
+"""Those that order the cold start: they are worked out already when the first target is met."""
+
+_RANKED_AMONG = 200_000
+"""Rows at random at most among which a score takes its rank."""
+
+_CHUNK = 8_192
+
+
+class Wide:
+    """Rows of K whitened components, S detector scores and D own columns, made as they are read.
+
+    It stands for an (N, K + S + D) float32 array where one reads rows only (`wide[rows]`, by
+    slice, numbers or mask). `n_leading` = K + S: the columns that a linear model sees.
+
+    Parameters
+    ----------
+    white : (N, K) float32
+    scores : each (N,) float32, of a detector (see `normal_scores`)
+    own : (M, D) the first M of the rows, standardised
+    below : (N - M, D) float32, the others
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 2
+
+    def __init__(
+        self,
+        white: np.ndarray,
+        scores: Sequence[np.ndarray],
+        own: np.ndarray | Standardised,
+        below: np.ndarray | None = None,
+    ) -> None:
+        self._white, self._own, self._below = white, own, below
+        self._scores = np.stack(scores, axis=1) if scores else np.empty((len(white), 0), "f4")
+        self.n_leading = white.shape[1] + self._scores.shape[1]
+        self.shape = (len(white), self.n_leading + own.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        index = np.arange(len(self))[rows]
+        found = np.empty((len(index), self.shape[1]), dtype=np.float32)
+        n_white = self._white.shape[1]
+        # In pieces: what is standardised is so in float64.
+        for start in range(0, len(index), _CHUNK):
+            part = index[start : start + _CHUNK]
+            block = found[start : start + _CHUNK]
+            block[:, :n_white] = self._white[part]
+            block[:, n_white : self.n_leading] = self._scores[part]
+            block[:, self.n_leading :] = self._columns(part)
+        return found
+
+    def _columns(self, rows: np.ndarray) -> np.ndarray:
+        """(n, D) own columns of the rows of these numbers."""
+        n = len(self._own)
+        if self._below is None or not len(rows) or rows.max() < n:
+            return self._own[_as_slice(rows)]
+        found = np.empty((len(rows), self.shape[1] - self.n_leading), dtype=np.float32)
+        is_own = rows < n
+        found[is_own] = self._own[rows[is_own]]
+        found[~is_own] = self._below[rows[~is_own] - n]
+        return found
+
+    def kept(self, folder: str | None = None) -> np.ndarray:
+        """All rows at once, (N, K + S + D) float32 read-only: see `keep_rows`."""
+        parts = (slice(s, s + _CHUNK) for s in range(0, len(self), _CHUNK))
+        return keep_rows((self[part] for part in parts), self.shape, folder)
+
+
+def normal_scores(scores: np.ndarray, seed: int) -> np.ndarray:
+    """(N,) float32: scores by their rank, as that of a normal distribution (van der Waerden 1952):
+    how far a detector's scores lie apart differs from detector to detector, and means little.
+
+    Of more than 200,000 the rank is that among as many at random, drawn with `seed`.
+    """
+    n = len(scores)
+    ordered = scores
+    if n > _RANKED_AMONG:
+        ordered = scores[np.random.default_rng([seed, n]).choice(n, _RANKED_AMONG, replace=False)]
+    ordered = np.sort(ordered)
+    found = np.empty(n, dtype=np.float32)
+    for start in range(0, n, _RANKED_AMONG):
+        part = scores[start : start + _RANKED_AMONG]
+        # The middle of equal ones: a constant score is 0 everywhere.
+        rank = np.searchsorted(ordered, part, "left") + np.searchsorted(ordered, part, "right")
+        share = np.clip(rank / (2 * len(ordered)), 0.5 / len(ordered), 1 - 0.5 / len(ordered))
+        found[start : start + _RANKED_AMONG] = ndtri(share)
+    return found
+
+
+def nearest_rows(values: np.ndarray, n: int) -> np.ndarray:
+    """(N - n,) int: of each row below the first `n` the nearest of these (Euclidean)."""
+    below = values[n:].astype(np.float64)
+    nearest = np.zeros(len(below), dtype=np.int64)
+    least = np.full(len(below), np.inf)
+    for start in range(0, n, _CHUNK):
+        block = values[start : min(start + _CHUNK, n)].astype(np.float64)
+        # Less the square of the row below, the same for all.
+        apart = np.square(block).sum(axis=1)[:, None] - 2 * block @ below.T
+        best = apart.argmin(axis=0)
+        here = apart[best, np.arange(len(below))]
+        nearest = np.where(here < least, start + best, nearest)
+        least = np.minimum(here, least)
+    return nearest
+
+
+def _as_slice(rows: np.ndarray) -> slice | np.ndarray:
+    """Rows that follow one another as a slice, which copies nothing of a mapped array first."""
+    first, last = int(rows[0]), int(rows[-1])
+    together = last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    return slice(first, last + 1) if together else rows
