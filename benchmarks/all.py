@@ -14,7 +14,8 @@ EACH = (
     *("finds", "rerank", "label_speed", "label_storm", "picture_route", "start"),
     *("label_writes", "label_reads", "import_speed"),
     *("two_point", "embed_speed", "pretrain_speed", "backbone", "measures", "discovery"),
-    *("several_targets", "selections", "lookalikes", "map"),
+    *("several_targets", "selections", "lookalikes", "map", "catalogue", "artefact_study"),
+    "projections",
 )
 
 

@@ -19,8 +19,11 @@ from core.errors import BadInput, SkysiftError
 from core.niceness import give_way
 from core.run_compress import add_compress_job
 from core.run_data import add_data_jobs, joined_codes
+from core.run_detect import add_detect_job
 from core.run_embed import add_embed_job
 from core.run_examples import add_examples_job
+from core.run_group import add_group_job
+from core.run_map import add_map_job
 from core.run_neighbours import add_neighbours_job
 from core.run_pretrain import add_pretrain_job
 from core.run_quality import add_quality_job
@@ -162,13 +165,6 @@ def _demo(a: argparse.Namespace) -> str:
         f" `python -m core.run embed {survey.name} --workspace {a.workspace}`, or"
         f" {NEXT_STEP.format(workspace=a.workspace)}."
     )
-
-
-def _map(a: argparse.Namespace) -> str:
-    from core.run_jobs import run_map
-
-    run_map(open_workspace(a.workspace, create=False), a.survey, a.encoder, a.seed)
-    return f"{a.survey} has a UMAP map; the Map page shows it."
 
 
 def _task(a: argparse.Namespace) -> str:
@@ -319,12 +315,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add_compress_job(job)
 
-    sub = job("map", _map, "project an embedding to two dimensions by UMAP")
-    sub.add_argument("survey")
-    sub.add_argument("--encoder", default=DEFAULT)
-    sub.add_argument("--seed", type=int, default=0)
-
+    add_map_job(job)
     add_neighbours_job(job)
+    add_group_job(job)
+    add_detect_job(job)
 
     sub = job("task", _task, "create a task: one question asked of a survey")
     sub.add_argument("name")

@@ -12,12 +12,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from core.errors import AlreadyExists, BadInput, Cancelled, NotFound, NotReady, SkysiftError
 from core.progress import Progress
 from core.survey import (
-    RunFolder,
     Survey,
     build_demo,
     damaged_runs,
@@ -265,31 +262,6 @@ def run_demo_embedded(workspace: Workspace, name: str) -> Survey:
     return survey
 
 
-def run_map(
-    workspace: Workspace, name: str, encoder: str, seed: int, *, quiet: bool = False
-) -> None:
-    from core.mapping import umap_map
-    from core.representation import load_embedding
-
-    survey = open_survey(workspace, name)
-    embedding = load_embedding(survey, encoder)
-    config = {"projection": "umap", "encoder": embedding.encoder, "seed": seed}
-    config["embedding_run"] = embedding.run_id
-    with (
-        recorded_job(workspace, JobKind.MAP, name, config, quiet=quiet) as (
-            run_id,
-            progress,
-            _,
-        ),
-        RunFolder(survey, JobKind.MAP, config, run_id=run_id) as run,
-    ):
-        progress(0.0, "loading UMAP (its first use compiles for some ten seconds)")
-        positions = umap_map(
-            np.asarray(embedding.values), embedding.mask, seed=seed, progress=progress
-        )
-        np.save(run.path / "map.npy", positions)
-
-
 __all__ = [
     "DEMO_TASKS",
     "create_task",
@@ -298,6 +270,5 @@ __all__ = [
     "recorded_job",
     "run_demo",
     "run_demo_embedded",
-    "run_map",
     "unfinished_words",
 ]

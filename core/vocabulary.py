@@ -72,6 +72,8 @@ class JobKind(StrEnum):
     REFINE = "refine"
     """Labels taught to the network behind an embedding."""
     GROUP = "group"
+    DETECT = "detect"
+    """The survey ranked by how odd each object is."""
 
 
 class ScoreKind(StrEnum):

@@ -22,6 +22,7 @@ from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
 from pages._server.probabilities import class_chances
 from pages._server.services import Scores, services
+from pages._shared.filter_line import filter_line
 from pages._shared.sight import is_hidden_here, may_take
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
@@ -68,9 +69,12 @@ def draw() -> None:
     if set(scores.targets) != set(task.targets):
         wanted = plain(" or ".join(task.targets))
         st.warning(f"The task looks for {wanted} by now: the next ranking will be for that.")
+    passing = filter_line(survey, task, offer=True)
+    if passing is not None:
+        scores = _only(scores, passing)
     known = _known(survey)
     if known.any() and st.checkbox(f"Leave out the {int(known.sum()):,} already known"):
-        scores = replace(scores, values=np.where(known, np.float32(np.nan), scores.values))
+        scores = _only(scores, ~known)
     n, leave_out = _choices(task, survey, scores, sought)
     labels = _labels(task)
     candidates = rank_candidates(
@@ -81,7 +85,7 @@ def draw() -> None:
         st.download_button(
             f"Candidates CSV ({len(candidates):,})",
             lambda: "".join(candidate_lines(task, survey, scores, candidates, sought, chances)),
-            file_name=f"{task.name}-candidates.csv",
+            file_name=f"{task.name}-candidates{'' if passing is None else '-filtered'}.csv",
             mime="text/csv",
             on_click="ignore",
             type="primary",
@@ -90,7 +94,8 @@ def draw() -> None:
     with right:
         _download_labels(task)
     if not candidates:
-        st.info("No object passes; lower the score or take in answered objects.")
+        also = "" if passing is None else ", or change the filter"
+        st.info(f"No object passes; lower the score or take in answered objects{also}.")
         return
     pages = -(-len(candidates) // PER_PAGE)
     page = 1
@@ -106,6 +111,11 @@ def draw() -> None:
             for place, one in enumerate(candidates[first : first + PER_PAGE], start=first + 1)
         ],
     )
+
+
+def _only(scores: Scores, rows: np.ndarray) -> Scores:
+    """The scores of these rows, (N,) bool, alone: the others are not ranked."""
+    return replace(scores, values=np.where(rows, scores.values, np.float32(np.nan)))
 
 
 def _chances(task: Task, survey: Survey, scores: Scores) -> Chances:

@@ -6,13 +6,17 @@ import streamlit as st
 
 from core.errors import BadInput, Damaged, NotFound, NotReady
 from core.survey import Survey
+from core.survey.filtering import Condition
 from core.vocabulary import JobKind
 from labels_db import Task
-from pages._server.map_data import Placed, placed_map
+from pages._server.filters import filter_text
+from pages._server.map_data import KEPT, Placed, placed_map
 from pages._server.services import services
+from pages._shared.filter_line import filter_line
 from pages._shared.map_fallback import drawn_map
+from pages._shared.map_projection import chosen_map, map_projection
 from pages._shared.selection_panel import selection_panel
-from pages._shared.selection_state import choose_selection, current_selection
+from pages._shared.selection_state import choose_selection, current_filter, current_selection
 from pages._shared.sight import may_start
 from pages._shared.tasks import the_task
 from pages._shared.waiting import wait_for_embedding
@@ -43,26 +47,33 @@ def draw() -> None:
         )
         return
     try:
-        placed = placed_map(services(), survey)
+        placed = placed_map(services(), survey, chosen_map(survey), who())
     except (NotReady, Damaged) as error:
         st.info(str(error))
         return
     st.caption(_about(placed, len(survey)))
     if placed.view.map_run is None or not preparation.mapped:
         _umap_state(survey)
+    map_projection(task, survey, placed, is_mapped=preparation.mapped)
+    filter_line(survey, task, offer=True)
+    conditions = current_filter()
     if st.session_state.get(_WITHOUT_WEBGL):
-        _drawn(task, survey, placed)
+        _drawn(task, survey, placed, conditions)
     else:
-        _interactive(task, survey, placed)
+        _interactive(task, survey, placed, conditions)
     _selected(task, survey)
 
 
-def _interactive(task: Task, survey: Survey, placed: Placed) -> None:
+def _interactive(
+    task: Task, survey: Survey, placed: Placed, conditions: tuple[Condition, ...]
+) -> None:
     state = sky_map(
         base_path=services().base_path,
         task=task.name,
         of=f"{survey.manifest.content_hash[:16]} {placed.key}",
         selection=current_selection(),
+        filter_text=filter_text(conditions) if conditions else "",
+        chosen=placed.key if placed.key.startswith(KEPT) else "",
     )
     if state.get("webgl"):
         st.session_state[_WITHOUT_WEBGL] = state["webgl"]
@@ -74,13 +85,13 @@ def _interactive(task: Task, survey: Survey, placed: Placed) -> None:
         choose_selection(made)
 
 
-def _drawn(task: Task, survey: Survey, placed: Placed) -> None:
+def _drawn(task: Task, survey: Survey, placed: Placed, conditions: tuple[Condition, ...]) -> None:
     st.info(_WHY.get(st.session_state[_WITHOUT_WEBGL], _WHY["missing"]))
     if st.button("Try again with WebGL"):
         st.session_state.pop(_WITHOUT_WEBGL)
         st.rerun()
     try:
-        found = drawn_map(task, survey, placed)
+        found = drawn_map(task, survey, placed, conditions)
     except (BadInput, Damaged, NotFound, NotReady) as error:
         st.warning(str(error))  # a model or column that went meanwhile, a lasso of no use
         return

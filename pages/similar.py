@@ -11,16 +11,19 @@ from core.errors import NotReady, SkysiftError
 from core.mapping.lookalikes import ALL, ANY, METRICS
 from core.survey import Survey
 from labels_db import Task
+from pages._server.filters import Filtered
 from pages._server.services import services
 from pages._server.similar import search
 from pages._server.similar_query import LEAST_SHOWN, MOST_SHOWN, SimilarQuery
+from pages._shared.filter_line import filter_in_use, filter_line
 from pages._shared.sight import shown_classes
 from pages._shared.similar_examples import draw_adding, draw_examples
 from pages._shared.similar_pairs import draw_pairs
 from pages._shared.similar_results import draw_found, draw_selection, wanted_columns
-from pages._shared.similar_state import current_query, told, use_query
+from pages._shared.similar_state import current_query, noted, told, use_query
 from pages._shared.tasks import the_task
 from pages._shared.waiting import wait_for_embedding
+from pages._shared.words import plain
 
 __all__ = ["draw"]
 
@@ -54,16 +57,21 @@ def draw() -> None:
     refused = told()
     if refused:
         st.error(refused)
+    done = noted()
+    if done:
+        st.info(plain(done))
     if view == SEARCH:
         draw_examples(survey, query)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         query = _settings(survey, query, with_search=view == SEARCH)
         columns = wanted_columns(task, survey) if view == SEARCH else []
+    filter_line(survey, task, offer=True)
+    passing = filter_in_use(survey, task)
     try:
         if view == PAIRS:
-            draw_pairs(task, survey, query)
+            draw_pairs(task, survey, query, passing)
         else:
-            _found(task, survey, query, columns)
+            _found(task, survey, query, columns, passing)
     except SkysiftError as error:
         if isinstance(error, NotReady):
             st.info(str(error))
@@ -72,15 +80,22 @@ def draw() -> None:
     draw_selection(task, survey)
 
 
-def _found(task: Task, survey: Survey, query: SimilarQuery, columns: list[str]) -> None:
+def _found(
+    task: Task,
+    survey: Survey,
+    query: SimilarQuery,
+    columns: list[str],
+    passing: Filtered | None,
+) -> None:
     if not query.examples:
         st.info(
-            "Give an object by its id, upload a picture, or come here from an object on the map or"
-            " the label page; what looks most like it is shown at once."
+            "Give an object by its id, a picture or a place on the sky, or come here from an"
+            " object on the map or the label page; what looks most like it is shown at once."
         )
         return
-    found = search(services(), survey, query, _labelled(task, survey))
-    draw_found(task, survey, query, found, columns)
+    rows = None if passing is None else passing.passing
+    found = search(services(), survey, query, _labelled(task, survey), rows)
+    draw_found(task, survey, query, found, columns, passing)
 
 
 def _labelled(task: Task, survey: Survey) -> np.ndarray:

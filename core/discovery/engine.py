@@ -29,11 +29,11 @@ from core.discovery.registry import DETECTORS, SAMPLERS
 from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
 from core.discovery.schedule import COLD_START, schedule_of, unique
 from core.discovery.scratch import keep_rows
-from core.discovery.shortlist import FULL_ROWS, QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
+from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
 from core.discovery.state import state_in_words
 from core.discovery.teaching import teach
 from core.discovery.trusting import Trusted
-from core.discovery.wide import DETECTORS_SEEN, Wide, nearest_rows, normal_scores
+from core.discovery.wide import DETECTORS_SEEN, Wide, made_wide
 from core.errors import BadInput, NotFound
 from core.vocabulary import ScoreKind
 
@@ -335,25 +335,13 @@ class Engine:
         )
 
     def _wide_rows(self) -> tuple[int, np.ndarray | Wide]:
-        """What a learner that is taught wide rows sees, (N, D), and how many of its columns lead
-        (see `Wide`). Made once: of a survey that is scored whole at once, of a larger one as the
-        rows are read."""
+        """What a learner that is taught wide rows sees, made once; see `made_wide`."""
         if self._wide is None:
-            n = len(self)
-            scores = [
-                normal_scores(self.detector_scores(one), self.config.seed)
-                for one in DETECTORS_SEEN
-            ]
-            below = None
-            if self._outside is not None:
-                below = self._rows.of_others(self._outside.values)
-                # No detector was asked about them: they are as odd as what they are most like.
-                like = nearest_rows(self._values, n)
-                scores = [np.concatenate([one, one[like]]) for one in scores]
-            rows = Wide(self._values, scores, self._rows, below)
-            self._wide = (rows.n_leading, rows)
-            if n <= FULL_ROWS:
-                self._wide = (rows.n_leading, frozen_array(rows.kept(self._scratch)))
+            scores = [self.detector_scores(one) for one in DETECTORS_SEEN]
+            outside = None if self._outside is None else self._outside.values
+            self._wide = made_wide(
+                self._values, scores, self._rows, outside, self.config.seed, self._scratch
+            )
         return self._wide
 
     def more_like(

@@ -14,8 +14,9 @@ from scipy.special import ndtri
 
 from core.discovery.prepare import Standardised
 from core.discovery.scratch import keep_rows
+from core.discovery.shortlist import FULL_ROWS
 
-__all__ = ["DETECTORS_SEEN", "Wide", "nearest_rows", "normal_scores"]
+__all__ = ["DETECTORS_SEEN", "Wide", "made_wide", "nearest_rows", "normal_scores"]
 
 DETECTORS_SEEN = ("isolation_forest", "knn_distance")
 """Those that order the cold start: they are worked out already when the first target is met."""
@@ -86,6 +87,36 @@ class Wide:
         """All rows at once, (N, K + S + D) float32 read-only: see `keep_rows`."""
         parts = (slice(s, s + _CHUNK) for s in range(0, len(self), _CHUNK))
         return keep_rows((self[part] for part in parts), self.shape, folder)
+
+
+def made_wide(
+    white: np.ndarray,
+    scores: Sequence[np.ndarray],
+    rows: Standardised,
+    outside: np.ndarray | None,
+    seed: int,
+    folder: str | None = None,
+) -> tuple[int, np.ndarray | Wide]:
+    """How many columns lead, and the rows: of a survey that is scored whole made at once, of a
+    larger one as they are read.
+
+    Parameters
+    ----------
+    white : (N + M, K) float32, with those of things that are not in the survey below
+    scores : each (N,) of a detector. Nobody asked it about what is below: that is taken to be as
+        odd as the object it is most like.
+    rows : the survey's N rows
+    outside : (M, D) numbers of the survey's encoder; None where there are none
+    seed, folder : see `normal_scores` and `keep_rows`
+    """
+    n = len(rows)
+    placed, below = [normal_scores(one, seed) for one in scores], None
+    if outside is not None:
+        below = rows.of_others(outside)
+        like = nearest_rows(white, n)
+        placed = [np.concatenate([one, one[like]]) for one in placed]
+    found = Wide(white, placed, rows, below)
+    return found.n_leading, found.kept(folder) if n <= FULL_ROWS else found
 
 
 def normal_scores(scores: np.ndarray, seed: int) -> np.ndarray:

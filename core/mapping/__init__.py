@@ -2,6 +2,15 @@
 
 from core.mapping.neighbours import NeighbourIndex, nearest
 from core.mapping.pca import pca, pca_map, principal_axes
-from core.mapping.umap_map import umap_map
+from core.mapping.projections import PROJECTIONS, aligned, project
 
-__all__ = ["NeighbourIndex", "nearest", "pca", "pca_map", "principal_axes", "umap_map"]
+__all__ = [
+    "PROJECTIONS",
+    "NeighbourIndex",
+    "aligned",
+    "nearest",
+    "pca",
+    "pca_map",
+    "principal_axes",
+    "project",
+]

@@ -32,6 +32,8 @@ _PACKAGES = (
     "scikit-learn",
     "modAL-python",
     "umap-learn",
+    "pacmap",
+    "openTSNE",
     "faiss-cpu",
     "astropy",
     "photutils",

@@ -25,7 +25,7 @@ __all__ = ["LIMITS", "Allowance", "Kind", "Limits", "TooMany", "kind_of"]
 PICTURE_PATHS = (
     *("/api/image", "/api/spectrum", "/api/levels", "/api/pixels"),
     *("/api/measure", "/api/nuclei", "/api/odd_picture"),
-    *("/api/map_points", "/api/map_colours", "/api/map_picture"),
+    *("/api/map_points", "/api/map_colours", "/api/map_filter", "/api/map_picture"),
 )
 """What reads and works on pixels, whatever it answers, or goes over all objects of a map."""
 

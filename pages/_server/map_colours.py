@@ -38,6 +38,8 @@ __all__ = [
 
 MAX_CATEGORIES = 60
 """Of a column, the most frequent ones; the others are one category."""
+MAX_CODED = 250
+"""Of a task's classes, with those that were retired: a code is one byte."""
 LEVELS = 250
 """Steps of a continuous scale; code 250 is "no value"."""
 PERCENTILES = (1, 99)
@@ -211,8 +213,9 @@ def _groups(survey: Survey) -> tuple[str, np.ndarray] | None:
 def _by_class(
     survey: Survey, task: Task, placed: Placed, labels: dict[str, str], title: str, seq: int
 ) -> Paint:
-    classes = list(task.every_class)
-    names, colours = [_free(NO_ANSWER, classes), *classes], [_GREY, *class_colours(task).values()]
+    classes = list(task.every_class[:MAX_CODED])
+    names = [_free(NO_ANSWER, classes), *classes]
+    colours = [_GREY, *class_colours(task).values()][: len(names)]
     points = points_of(survey, placed, list(labels))
     codes = np.zeros(len(placed.rows), dtype=np.int64)
     codes[points[points >= 0]] = class_codes(task, labels.values())[points >= 0]
@@ -226,8 +229,9 @@ def _by_class(
 
 def class_codes(task: Task, names: Iterable[str | None]) -> np.ndarray:
     """(K,) int64: 0 for no answer (None), 1 and more for the places of the task's classes, one
-    more than there are for a class the task has no more."""
-    code_of: dict[str | None, int] = {name: 1 + i for i, name in enumerate(task.every_class)}
+    more than there are for a class the task has no more, or beyond `MAX_CODED`."""
+    coded = task.every_class[:MAX_CODED]
+    code_of: dict[str | None, int] = {name: 1 + i for i, name in enumerate(coded)}
     code_of[None] = 0
     return np.array([code_of.get(name, len(code_of)) for name in names], dtype=np.int64)
 

@@ -16,10 +16,14 @@ from core.errors import BadInput, NotFound
 from core.survey import Survey
 from labels_db import Task
 from pages._server.identity import Identity
+from pages._server.map_versions import is_taught_map_hidden
 from pages._server.services import MapView, Services
 from pages._server.visibility import answers_hidden
 
-__all__ = ["Placed", "changed_since", "labels_seen", "placed_map", "points_of"]
+__all__ = ["KEPT", "Placed", "changed_since", "labels_seen", "placed_map", "points_of"]
+
+KEPT = "kept:"
+"""Before the run of a map that somebody chose: it stays when a newer one comes."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Placed:
     Attributes
     ----------
     key
-        Names the map in addresses: its run, or the embedding of which it is the PCA.
+        Names the map in addresses: its run, after `KEPT` where it was chosen, or the embedding of
+        which it is the PCA.
     view
         Where the map comes from.
     rows
@@ -42,6 +47,11 @@ class Placed:
     view: MapView
     rows: NDArray[np.int64]
     places: NDArray[np.float32]
+
+    @property
+    def map_name(self) -> str:
+        """The key, whether the map was chosen or not: its places are the same."""
+        return self.key.removeprefix(KEPT)
 
     def object_id(self, survey: Survey, point: int) -> str:
         """Which object a point is (`NotFound`)."""
@@ -64,11 +74,22 @@ class Placed:
         return point
 
 
-def placed_map(services: Services, survey: Survey, key: str | None = None) -> Placed:
-    """The survey's map as `Services.map` has it (`NotReady`); `NotFound` if that is not `key`."""
-    view = services.map(survey)
+def placed_map(
+    services: Services, survey: Survey, key: str | None = None, who: Identity | None = None
+) -> Placed:
+    """The survey's map as `Services.map` has it (`NotReady`); `NotFound` if that is not `key`.
+
+    A key of `KEPT` and a run is that map, whichever is the newest; one that answers were taught to
+    is there for `who` may see these alone.
+    """
+    chosen = key is not None and key.startswith(KEPT)
+    view = services.map(survey, key.removeprefix(KEPT) if chosen and key else None)
+    if view.taught_by and (who is None or is_taught_map_hidden(services, view.taught_by, who)):
+        raise NotFound(f"The map {view.map_run} is not there (any more); reload the page.")
     name = view.map_run or f"pca-{view.embedding_run}"
-    if key is not None and key != name:
+    if chosen:
+        name = KEPT + name
+    elif key is not None and key != name:
         raise NotFound(
             f"The map {key[:80]} is not the one in use any more; reload the page to see the new"
             " one."

@@ -16,6 +16,7 @@ from core.survey import Survey
 from core.vocabulary import checked_object_id
 from labels_db import Task
 from pages._server.columns import MAX_COLUMNS, SHOWN_COLUMNS, column_list, known_columns
+from pages._server.filters import Filtered, conditions_of, filtered
 from pages._server.identity import Identity
 from pages._server.items import object_payload
 from pages._server.map_colours import class_codes, colourings, offer, paint
@@ -68,17 +69,17 @@ def _engine(
     return Response(content, media_type="text/javascript", headers=headers)
 
 
-def _asked(services: Services, request: Request) -> tuple[Task, Survey, Placed]:
+def _asked(services: Services, request: Request, who: Identity) -> tuple[Task, Survey, Placed]:
     task = services.db().task(parameter(request, "task"))
     survey = services.survey(task.survey)
-    return task, survey, placed_map(services, survey, parameter(request, "map"))
+    return task, survey, placed_map(services, survey, parameter(request, "map"), who)
 
 
 def _map(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
     database = services.db()
     task = database.task(parameter(request, "task"))
     survey = services.survey(task.survey)
-    placed = placed_map(services, survey)
+    placed = placed_map(services, survey, request.query_params.get("map"), who)
     hidden = known_columns(survey) if answers_hidden(database, task, who) else ()
     columns = [one["name"] for one in column_list(survey, hidden)]
     return json_answer(
@@ -107,9 +108,9 @@ def _map(services: Services, request: Request, who: Identity, _body: dict[str, A
 
 
 def _points(
-    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
-    _, survey, placed = _asked(services, request)
+    _, survey, placed = _asked(services, request, who)
     named = hashlib.sha256(f"{survey.manifest.content_hash}|{placed.key}".encode()).hexdigest()
     headers = {
         # The address names the run, which never changes; with the hash nobody else's either.
@@ -126,20 +127,46 @@ def _points(
 def _colours(
     services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
-    task, survey, placed = _asked(services, request)
+    task, survey, placed = _asked(services, request, who)
     by, log = parameter(request, "by"), number(request, "log", 0, 0, 1) == 1
     made = paint(services, task, survey, who, placed, by, log=log)
-    head = json.dumps(made.legend).encode()
-    content = len(head).to_bytes(4, "little") + head + made.codes.tobytes()
+    return _headed(made.legend, made.codes)
+
+
+def _headed(head: dict[str, Any], content: np.ndarray) -> Response:
+    """JSON, with its length in four bytes before it, and what there is of each point behind it."""
+    said = json.dumps(head).encode()
     return Response(
-        content,
+        len(said).to_bytes(4, "little") + said + content.tobytes(),
         media_type="application/octet-stream",
-        headers={"cache-control": "no-store", "x-shape": str(len(made.codes))},
+        headers={"cache-control": "no-store", "x-shape": str(len(content))},
     )
 
 
+def _filter(
+    services: Services, request: Request, who: Identity, _body: dict[str, Any]
+) -> Response:
+    """Which points pass a filter, a bit each, the lowest of a byte first. "follows": whether that
+    changes while one labels."""
+    task, survey, placed = _asked(services, request, who)
+    found = _passing(services, task, survey, who, parameter(request, "filter"))
+    passing = found.passing[placed.rows] if found else np.ones(len(placed.rows), dtype=bool)
+    head = {
+        "n": int(np.count_nonzero(passing)),
+        "follows": found is not None and "tells" in found.origin,
+    }
+    return _headed(head, np.packbits(passing, bitorder="little"))
+
+
+def _passing(
+    services: Services, task: Task, survey: Survey, who: Identity, text: str | None
+) -> Filtered | None:
+    conditions = conditions_of(text) if text else ()
+    return filtered(services, task, survey, who, conditions)
+
+
 def _at(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
-    task, survey, placed = _asked(services, request)
+    task, survey, placed = _asked(services, request, who)
     object_id = placed.object_id(survey, _whole(request, "point"))
     columns = request.query_params.getlist("columns")[:MAX_COLUMNS]
     found = object_payload(services, task.name, who, object_id, columns)
@@ -148,10 +175,8 @@ def _at(services: Services, request: Request, who: Identity, _body: dict[str, An
     return json_answer(found)
 
 
-def _place(
-    services: Services, request: Request, _who: Identity, _body: dict[str, Any]
-) -> Response:
-    _, survey, placed = _asked(services, request)
+def _place(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
+    _, survey, placed = _asked(services, request, who)
     object_id = checked_object_id(parameter(request, "object_id"))
     point = placed.point(survey, object_id)
     x, y = (float(one) for one in placed.places[point])
@@ -160,7 +185,7 @@ def _place(
 
 def _state(services: Services, request: Request, who: Identity, _body: dict[str, Any]) -> Response:
     """What changes while one labels: rings, trail, and of which events and model they are."""
-    task, survey, placed = _asked(services, request)
+    task, survey, placed = _asked(services, request, who)
     database = services.db()
     model = None if answers_hidden(database, task, who) else database.latest_model(task.name)
     version = model.version if model is not None else None
@@ -204,22 +229,25 @@ def _select(
 ) -> Response:
     task = services.db().task(needed(body, "task", 128))
     survey = services.survey(task.survey)
-    placed = placed_map(services, survey, needed(body, "map_run", 200))
+    placed = placed_map(services, survey, needed(body, "map_run", 200), who)
     polygon = polygon_of(body.get("polygon"), body.get("box"))
-    made = select(services, task, survey, who, placed, polygon, Filter.of(body.get("filter")))
+    shown = Filter.of(body.get("filter"))
+    made = select(services, task, survey, who, placed, polygon, shown)
     if made is None:
         return json_answer({"selection": None, "n": 0})
-    return json_answer({"selection": made.id, "n": made.n_objects})
+    return json_answer({"selection": made.id, "n": made.n_objects, "is_all": shown.is_empty})
 
 
 def _selected(
     services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
-    """Where the objects of a selection lie: its outline if it was drawn here, else its points."""
-    _, survey, placed = _asked(services, request)
+    """Where the objects of a selection lie: its outline if it was drawn here, and its points,
+    but where it is all that lies in the outline; of many points a part, evenly taken."""
+    _, survey, placed = _asked(services, request, who)
     found = services.selections.shown(parameter(request, "selection"), who)
     rows = services.selections.rows(found.id, survey)
-    drawn = found.origin.get("map") == placed.key and found.origin.get("polygon")
+    drawn = found.origin.get("map") == placed.map_name and found.origin.get("polygon")
+    some = any(found.origin.get(name) for name in ("hidden", "only_unlabelled", "filter"))
     points = np.flatnonzero(np.isin(placed.rows, rows, assume_unique=True))
     step = -(-len(points) // MAX_RINGS) or 1
     return json_answer(
@@ -227,7 +255,7 @@ def _selected(
             "n": len(rows),
             "n_placed": len(points),
             "outline": drawn or None,
-            "points": [] if drawn else points[::step].tolist(),
+            "points": [] if drawn and not some else points[::step].tolist(),
         }
     )
 
@@ -235,11 +263,12 @@ def _selected(
 def _picture(
     services: Services, request: Request, who: Identity, _body: dict[str, Any]
 ) -> Response:
-    task, survey, placed = _asked(services, request)
+    task, survey, placed = _asked(services, request, who)
     log = number(request, "log", 0, 0, 1) == 1
     made = paint(services, task, survey, who, placed, parameter(request, "by"), log=log)
     size = number(request, "size", 900, 100, MAX_PICTURE)
-    content = draw_map(placed, made, size)
+    found = _passing(services, task, survey, who, request.query_params.get("filter"))
+    content = draw_map(placed, made, size, found.passing[placed.rows] if found else None)
     return Response(content, media_type="image/png", headers={"cache-control": "no-store"})
 
 
@@ -253,6 +282,7 @@ MAP_ROUTES = (
     RouteSpec("/api/map_engine", _engine),
     RouteSpec("/api/map_points", _points),
     RouteSpec("/api/map_colours", _colours),
+    RouteSpec("/api/map_filter", _filter),
     RouteSpec("/api/map_at", _at),
     RouteSpec("/api/map_place", _place),
     RouteSpec("/api/map_state", _state),

@@ -11,11 +11,14 @@ import numpy as np
 from core.errors import BadInput
 from core.mapping.polygon import MAX_VERTICES, in_polygon
 from core.survey import Survey
+from core.survey.filtering import Condition
 from labels_db import Selection, Task
 from pages._server.columns import known_columns
+from pages._server.filters import conditions_of, filtered
 from pages._server.identity import Identity
 from pages._server.map_colours import MAX_CATEGORIES, paint
 from pages._server.map_data import Placed, labels_seen, points_of
+from pages._server.selections import knowing
 from pages._server.services import Services
 
 __all__ = ["Filter", "polygon_of", "select"]
@@ -30,12 +33,19 @@ _KEPT_VERTICES = 200
 
 @dataclass(frozen=True)
 class Filter:
-    """What of a map is hidden: categories of the colouring `by`, and labelled objects."""
+    """What of a map is not meant: categories of the colouring `by`, labelled objects, and what
+    does not fulfil the conditions."""
 
     by: str = "class"
     log: bool = False
     hidden: tuple[str, ...] = ()
     only_unlabelled: bool = False
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is meant."""
+        return not (self.hidden or self.only_unlabelled or self.conditions)
 
     @classmethod
     def of(cls, given: Any) -> Filter:
@@ -45,17 +55,23 @@ class Filter:
             raise BadInput("A filter of the map is a JSON object; reload the page.")
         hidden = content.get("hidden") or []
         by = content.get("by") or "class"
+        conditions = content.get("conditions") or ""
         if (
             not isinstance(hidden, list)
             or len(hidden) > 4 * MAX_CATEGORIES + 20
             or not all(isinstance(one, str) for one in hidden)
             or not isinstance(by, str)
+            or not isinstance(conditions, str)
         ):
             raise BadInput(
                 "A filter of the map names what it hides as a list of words; reload the page."
             )
         return cls(
-            by, content.get("log") is True, tuple(hidden), content.get("only_unlabelled") is True
+            by,
+            content.get("log") is True,
+            tuple(hidden),
+            content.get("only_unlabelled") is True,
+            conditions_of(conditions) if conditions else (),
         )
 
 
@@ -99,31 +115,33 @@ def select(
     polygon: (V, 2) in the coordinates of `Placed.places`.
     """
     inside = in_polygon(placed.places, polygon)
-    knows = False
-    tells = set()
+    parts: list[dict[str, Any]] = []
+    passing = filtered(services, task, survey, who, shown.conditions)
+    if passing is not None:
+        inside &= passing.passing[placed.rows]
+        parts.append(passing.origin)
     if shown.hidden:
         colours = paint(services, task, survey, who, placed, shown.by, log=shown.log)
         inside &= ~colours.hidden(shown.hidden)
-        tells |= {task.name} if _tells(shown.by) else set()
         knows = shown.by.removeprefix("column:") in known_columns(survey)
+        parts.append({"tells": [task.name] if _tells(shown.by) else [], "knows": knows})
     if shown.only_unlabelled:
         _, labels, _ = labels_seen(services, task, who)
         points = points_of(survey, placed, list(labels))
         inside[points[points >= 0]] = False
-        tells.add(task.name)
+        parts.append({"tells": [task.name]})
     if not inside.any():
         return None
     origin: dict[str, Any] = {
         "kind": "lasso",
-        "map": placed.key,
+        "map": placed.map_name,
         "polygon": _outline(polygon),
         "hidden": {"by": shown.by, "names": list(shown.hidden)} if shown.hidden else None,
         "only_unlabelled": shown.only_unlabelled,
     }
-    if tells:
-        origin["tells"] = sorted(tells)
-    if knows:
-        origin["knows"] = True
+    if passing is not None:
+        origin["filter"] = passing.origin["filter"]
+    origin |= knowing(*parts)
     return services.selections.add(survey, placed.rows[inside], origin, who.annotator)
 
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from core.representation.naming import Naming
     from core.representation.reconstruction import Rebuilder
 
-__all__ = ["odd_picture", "reasons_payload"]
+__all__ = ["USUAL", "Why", "odd_picture", "reasons_payload", "rebuilt_by", "why_odd"]
 
+USUAL = "isolation_forest"
+"""The detector that says why, unless another is asked."""
 TOP = 5
 LEAST_SHARE = 0.02
 """Of the oddness; what makes out less is no reason."""
@@ -43,6 +45,54 @@ class _Known:
     groups: dict[str, list[int]]
     learnt: tuple[str, ...]
     explainer: Explainer
+
+
+@dataclass(frozen=True)
+class Why:
+    """What makes an object odd to a detector.
+
+    Attributes
+    ----------
+    n_compared, share_below
+        Objects it was held against, and the share of them with a lower score.
+    items
+        The groups of named numbers that make out most, the most first, at most `TOP`: each a dict
+        of title, meaning, unit, value, median (words), scatters and share.
+    learnt
+        What learnt components make out, in a sentence; "" for little or nothing.
+    learnt_shares
+        The same by the name of the part, 0 to 1.
+    """
+
+    n_compared: int
+    share_below: float
+    items: list[dict[str, Any]]
+    learnt: str
+    learnt_shares: dict[str, float]
+
+
+def why_odd(
+    services: Services,
+    survey: Survey,
+    embedding: Embedding,
+    row: int,
+    detector: str = USUAL,
+) -> Why:
+    """Why an object that the encoder saw is odd; the first of an embedding and detector takes a
+    second, in which it is learnt what is usual (`BadInput` of a detector that cannot say)."""
+    known: _Known = services.oddities.get(
+        (survey.manifest.content_hash, embedding.run_id, detector),
+        lambda: _look(survey, embedding, detector),
+    )
+    values = embedding.rows(np.array([row]))[0]
+    found = known.explainer.explain(values)
+    return Why(
+        known.explainer.n_compared,
+        found.share_below,
+        _items(known, found, values),
+        _learnt(known, found, embedding),
+        _learnt_shares(known, found),
+    )
 
 
 def reasons_payload(
@@ -70,20 +120,16 @@ def reasons_payload(
         return answer | {"state": str(error)}
     if not embedding.mask[row]:
         return answer | {"state": _NOTHING_SEEN}
-    known: _Known = services.oddities.get(
-        (survey.manifest.content_hash, embedding.run_id), lambda: _look(survey, embedding)
-    )
-    values = embedding.rows(np.array([row]))[0]
-    found = known.explainer.explain(values)
+    why = why_odd(services, survey, embedding, row)
     return answer | {
-        "sentence": _how_odd(known.explainer.n_compared, found.share_below),
-        "items": _items(known, found, values),
-        "learnt": _learnt(known, found, embedding),
-        "rebuilt": _rebuilt_by(services, survey, row),
+        "sentence": _how_odd(why.n_compared, why.share_below),
+        "items": why.items,
+        "learnt": why.learnt,
+        "rebuilt": rebuilt_by(services, survey, row),
     }
 
 
-def _look(survey: Survey, embedding: Embedding) -> _Known:
+def _look(survey: Survey, embedding: Embedding, detector: str) -> _Known:
     from core.discovery.explaining import Explainer
     from core.representation.naming import naming_of
 
@@ -91,7 +137,7 @@ def _look(survey: Survey, embedding: Embedding) -> _Known:
     groups = naming.named.groups()
     columns = [naming.named.columns[places].tolist() for places in groups.values()]
     columns += [one.tolist() for one in naming.learnt.values()]
-    explainer = Explainer(embedding.values, embedding.mask, columns)
+    explainer = Explainer(embedding.values, embedding.mask, columns, detector)
     return _Known(naming, groups, tuple(naming.learnt), explainer)
 
 
@@ -136,11 +182,15 @@ def _learnt(known: _Known, found: Explanation, embedding: Embedding) -> str:
             " fusion, morphology, structure or peaks can tell."
         )
     parts = [
-        f"{100 * min(share, 1.0):.0f} % is what {name} learnt, which has no names"
-        for name, share in zip(known.learnt, found.shares[len(known.groups) :], strict=True)
-        if share >= LEAST_SHARE
+        f"{100 * share:.0f} % is what {name} learnt, which has no names"
+        for name, share in _learnt_shares(known, found).items()
     ]
     return f"Of the oddness {' and '.join(parts)}." if parts else ""
+
+
+def _learnt_shares(known: _Known, found: Explanation) -> dict[str, float]:
+    shares = zip(known.learnt, found.shares[len(known.groups) :].tolist(), strict=True)
+    return {name: min(share, 1.0) for name, share in shares if share >= LEAST_SHARE}
 
 
 def _how_odd(n_compared: int, share_below: float) -> str:
@@ -202,7 +252,7 @@ def _rebuilding_runs(services: Services, survey: Survey) -> list[RunRecord]:
     return services.rebuilding.get(key, lambda: rebuilding_runs(survey))
 
 
-def _rebuilt_by(services: Services, survey: Survey, row: int) -> str | None:
+def rebuilt_by(services: Services, survey: Survey, row: int) -> str | None:
     """Which model could rebuild the object's picture; None where there is none."""
     run = _rebuilding_run(services, survey, row)
     return None if run is None else str(run.config.get("encoder") or run.config.get("method"))

@@ -22,6 +22,20 @@ FOLDER = "classes"
 MAX_HEADER = 100_000
 """Bytes of class names in a file; numpy refuses long headers unless told that they are ours."""
 
+_GONE = (
+    "They cannot be read any more of the model that ranked it: it is an older one, of another"
+    " version of the survey, or its file is damaged."
+)
+_FEW = (
+    "None yet: most of what the model takes for other classes are unanswered objects, so that only"
+    " the chance of {targets} says something; answer with other classes as well."
+)
+_NOTHING = (
+    "Nothing was learnt when this object was ranked: the model begins with the first answer"
+    " {targets}, and takes unanswered objects for others until enough are answered."
+)
+_UNSEEN = "The model says nothing of this object: the encoder had nothing to see in it."
+
 
 def opinions(
     services: Services, task: Task, survey: Survey, asked: Sequence[tuple[int, int | None]]
@@ -40,7 +54,11 @@ def opinions(
     found: list[Opinion] = []
     for row, version in asked:
         table = tables[version]
-        found.append((None, table) if isinstance(table, str) else (_read(table, row), ""))
+        if isinstance(table, str):
+            found.append((None, table))
+        else:
+            chances = _read(table, row)
+            found.append((chances, "" if chances is not None else _UNSEEN))
     return found
 
 
@@ -65,14 +83,11 @@ def _open(
     """The records of a model's file, not read yet; or why there are none."""
     if version is None:
         return "The object was not ranked by a model."
-    gone = "Not kept of the model that ranked it: an older one, or one with too few answers yet."
     if model is None or model.survey_version != survey.version:
-        return gone
+        return _GONE
+    targets = " or ".join(task.targets)
     if model.learner is None:
-        return (
-            "Nothing is learnt yet: the model needs an answer with the target and one with another"
-            " class."
-        )
+        return _NOTHING.format(targets=targets)
     n_values = len(survey) * len(task.every_class)
     if n_values > MAX_CLASS_PROBABILITIES:
         return (
@@ -86,9 +101,12 @@ def _open(
             (str(path), os.stat(path).st_mtime_ns),
             lambda: np.load(path, mmap_mode="r", max_header_size=MAX_HEADER),
         )
+    except FileNotFoundError:
+        # The engine gives none while stand-ins outnumber the answers with other classes.
+        return _FEW.format(targets=targets)
     except (OSError, ValueError):
-        return gone
-    return table if table.dtype.names and table.shape == (len(survey),) else gone
+        return _GONE
+    return table if table.dtype.names and table.shape == (len(survey),) else _GONE
 
 
 def _read(table: np.ndarray, row: int) -> dict[str, float] | None:

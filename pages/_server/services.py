@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import Damaged, NotReady, SkysiftError
-from core.survey import RunRecord, Survey, finished_runs, list_surveys
+from core.errors import NotReady, SkysiftError
+from core.survey import Survey, finished_runs, list_surveys
 from core.vocabulary import JobKind, RunState, ScoreKind
 from core.workspace import Workspace
 from labels_db import LabelsDB, ModelRecord, RunRow, Task
 from pages._server.identity import Identity
-from pages._server.kept_runs import kept_runs
+from pages._server.map_view import MapView, has_map, is_of, map_view
 from pages._server.pictures import Pictures
 from pages._server.processes import Children
 from pages._server.recent import Recent
@@ -52,21 +52,6 @@ class Preparation:
     sentence: str
     fraction: float | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class MapView:
-    """A 2-D projection: (N, 2) float32, NaN where the encoder had nothing to see.
-
-    `projection` is "UMAP" or "PCA"; `note` says what a person should know about it.
-    """
-
-    coordinates: NDArray[np.float32]
-    projection: str
-    embedding_run: str
-    map_run: str | None
-    made: str
-    note: str
 
 
 @dataclass(frozen=True)
@@ -116,7 +101,7 @@ class Services:
         self._surveys = Recent(8)
         self._embeddings = Recent(4)
         self._indices = Recent(2)
-        self._maps = Recent(4)
+        self.maps = Recent(4)
         self._scores = Recent(4)
         # Kept for the modules of these names: chances of classes, what catalogues hold, ids and
         # places to find objects by, labelled objects to compare with, what is usual in surveys.
@@ -144,6 +129,8 @@ class Services:
         self.selections = Selections(workspace, self.db)
         # Of tables: rows that fulfil a condition, rows in order, answers by row.
         self.tables = Recent(24)
+        # Of catalogue plots: quantities as numbers, places on the sky.
+        self.plotted = Recent(24)
         self._preparations: dict[str, tuple[float, Preparation]] = {}
         self._prepare_lock = threading.Lock()
         self._sampler_words: dict[str, str] = {}
@@ -229,42 +216,9 @@ class Services:
         )
         return index
 
-    def map(self, survey: Survey) -> MapView:
-        """The newest map of the embedding in use, else of another one, which the note says; PCA
-        until there is one (`NotReady`)."""
-        embedding = self.embedding(survey)
-        maps = [one for one in kept_runs(survey, JobKind.MAP) if _is_of(survey, one)]
-        for record in sorted(maps, key=lambda one: not _shows(one, embedding.run_id)):
-            of_run = str(record.config.get("embedding_run", embedding.run_id))
-            fits = of_run == embedding.run_id
-            note = "" if fits else "This map shows another embedding than the one in use."
-            path = record.path / "map.npy"
-            coordinates = self._maps.get(str(path), lambda p=path: np.load(p))  # type: ignore[misc]
-            if len(coordinates) != len(survey):
-                raise Damaged(
-                    f"The map {record.run_id} has {len(coordinates)} rows, but the survey"
-                    f" {survey.name} has {len(survey)}; make the map again."
-                )
-            return MapView(
-                coordinates,
-                str(record.config.get("projection", "umap")).upper(),
-                of_run,
-                record.run_id,
-                str(record.record.get("finished", "")),
-                note,
-            )
-        return self._pca(survey, embedding)
-
-    def _pca(self, survey: Survey, embedding: Embedding) -> MapView:
-        from core.mapping import pca_map
-
-        coordinates = self._maps.get(
-            ("pca", survey.manifest.content_hash, embedding.run_id),
-            lambda: pca_map(np.asarray(embedding.values), embedding.mask),
-        )
-        return MapView(
-            coordinates, "PCA", embedding.run_id, None, "", "PCA shown until UMAP is ready."
-        )
+    def map(self, survey: Survey, run_id: str | None = None) -> MapView:
+        """The map that is shown, or the one of a run: `pages._server.map_view.map_view`."""
+        return map_view(self, survey, run_id)
 
     def scores(self, task: Task) -> Scores | None:
         """The scores of the task's newest model, or None before the first ranking."""
@@ -336,7 +290,7 @@ class Services:
             # Loading an embedding imports torch. Just after the start any embedding will do
             # for an answer; which encoder made it is asked again in a few seconds.
             runs = finished_runs(survey, JobKind.EMBED)
-            return any(_is_of(survey, record) for record in runs)
+            return any(is_of(survey, record) for record in runs)
         try:
             self.embedding(survey)
         except NotReady:
@@ -345,11 +299,7 @@ class Services:
 
     def _is_mapped(self, survey: Survey) -> bool:
         """Whether there is a map of the embedding in use; just after the start, of any."""
-        run = self.embedding(survey).run_id if self._warm.is_set() else None
-        return any(
-            _is_of(survey, record) and (run is None or _shows(record, run))
-            for record in finished_runs(survey, JobKind.MAP)
-        )
+        return has_map(survey, self.embedding(survey).run_id if self._warm.is_set() else None)
 
     def running(self, kind: JobKind, subject: str) -> RunRow | None:
         """The registered run of this kind and subject that is running, whoever started it."""
@@ -413,17 +363,6 @@ class Services:
         """Stop the processes."""
         self._closed.set()
         self.children.close()
-
-
-def _is_of(survey: Survey, record: RunRecord) -> bool:
-    """True if the run is about this version of the survey, and not one of the same name."""
-    about = record.record.get("survey") or {}
-    return bool(about.get("content_hash") == survey.manifest.content_hash)
-
-
-def _shows(record: RunRecord, embedding_run: str) -> bool:
-    """True if the run is a map of that embedding (early ones did not say of which)."""
-    return bool(record.config.get("embedding_run", embedding_run) == embedding_run)
 
 
 def score_kind(model: ModelRecord) -> ScoreKind:

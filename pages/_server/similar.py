@@ -32,6 +32,7 @@ __all__ = [
     "embedding_of",
     "example_picture",
     "keep_picture",
+    "keep_pixels",
     "search",
     "vectors_of",
 ]
@@ -108,7 +109,11 @@ def keep_picture(services: Services, survey: Survey, content: bytes, name: str) 
     """
     from core.survey.outside_picture import outside_picture
 
-    pixels = outside_picture(survey, content, name)
+    return keep_pixels(services, survey, outside_picture(survey, content, name))
+
+
+def keep_pixels(services: Services, survey: Survey, pixels: np.ndarray) -> str:
+    """Keep a picture that is as the survey's are, (band, side, side); the id to name it by."""
     picture = hashlib.sha256(pixels.tobytes()).hexdigest()[:24]
     folder = services.workspace.root / "cache" / "pictures"
     path = folder / f"{survey.manifest.content_hash[:16]}-{picture}.npy"
@@ -225,11 +230,16 @@ def _vector(
 
 
 def search(
-    services: Services, survey: Survey, query: SimilarQuery, labelled: np.ndarray
+    services: Services,
+    survey: Survey,
+    query: SimilarQuery,
+    labelled: np.ndarray,
+    passing: np.ndarray | None = None,
 ) -> Similar:
     """The look-alikes, kept for the next time the page is drawn.
 
-    labelled: rows that are left out where only unlabelled objects are sought.
+    labelled: rows that are left out where only unlabelled objects are sought. passing: (N,) bool,
+    what may be found; None for everything.
 
     Raises
     ------
@@ -242,13 +252,15 @@ def search(
         if one.object_id:
             checked_object(services, survey, one.object_id)
     embedding = embedding_of(services, survey, query.embedding)
-    left_out = np.unique(labelled) if query.only_unlabelled else np.empty(0, np.int64)
+    may = np.ones(len(survey), bool) if passing is None else passing.copy()
+    if query.only_unlabelled:
+        may[labelled] = False
     key = (
         *(survey.manifest.content_hash, embedding.run_id, query),
-        hashlib.sha256(left_out.tobytes()).digest(),
+        hashlib.sha256(np.packbits(may).tobytes()).digest(),
     )
     found: Similar = services.found_alike.get(
-        key, lambda: _search(services, survey, embedding, query, left_out)
+        key, lambda: _search(services, survey, embedding, query, may)
     )
     return found
 
@@ -258,7 +270,7 @@ def _search(
     survey: Survey,
     embedding: Embedding,
     query: SimilarQuery,
-    left_out: np.ndarray,
+    allowed: np.ndarray,
 ) -> Similar:
     from core.mapping.lookalikes import Wanted
 
@@ -274,8 +286,7 @@ def _search(
         how=query.how,
     )
     ready = _ready(services, survey, embedding, query.metric)
-    may = ready.searched.seen.copy()
-    may[left_out] = False
+    may = ready.searched.seen & allowed
     for one in query.examples:
         if one.object_id and one.part is None:
             may[survey.row(one.object_id)] = False

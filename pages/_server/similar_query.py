@@ -30,6 +30,8 @@ PARAMETERS = (OBJECT, EXAMPLES, "embedding", "distance", "together", "shown", "u
 """Names in the address."""
 
 _PICTURE = re.compile("[0-9a-f]{24}")
+_CALLED = re.compile(r"J[0-9.]{4,12}[+-][0-9.]{4,12}", re.ASCII)
+"""A place on the sky, as `core.survey.positions.position_name` writes it."""
 _LONGEST = 64 * 1024
 
 
@@ -40,13 +42,16 @@ class Example:
     Attributes
     ----------
     object_id, picture
-        An object of the survey, or the id of an uploaded picture (`kept_picture`); one of them.
+        An object of the survey, or the id of a picture that was uploaded or downloaded
+        (`keep_pixels`); one of them.
     part
         x0, y0, x1, y1 in pixels, ends excluded, where only a part of the picture is meant.
     weight
         From 0.1 to 100.
     is_like
         False: what is sought shall not look like it.
+    called
+        Of a picture: its place on the sky, such as "J122254.00+154920.0"; "" where nobody knows.
     """
 
     object_id: str = ""
@@ -54,11 +59,12 @@ class Example:
     part: tuple[int, int, int, int] | None = None
     weight: float = 1.0
     is_like: bool = True
+    called: str = ""
 
     @property
     def name(self) -> str:
         """What it is called on a page."""
-        name = self.object_id or f"picture {self.picture[:6]}"
+        name = self.object_id or self.called or f"picture {self.picture[:6]}"
         return f"part of {name}" if self.part else name
 
     @property
@@ -160,6 +166,8 @@ def _written(example: Example) -> dict[str, Any]:
     )
     if example.part is not None:
         found["at"] = list(example.part)
+    if example.called:
+        found["n"] = example.called
     if example.weight != 1 or not example.is_like:
         found["w"] = round(example.weight if example.is_like else -example.weight, 4)
     return found
@@ -195,7 +203,10 @@ def _example(entry: Any) -> Example:
     picture = str(entry["p"])
     if not _PICTURE.fullmatch(picture):
         raise ValueError("a picture without an id")
-    return Example("", picture, box, abs(weight), weight > 0)
+    called = str(entry.get("n", ""))
+    if called and not _CALLED.fullmatch(called):
+        raise ValueError("a picture with a name that is no place")
+    return Example("", picture, box, abs(weight), weight > 0, called)
 
 
 def _checked_id(object_id: Any) -> str:

@@ -23,7 +23,10 @@ NAMES = {
     JobKind.EMBED: "Embedding of",
     JobKind.QUALITY: "Assessment of",
     JobKind.COMPRESS: "Comparison of codes on",
+    JobKind.MAP: "Map of",
     JobKind.NEIGHBOURS: "Look-alikes of",
+    JobKind.GROUP: "Grouping of",
+    JobKind.DETECT: "Ranking of",
 }
 _WATCHED = "encoder jobs watched"
 """In the session: (kind, survey) -> when it was started here, "" if somewhere else."""

@@ -11,13 +11,17 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.errors import SkysiftError
 from core.survey import Survey
+from core.survey.filtering import Condition
 from labels_db import Selection, Task
+from pages._server.filters import filter_text
 from pages._server.map_colours import Paint, colourings, paint
 from pages._server.map_data import Placed
 from pages._server.map_picture import EXTENT
 from pages._server.map_selecting import Filter, select
 from pages._server.services import services
+from pages._shared.selection_state import current_selection
 from pages._shared.who import who
 from pages._shared.words import plain
 
@@ -26,21 +30,36 @@ __all__ = ["drawn_map", "outline_of"]
 SIDE_PX = 900
 _SHOWN = 12
 """Categories in the legend; the others are counted."""
+_MARKED = 5_000
+"""Objects of the selection that are marked on the picture; of more a part, evenly taken."""
 _GRID = 60
 """Plotly selects nothing where it has no points: a grid of unseen ones lies under the lasso."""
 
 
-def drawn_map(task: Task, survey: Survey, placed: Placed) -> Selection | None:
-    """Draw it; what was selected in this run, if anything was."""
+def drawn_map(
+    task: Task, survey: Survey, placed: Placed, conditions: tuple[Condition, ...] = ()
+) -> Selection | None:
+    """Draw it; what was selected in this run, if anything was.
+
+    conditions: of the filter in use; what does not pass is dim, and is not selected.
+    """
     offered = colourings(services(), task, survey, who())
     titles = {one["by"]: one["title"] for one in offered}
     by = st.selectbox("Colour by", list(titles), format_func=lambda one: titles[one])
     made = paint(services(), task, survey, who(), placed, by)
     _legend(made)
-    parts = {"task": task.name, "map": placed.key, "by": by, "size": SIDE_PX, "v": _named(made)}
+    parts: dict[str, Any] = {
+        "task": task.name,
+        "map": placed.key,
+        "by": by,
+        "size": SIDE_PX,
+        "v": _named(made),
+    }
+    if conditions:
+        parts["filter"] = filter_text(conditions)
     query = urlencode(parts)
     event = st.plotly_chart(
-        _figure(f"{services().base_path}/api/map_picture?{query}"),
+        _figure(f"{services().base_path}/api/map_picture?{query}", _marked(survey, placed)),
         key=f"drawn map {task.name} {placed.key}",
         on_select="rerun",
         selection_mode=("box", "lasso"),
@@ -55,7 +74,7 @@ def drawn_map(task: Task, survey: Survey, placed: Placed) -> Selection | None:
     if st.session_state.get("drawn map outline") == seen:
         return None  # of an earlier run
     st.session_state["drawn map outline"] = seen
-    found = select(services(), task, survey, who(), placed, outline, Filter())
+    found = select(services(), task, survey, who(), placed, outline, Filter(conditions=conditions))
     if found is None:
         st.info("No object lies in there; the selection stays as it is.")
     return found
@@ -94,11 +113,40 @@ def _legend(made: Paint) -> None:
     st.html(f'<ul class="curve-legend">{"".join(shown)}</ul>')
 
 
-def _figure(address: str) -> go.Figure:
+def _marked(survey: Survey, placed: Placed) -> np.ndarray:
+    """(K, 2) places of the selection in use; none of one that cannot be shown."""
+    chosen = current_selection()
+    if chosen is None:
+        return np.empty((0, 2))
+    try:
+        services().selections.shown(chosen, who())
+        rows = services().selections.rows(chosen, survey)
+    except SkysiftError:  # the panel below says what is wrong with it
+        return np.empty((0, 2))
+    places = placed.places[np.isin(placed.rows, rows, assume_unique=True)]
+    return places[:: -(-len(places) // _MARKED) or 1]
+
+
+def _figure(address: str, marked: np.ndarray) -> go.Figure:
     side = np.linspace(-EXTENT, EXTENT, _GRID)
     x, y = (one.ravel() for one in np.meshgrid(side, side))
     figure = go.Figure(
-        go.Scatter(x=x, y=y, mode="markers", marker={"opacity": 0, "size": 1}, hoverinfo="skip")
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="markers",
+            marker={"opacity": 0, "size": 1},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    figure.add_scatter(
+        x=marked[:, 0],
+        y=marked[:, 1],
+        mode="markers",
+        marker={"symbol": "circle-open", "size": 5, "color": "#6db3f2"},
+        hoverinfo="skip",
+        showlegend=False,
     )
     figure.add_layout_image(
         source=address,

@@ -1,4 +1,4 @@
-"""The filter of the table: conditions on columns, all of which count, as chips."""
+"""The filter as a person changes it: conditions on columns, all of which count, as chips."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from core.survey.filtering import (
     Operator,
     as_condition,
 )
+from pages._server.filters import fitting
 from pages._server.tables import Column, SurveyTable
 from pages._shared.selection_state import choose_filter, current_filter
 from pages._shared.words import plain
 
-__all__ = ["draw_filter", "title"]
+__all__ = ["draw_chips", "draw_filter", "draw_form", "that_fit", "title"]
 
 
 def title(column: Column) -> str:
@@ -35,31 +36,26 @@ def draw_filter(table: SurveyTable) -> tuple[Condition, ...]:
     except BadInput as error:
         st.warning(str(error))
         conditions = ()
-    conditions = _that_fit(table, conditions)
+    conditions = that_fit(table, conditions)
     with st.container(horizontal=True, key="filter-chips"):
-        _chips(table, conditions)
+        draw_chips(table, conditions)
         with st.popover("Add a condition", icon=":material/filter_alt:"):
-            _form(table, conditions)
+            draw_form(table, conditions)
     return conditions
 
 
-def _that_fit(table: SurveyTable, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Those whose columns this table has: a link may come from another survey or person."""
-    good = []
-    for one in conditions:
-        try:
-            kind = table.column(one.column).kind
-            if one.operator not in OPERATORS[kind]:
-                raise BadInput(f"{one.words()} does not fit the column, which holds {kind}s.")
-            good.append(one)
-        except SkysiftError as error:
-            st.warning(f"The condition {plain(one.words())} was left out. {plain(str(error))}")
-    if len(good) < len(conditions):
+def that_fit(table: SurveyTable, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Those that the table can be held against; the others are told and forgotten."""
+    good, refused = fitting(table, conditions)
+    for sentence in refused:
+        st.warning(plain(sentence))
+    if refused:
         choose_filter(good)
-    return tuple(good)
+    return good
 
 
-def _chips(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
+def draw_chips(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
+    """A button for each condition that takes it out."""
     for place, one in enumerate(conditions):
         column = table.column(one.column)
         words = plain(one.words(column.title, column.unit))
@@ -70,7 +66,8 @@ def _chips(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
             st.rerun()
 
 
-def _form(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
+def draw_form(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
+    """The widgets that add a condition."""
     columns = {one.name: one for one in table.columns}
     name = st.selectbox(
         "Column", list(columns), format_func=lambda one: title(columns[one]), key="filter column"

@@ -1,15 +1,17 @@
-"""What all pages share and the link carries: the selection (?selection=ID) and the filter of the
-table (?filter=JSON)."""
+"""What all pages share and the link carries: the selection (?selection=ID) and the filter
+(?filter=JSON)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from core.errors import BadInput
-from core.survey.filtering import Condition, as_condition
+from core.survey.filtering import Condition
+from labels_db import Task
+from pages._server.filters import conditions_of, filter_text
 
 __all__ = [
     "choose_filter",
@@ -17,13 +19,11 @@ __all__ = [
     "current_filter",
     "current_selection",
     "keep_selection",
+    "object_query",
 ]
 
 _CURRENT = "selection"
 _FILTER = "filter"
-MAX_CONDITIONS = 20
-MAX_FILTER_BYTES = 8192
-"""Of a filter in the address: servers on the way refuse longer ones."""
 
 
 def current_selection() -> str | None:
@@ -47,11 +47,15 @@ def choose_selection(selection_id: str | None) -> None:
 
 
 def keep_selection() -> None:
-    """Put the selection in use into the address of the page that is being drawn: a change of
-    pages leaves the address without it."""
+    """Put the selection and the filter in use into the address of the page that is being drawn: a
+    change of pages leaves the address without them. A filter that cannot be read is told."""
     kept = current_selection()
     if kept is not None and st.query_params.get(_CURRENT) != kept:
         st.query_params[_CURRENT] = kept
+    try:
+        current_filter()
+    except BadInput as error:
+        st.warning(str(error))
 
 
 def current_filter() -> tuple[Condition, ...]:
@@ -64,38 +68,26 @@ def current_filter() -> tuple[Condition, ...]:
             choose_filter(kept)
         return kept
     try:
-        if len(given.encode()) > MAX_FILTER_BYTES:
-            raise ValueError(f"it is longer than {MAX_FILTER_BYTES:,} bytes")
-        listed = json.loads(given)
-        if not isinstance(listed, list) or len(listed) > MAX_CONDITIONS:
-            raise ValueError("it is no list of conditions")
-        found = tuple(dict.fromkeys(as_condition(one) for one in listed))
-    except (ValueError, RecursionError, BadInput) as error:
+        found = conditions_of(given)
+    except BadInput:
         choose_filter(())
-        raise BadInput(
-            f"The filter of this link cannot be read ({str(error)[:160]}); it was left out."
-        ) from None
+        raise
     st.session_state[_FILTER] = found
     return found
 
 
 def choose_filter(conditions: Sequence[Condition]) -> None:
-    """Filter the table by these conditions from now on (`BadInput` for too many or too long
+    """Filter all pages by these conditions from now on (`BadInput` for too many or too long
     ones)."""
-    if len(conditions) > MAX_CONDITIONS:
-        raise BadInput(
-            f"A filter has up to {MAX_CONDITIONS} conditions; make a selection of this one and go"
-            " on from there."
-        )
-    listed = [one.as_json() for one in conditions]
-    text = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
-    if (n_bytes := len(text.encode())) > MAX_FILTER_BYTES:
-        raise BadInput(
-            f"A filter is part of the address and has up to {MAX_FILTER_BYTES:,} bytes, but this"
-            f" one has {n_bytes:,}; instead of a long list of values bring a list of ids."
-        )
+    text = filter_text(conditions)
     st.session_state[_FILTER] = tuple(conditions)
     if conditions:
         st.query_params[_FILTER] = text
     else:
         st.query_params.pop(_FILTER, None)
+
+
+def object_query(task: Task, object_id: str) -> str:
+    """The query of a link to an object: a new page would forget the selection and the filter."""
+    kept = {name: st.query_params[name] for name in (_CURRENT, _FILTER) if name in st.query_params}
+    return urlencode({"task": task.name, "object": object_id, **kept})

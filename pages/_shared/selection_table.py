@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -18,7 +17,7 @@ from pages._server.services import services
 from pages._server.tables import Column, SurveyTable
 from pages._shared.faults import errors_told
 from pages._shared.selection_filters import draw_filter, title
-from pages._shared.selection_state import choose_selection, current_selection
+from pages._shared.selection_state import choose_selection, current_selection, object_query
 from pages._shared.selection_words import objects
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
@@ -181,7 +180,7 @@ def _sheet(table: SurveyTable, rows: np.ndarray, columns: list[Column]) -> None:
     ):
         object_id = str(survey.object_ids[row])
         name = html.escape(object_id)
-        query = urlencode({"task": task.name, "object": object_id})
+        query = object_query(task, object_id)
         address = html.escape(f"{services().base_path}/?{query}")
         picture = (
             f'<img src="{html.escape(picture_address(survey, object_id, 96))}" alt=""'

@@ -43,6 +43,14 @@ def how_made(selection: Selection) -> str:
 
 
 def _origin(origin: dict[str, Any]) -> str:
+    """What it was made from, and the filter that was in use."""
+    said = _source(origin)
+    return (
+        f"{said}, of what passes: {_conditions(origin['filter'])}" if "filter" in origin else said
+    )
+
+
+def _source(origin: dict[str, Any]) -> str:
     said = origin.get("words")
     if isinstance(said, str) and said:
         return said.rstrip(".")
@@ -62,13 +70,19 @@ def _origin(origin: dict[str, Any]) -> str:
 
 
 def _filter(origin: dict[str, Any]) -> str:
+    words = _conditions(origin.get("conditions", []))
+    within = origin.get("within")
+    inside = f", within {within.get('name') or 'a selection without a name'}" if within else ""
+    return (f"Filter: {words}" if words else "All objects") + inside
+
+
+def _conditions(listed: Any) -> str:
+    """Conditions as JSON, in words; "" of none, or of what cannot be read."""
     try:
-        conditions = [as_condition(one) for one in origin.get("conditions", [])]
+        conditions = [as_condition(one) for one in listed]
     except (BadInput, TypeError):
-        conditions = []
+        return ""
     words = [one.words(_TITLES.get(one.column)) for one in conditions]
     if len(words) > MAX_CONDITIONS:
         words = [*words[:MAX_CONDITIONS], f"{len(words) - MAX_CONDITIONS} more conditions"]
-    within = origin.get("within")
-    inside = f", within {within.get('name') or 'a selection without a name'}" if within else ""
-    return (f"Filter: {' and '.join(words)}" if words else "All objects") + inside
+    return " and ".join(words)

@@ -8,10 +8,13 @@ import streamlit as st
 
 from pages import (
     candidates,
+    catalogue,
     data,
     discovery,
     encoders,
+    groups,
     label,
+    oddest,
     review,
     runs,
     selections,
@@ -33,11 +36,19 @@ page = st.navigation(
     [
         st.Page(label.draw, title="Label", icon=":material/center_focus_strong:", default=True),
         st.Page(map_page.draw, title="Map", icon=":material/scatter_plot:", url_path="map"),
+        st.Page(groups.draw, title="Groups", icon=":material/workspaces:", url_path="groups"),
+        st.Page(oddest.draw, title="Oddest", icon=":material/star_rate:", url_path="oddest"),
         st.Page(
             similar.draw,
             title="Look-alikes",
             icon=":material/image_search:",
             url_path="similar",
+        ),
+        st.Page(
+            catalogue.draw,
+            title="Catalogue",
+            icon=":material/insert_chart:",
+            url_path="catalogue",
         ),
         st.Page(
             selections.draw,
@@ -62,7 +73,8 @@ page = st.navigation(
         st.Page(data.draw, title="Data", icon=":material/database:", url_path="data"),
         st.Page(encoders.draw, title="Encoders", icon=":material/hub:", url_path="encoders"),
         st.Page(runs.draw, title="Runs", icon=":material/schedule:", url_path="runs"),
-    ]
+    ],
+    expanded=True,  # with so many Streamlit would hide the last ones behind "View more"
 )
 choose_task()
 keep_selection()

@@ -17,6 +17,7 @@ from pages._server.positions import looks_like_position
 from pages._server.services import services
 from pages._server.similar import checked_object, example_picture, keep_picture
 from pages._server.similar_query import LEAST_WEIGHT, MAX_WEIGHT, Example, SimilarQuery
+from pages._shared.similar_place import draw_place
 from pages._shared.similar_state import add, change, tell
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
@@ -41,7 +42,7 @@ _CSS = """<style>
 
 
 def draw_adding(task: Task, survey: Survey, query: SimilarQuery) -> None:
-    """The ways to give an example: by id or position, by upload, by a part of a picture."""
+    """The ways to give an example: by id or position, as a picture, a place, part of a picture."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Object",
@@ -54,6 +55,8 @@ def draw_adding(task: Task, survey: Survey, query: SimilarQuery) -> None:
         if "images" in survey.manifest.modalities:
             with st.popover("Upload a picture", icon=":material/upload:"):
                 _upload(survey)
+            with st.popover("A place on the sky", icon=":material/explore:"):
+                draw_place(task, survey)
             pictured = [one for one in query.examples if one.part is None]
             if pictured:
                 with st.popover("Part of a picture", icon=":material/crop:"):

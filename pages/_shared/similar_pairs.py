@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -20,13 +19,15 @@ from core.run_neighbours import WIDEST_SHARE, prepared
 from core.survey import Survey
 from core.vocabulary import JobKind, Role
 from labels_db import Task
+from pages._server.filters import Filtered
+from pages._server.selections import knowing
 from pages._server.services import services
 from pages._server.similar import embedding_of
 from pages._server.similar_query import SimilarQuery
 from pages._shared.editing import attempt
 from pages._shared.encoders_jobs import draw_job, is_running, start
 from pages._shared.faults import errors_told
-from pages._shared.selection_state import choose_selection
+from pages._shared.selection_state import choose_selection, object_query
 from pages._shared.sight import may_start, shown_classes
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
@@ -49,8 +50,13 @@ _CSS = """<style>
 </style>"""
 
 
-def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
-    """The pairs, closest first, found now in a small survey and by a job in a large one."""
+def draw_pairs(
+    task: Task, survey: Survey, query: SimilarQuery, passing: Filtered | None = None
+) -> None:
+    """The pairs, closest first, found now in a small survey and by a job in a large one.
+
+    passing: both objects of a pair must pass this filter.
+    """
     embedding = embedding_of(services(), survey, query.embedding)
     run = prepared(survey, embedding.run_id, query.metric)
     if len(survey) > AT_ONCE_ROWS:
@@ -80,16 +86,21 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
     )
     lengths = _straight(found.distances, query.metric)
     typical = float(_straight(np.array(found.typical), query.metric))
-    near = found.pairs[lengths < share * typical]
+    is_near = lengths < share * typical
+    cut = found.more and bool(is_near.all())
+    if passing is not None:
+        is_near &= passing.passing[found.pairs].all(axis=1)
+    near, lengths = found.pairs[is_near], lengths[is_near]
     if not len(near):
         more = (
             "raise the share to see more" if share < WIDEST_SHARE else "this is the largest share"
         )
-        st.info(f"No two objects are so close to each other; {more}.")
+        which = "" if passing is None else " of what passes the filter"
+        st.info(f"No two objects{which} are so close to each other; {more}.")
         return
-    cut = found.more and len(near) == len(found.pairs)
     st.caption(
         f"{'The closest ' if cut else ''}{len(near):,} pairs"
+        f"{'' if passing is None else ', both of which pass the filter,'}"
         f" by {plain(embedding.encoder)} ({plain(embedding.run_id)}), {query.metric} distance."
         + (f" There are more; {MOST_PAIRS:,} are kept." if cut else "")
         + (
@@ -104,7 +115,7 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
     pages = -(-len(near) // PER_PAGE)
     page = int(st.number_input(f"Page of {pages}", 1, pages, 1)) if pages > 1 else 1
     part = slice((page - 1) * PER_PAGE, page * PER_PAGE)
-    _sheet(task, survey, near[part], lengths[: len(near)][part] / typical)
+    _sheet(task, survey, near[part], lengths[part] / typical)
     if may_start():
         members = np.unique(near)
         if st.button(f"Select these {len(members):,} objects", type="primary"):
@@ -114,6 +125,8 @@ def draw_pairs(task: Task, survey: Survey, query: SimilarQuery) -> None:
                 "embedding": embedding.run_id,
                 "distance": query.metric,
             }
+            if passing is not None:
+                origin |= {"filter": passing.origin["filter"], **knowing(passing.origin)}
             with errors_told():
                 made = services().selections.add(survey, members, origin, who().annotator)
                 choose_selection(made.id)
@@ -153,7 +166,7 @@ def _sheet(task: Task, survey: Survey, pairs: np.ndarray, shares: np.ndarray) ->
 
 
 def _member(task: Task, survey: Survey, object_id: str, labels: dict[str, str]) -> str:
-    link = urlencode({"task": task.name, "object": object_id})
+    link = object_query(task, object_id)
     name = html.escape(object_id)
     return (
         f'<a href="{html.escape(services().base_path)}/?{html.escape(link)}" target="_self"'

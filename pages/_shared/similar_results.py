@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,6 +20,8 @@ from pages._server.columns import (
     known_columns,
     known_sentences,
 )
+from pages._server.filters import Filtered
+from pages._server.selections import knowing
 from pages._server.services import services
 from pages._server.similar import Similar
 from pages._server.similar_query import Example, SimilarQuery
@@ -29,7 +30,7 @@ from pages._shared.colours import class_colours
 from pages._shared.faults import errors_told
 from pages._shared.figures import fixed_axis, show
 from pages._shared.selection_panel import selection_panel
-from pages._shared.selection_state import choose_selection, current_selection
+from pages._shared.selection_state import choose_selection, current_selection, object_query
 from pages._shared.sight import may_start, shown_classes
 from pages._shared.similar_state import add, change
 from pages._shared.thumbnails import picture_address
@@ -45,12 +46,23 @@ _UNLABELLED = "#808ca0"
 
 
 def draw_found(
-    task: Task, survey: Survey, query: SimilarQuery, found: Similar, columns: Sequence[str]
+    task: Task,
+    survey: Survey,
+    query: SimilarQuery,
+    found: Similar,
+    columns: Sequence[str],
+    passing: Filtered | None = None,
 ) -> None:
-    """The sheet, with what may be done with those that are picked, and the histogram."""
-    st.caption(about(query, found))
+    """The sheet, with what may be done with those that are picked, and the histogram.
+
+    passing: the filter that was searched among.
+    """
+    st.caption(about(query, found, is_filtered=passing is not None))
     if not len(found.rows):
-        st.info("Nothing is left to be found: every other object has an answer or no embedding.")
+        reasons = "has an answer or no embedding"
+        if passing is not None:
+            reasons = "has an answer, no embedding, or does not pass the filter"
+        st.info(f"Nothing is left to be found: every other object {reasons}.")
         return
     above = st.container(horizontal=True)
     cells = _cells(task, survey, query, found, columns)
@@ -60,15 +72,17 @@ def draw_found(
     if act:
         _search_on(survey, act)
     with above:
-        _take(task, survey, query, found, picks(told, of))
+        _take(task, survey, query, found, picks(told, of), passing)
     st.markdown("**How far all others are**")
     show(_histogram(query, found), f"lookalikes {survey.name}")
 
 
-def about(query: SimilarQuery, found: Similar) -> str:
-    """Which embedding was searched, how, and what a distance means."""
+def about(query: SimilarQuery, found: Similar, *, is_filtered: bool = False) -> str:
+    """Which embedding was searched, how, among what, and what a distance means."""
     metric = "cosine" if query.metric == "cosine" else "Euclidean"
     others = "unlabelled objects" if query.only_unlabelled else "objects"
+    if is_filtered:
+        others += " that pass the filter"
     parts = [
         f"The {len(found.rows)} nearest of {found.n_searched:,} {others} by {found.encoder}"
         f" ({found.run_id}), {metric} distance; two random objects are {found.typical:.3g} apart"
@@ -107,11 +121,12 @@ def _cells(
         known = known_sentences(survey, rows)
     values = columns_of(survey, rows, columns) if columns else [{}] * len(rows)
     counter = any(not one.is_like for one in query.examples)
+    selected = _selected(survey, found.rows)
     cells = []
     for place, row in enumerate(rows):
         object_id = str(survey.object_ids[row])
         label = labels.get(object_id, "")
-        link = urlencode({"task": task.name, "object": object_id})
+        link = object_query(task, object_id)
         distance = float(found.distances[place])
         share = f", {distance / found.typical:.0%} of that of random ones" if found.typical else ""
         stands = f"; pushed back to {found.standings[place]:.4g}" if counter else ""
@@ -127,9 +142,22 @@ def _cells(
                 "known": known[place] or "",
                 "columns": [[name, values[place].get(name)] for name in columns],
                 "twin": row in found.twins,
+                "selected": bool(selected[place]),
             }
         )
     return cells
+
+
+def _selected(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    """(k,) bool: which of the rows are in the selection in use."""
+    chosen = current_selection()
+    if chosen is None:
+        return np.zeros(len(rows), bool)
+    try:
+        services().selections.shown(chosen, who())
+        return np.isin(rows, services().selections.rows(chosen, survey))
+    except SkysiftError:  # the panel below says what is wrong with it
+        return np.zeros(len(rows), bool)
 
 
 def _search_on(survey: Survey, act: dict[str, Any]) -> None:
@@ -148,7 +176,12 @@ def _search_on(survey: Survey, act: dict[str, Any]) -> None:
 
 
 def _take(
-    task: Task, survey: Survey, query: SimilarQuery, found: Similar, picked: list[str]
+    task: Task,
+    survey: Survey,
+    query: SimilarQuery,
+    found: Similar,
+    picked: list[str],
+    passing: Filtered | None,
 ) -> None:
     """Turn what is picked, or all that is shown, into the selection."""
     if not may_start():
@@ -169,12 +202,18 @@ def _take(
             "embedding": found.run_id,
             "shown": len(shown),
         }
+        parts: list[dict[str, Any]] = []
         if query.only_unlabelled:
-            origin["tells"] = [task.name]
+            parts.append({"tells": [task.name]})
+        if passing is not None:
+            origin["filter"] = passing.origin["filter"]
+            parts.append(passing.origin)
+        origin |= knowing(*parts)
         chosen = np.array(list(shown.values()) if every else rows)
         with errors_told():
             made = services().selections.add(survey, chosen, origin, who().annotator)
             choose_selection(made.id)
+            st.rerun()  # the sheet above marks what is selected
 
 
 def draw_selection(task: Task, survey: Survey) -> None:

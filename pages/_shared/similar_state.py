@@ -10,9 +10,11 @@ from core.errors import BadInput
 from core.survey import Survey
 from pages._server.similar_query import PARAMETERS, Example, SimilarQuery
 
-__all__ = ["add", "change", "current_query", "tell", "told", "use_query"]
+__all__ = ["add", "change", "current_query", "note", "noted", "tell", "told", "use_query"]
 
-_QUERY, _WRITTEN, _SAID = "similar query", "similar written", "similar said"
+_QUERY, _WRITTEN, _SAID, _NOTED = (
+    f"similar {name}" for name in ("query", "written", "said", "noted")
+)
 
 
 def current_query(survey: Survey) -> SimilarQuery:
@@ -65,4 +67,15 @@ def tell(sentence: str) -> None:
 def told() -> str:
     """What is to be said, once."""
     sentence: str = st.session_state.pop(_SAID, "")
+    return sentence
+
+
+def note(sentence: str) -> None:
+    """Have the page say what was done, when it is drawn next."""
+    st.session_state[_NOTED] = sentence
+
+
+def noted() -> str:
+    """What is to be said of what was done, once."""
+    sentence: str = st.session_state.pop(_NOTED, "")
     return sentence

@@ -12,6 +12,7 @@ import streamlit as st
 from core.survey import Survey
 from labels_db import Task
 from pages._server.services import services
+from pages._shared.selection_state import object_query
 
 __all__ = ["Thumbnail", "picture_address", "thumbnails"]
 
@@ -43,7 +44,7 @@ def thumbnails(task: Task, survey: Survey, objects: Sequence[Thumbnail]) -> None
     """Draw them as a grid."""
     cells = []
     for one in objects:
-        link = urlencode({"task": task.name, "object": one.object_id})
+        link = object_query(task, one.object_id)
         name = html.escape(one.object_id)
         cells.append(
             f'<a href="{html.escape(services().base_path)}/?{html.escape(link)}"'

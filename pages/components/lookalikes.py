@@ -39,7 +39,7 @@ def sheet(*, of: str, cells: Sequence[dict[str, Any]]) -> Any:
     ({"kind": "like" | "unlike" | "only", "id": object_id}).
 
     of: changes with the search; picks are of one search. cells: of each object id, src, href,
-    distance, standing, label, colour, known, columns ([name, value]) and twin.
+    distance, standing, label, colour, known, columns ([name, value]), twin and selected.
     """
     held = (st.session_state.get(_KEY) or {}).get("picked") or {"of": "", "ids": []}
     return _component()(

@@ -37,15 +37,31 @@ def _component() -> Any:
     )
 
 
-def sky_map(*, base_path: str, task: str, of: str, selection: str | None) -> Any:
+def sky_map(
+    *,
+    base_path: str,
+    task: str,
+    of: str,
+    selection: str | None,
+    filter_text: str = "",
+    chosen: str = "",
+) -> Any:
     """Draw the map of a task's survey; the component's state: `selection`, the id of what was
     selected last, and `webgl`, a word where the browser cannot draw.
 
-    of: changes with the map, which is then fetched anew. selection: the one to show.
+    of: changes with the map, which is then fetched anew. selection: the one to show. filter_text:
+    the filter as a link carries it, "" for none. chosen: the map to show, "" for the newest.
     """
     return _component()(
         key="map",
-        data={"api": base_path, "task": task, "of": of, "selection": selection},
+        data={
+            "api": base_path,
+            "task": task,
+            "of": of,
+            "selection": selection,
+            "filter": filter_text,
+            "chosen": chosen,
+        },
         on_selection_change=lambda: None,
         on_webgl_change=lambda: None,
     )

@@ -170,6 +170,46 @@ def test_a_lasso_selects_exactly_what_it_encloses_whatever_the_colours(
     assert f"selection={first}" in page.url
 
 
+def test_a_filter_dims_the_others_and_the_lasso_takes_what_passes(
+    page: Page, server: Server, places: tuple[Path, np.ndarray]
+) -> None:
+    made = places[1]
+    page.goto(f'{server.origin}/map?task={TASK}&filter=[["flux","<",1000]]')
+    page.locator(".skymap[data-ready]").wait_for(timeout=60_000)
+    expect(page.locator(".counts")).to_contain_text("1,000 of 5,000 objects pass the filter")
+    page.get_by_label("Only what passes").uncheck()  # how one likes it is kept
+    lit = "[...Array(5000).keys()].filter((point) => window.skysiftMap.chart.isLit(point)).length"
+    drawn = "window.skysiftMap.chart.cells.drawn"
+    assert page.evaluate(f"[{lit}, {drawn}]") == [1_000, 5_000]
+    # What passes lies on top: it is drawn after the others.
+    last = "window.skysiftMap.chart.ordered.slice(-1000)"
+    assert page.evaluate(
+        f"{last}.every((one) => one[2] < window.skysiftMap.legend.colours.length)"
+    )
+    page.locator(".plot").focus()
+    page.keyboard.press("0")
+    page.wait_for_timeout(700)  # the flight
+    page.get_by_role("button", name="Lasso").click()
+    first = lasso(page, made)
+    dark = {one for one in apart(made) if int(one.split()[1]) < 1_000}
+    assert selected(server, first) == dark
+    # The outline holds more than was selected: the objects are marked as well.
+    page.wait_for_function(f"window.skysiftMap.over.selected.points.length === {len(dark)}")
+    page.get_by_label("Only what passes").check()
+    page.wait_for_function(f"{drawn} === 1000")
+
+    # Another page and back: the filter is in the link as the selection is.
+    page.get_by_role("link", name="Look-alikes").click()
+    expect(page.get_by_text("Filter: flux < 1000")).to_be_visible(timeout=30_000)
+    assert f"selection={first}" in page.url
+    assert "filter=" in page.url
+    page.get_by_role("link", name="Map", exact=True).click()
+    expect(page.locator(".counts")).to_contain_text("1,000 of 5,000", timeout=30_000)
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator(".counts")).to_have_text("5,000 objects", timeout=30_000)
+    assert "filter=" not in page.url
+
+
 def test_the_object_under_the_pointer_is_shown_opened_and_found(
     page: Page, server: Server, places: tuple[Path, np.ndarray]
 ) -> None:

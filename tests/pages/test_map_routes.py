@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
@@ -21,26 +21,13 @@ from pages._server.map_data import placed_map
 from pages._server.map_routes import ENGINE, MAP_ROUTES
 from tests.pages.acts import NO, answer, learn
 from tests.pages.conftest import IDS, embed
-
-PLACES = np.array(
-    [[0, 0], [10, 0], [10, 4], [0, 4], [5, 2], [np.nan, 1], [2, 1], [8, 3], [5, 3.5]], np.float32
-)
-"""g0 to g3 at the corners, g4 in the middle, g5 nowhere."""
-SQUARE = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]
+from tests.pages.maps import PLACES, SQUARE, address, ids_of, make_map, select
 
 
 @pytest.fixture
 def mapped(services, tiny):
     """The survey with an embedding and a map; the name of the map."""
-    embed(tiny)
-    config = {"projection": "umap", "embedding_run": services.embedding(tiny).run_id}
-    with RunFolder(tiny, JobKind.MAP, config) as run:
-        np.save(run.path / "map.npy", PLACES)
-    return run.run_id
-
-
-def address(path, run, **more):
-    return f"/api/{path}?{urlencode({'task': 'dual', 'map': run, **more}, doseq=True)}"
+    return make_map(services, tiny)
 
 
 def colours(browser, run, by, **more):
@@ -48,16 +35,6 @@ def colours(browser, run, by, **more):
     assert got.status == 200, got.body
     length = int.from_bytes(got.body[:4], "little")
     return json.loads(got.body[4 : 4 + length]), np.frombuffer(got.body[4 + length :], np.uint8)
-
-
-def select(browser, run, status=200, **body):
-    got = browser.post("/api/map_select", {"task": "dual", "map_run": run, **body})
-    assert got.status == status, got.body
-    return got.json()
-
-
-def ids_of(services, tiny, selection):
-    return [str(tiny.object_ids[row]) for row in services.selections.rows(selection, tiny)]
 
 
 # Places
@@ -292,6 +269,10 @@ def test_where_a_selection_lies(browser, mapped, services, tiny):
     other = services.selections.add(tiny, rows, {"kind": "search"}, "ann")
     found = browser.get(address("map_selection", mapped, selection=other.id)).json()
     assert (found["points"], found["n"], found["n_placed"]) == ([0, 5], 3, 2)
+    # Of an outline in which not all was meant the points are told as well.
+    some = select(browser, mapped, polygon=SQUARE, filter={"conditions": '[["flux",">",4]]'})
+    found = browser.get(address("map_selection", mapped, selection=some["selection"])).json()
+    assert (found["outline"], found["points"], found["n"]) == (SQUARE, [7], 1)
 
 
 # What changes, and who may see it
@@ -358,6 +339,15 @@ def test_a_label_of_a_class_that_is_gone_is_an_answer(mapped, services, tiny):
     assert made.names == [NO_ANSWER, "dual", NO, OTHER_CLASSES]
     assert made.codes.tolist() == [0, 1, 3, 0, 2, 0, 0, 0]
     assert len(made.legend["colours"]) == 4
+
+
+def test_classes_beyond_what_a_byte_tells_apart_are_others(browser, mapped, monkeypatch):
+    monkeypatch.setattr(map_colours, "MAX_CODED", 1)
+    answer(browser, "g0", NO)
+    answer(browser, "g1", "dual")
+    legend, codes = colours(browser, mapped, "class")
+    assert legend["names"] == [NO_ANSWER, "dual", OTHER_CLASSES]
+    assert codes[:3].tolist() == [2, 1, 0]
 
 
 def test_classes_named_by_numbers_keep_their_order_and_what_is_offered_is_named(
@@ -455,7 +445,8 @@ def test_a_viewer_may_look_and_select(viewer, mapped, services):
 
 def test_what_goes_over_all_objects_is_rationed_as_pictures_are():
     costly = {spec.path for spec in MAP_ROUTES if kind_of(spec) is Kind.PICTURES}
-    assert costly == {"/api/map_points", "/api/map_colours", "/api/map_picture"}
+    names = ("points", "colours", "filter", "picture")
+    assert costly == {f"/api/map_{name}" for name in names}
 
 
 def test_ids_of_any_kind_are_found(browser, mapped):

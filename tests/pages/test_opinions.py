@@ -26,25 +26,28 @@ def test_items_carry_the_chances_of_the_model_that_ranked_them(browser, workspac
     taken = browser.post("/api/lease", {"task": "dual", "n": 1}).json()["items"][0]
     assert taken["model_version"] == 1
     assert taken["probabilities"] is None
-    assert (
-        taken["probabilities_state"]
-        == "Not kept of the model that ranked it: an older one, or one with too few answers yet."
-    )
+    assert taken["probabilities_state"].startswith("They cannot be read any more of the model")
 
 
 def test_why_there_are_no_chances(browser, workspace, services, monkeypatch):
     assert seen(browser)["probabilities_state"] == "The object was not ranked by a model."
     rank(workspace, IDS, learner=None)
-    assert seen(browser)["probabilities_state"].startswith("Nothing is learnt yet")
+    assert (
+        seen(browser)["probabilities_state"]
+        == "Nothing was learnt when this object was ranked: the model begins with the first answer"
+        " dual, and takes unanswered objects for others until enough are answered."
+    )
+    # The model has learnt from answers with the target alone, beside stand-ins: no file.
+    rank(workspace, IDS)
+    stood_in = seen(browser)
+    assert stood_in["score_kind"] == "P(target)"
+    assert "only the chance of dual says something" in stood_in["probabilities_state"]
     learn(workspace)
     model = services.db().latest_model("dual")
     (workspace.task_scores("dual") / "classes" / model.scores_file).write_bytes(b"not numpy")
     broken = seen(browser)
     assert broken["probabilities"] is None
-    assert (
-        broken["probabilities_state"]
-        == "Not kept of the model that ranked it: an older one, or one with too few answers yet."
-    )
+    assert "its file is damaged" in broken["probabilities_state"]
     monkeypatch.setattr("pages._server.probabilities.MAX_CLASS_PROBABILITIES", 17)
     assert "up to 17 objects times classes" in seen(browser)["probabilities_state"]
 

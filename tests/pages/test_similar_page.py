@@ -91,6 +91,7 @@ def test_the_link_carries_the_search():
         {"examples": json.dumps([{"o": "g1", "w": 0}])},
         {"examples": json.dumps([{"o": "g1", "w": float("nan")}])},
         {"examples": json.dumps([{"p": "../../etc"}])},
+        {"examples": json.dumps([{"p": "a" * 24, "n": "[a](b)"}])},
         {"examples": json.dumps([{"o": "g1", "at": [1, 2]}])},
         {"examples": '[{"o":"g1","at":[1e999,0,9,9]}]'},
         {"examples": json.dumps([{"o": "g1", "w": 10**400}])},
@@ -274,6 +275,11 @@ def test_near_duplicates_are_found_at_once_in_a_small_survey(services, tiny):
     press(page, "Select these 2 objects")
     chosen = page.query_params["selection"]
     assert services.selections.rows(chosen, tiny).tolist() == [1, 7]
+    for least, said in ((1, "1 pairs, both of which pass the filter, by fusion"), (2, "No two")):
+        page = open_page(
+            "similar", {"filter": f'[["flux","≥",{least}]]'}, {"similar: view": "Near-duplicates"}
+        )
+        assert said in text_of(page)
 
 
 def test_a_large_survey_has_its_near_duplicates_looked_for_by_a_job(

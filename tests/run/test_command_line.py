@@ -167,7 +167,7 @@ def test_an_unforeseen_error_is_a_sentence_and_its_traceback_a_log(workspace, ca
     def breaks(*_args, **_kwargs):
         raise RuntimeError("cosmic ray")
 
-    monkeypatch.setattr("core.run_jobs.run_map", breaks)
+    monkeypatch.setattr("core.run_map.run_map", breaks)
     capsys.readouterr()
     assert main(["map", "spots", "--workspace", path]) == 1
     err = capsys.readouterr().err

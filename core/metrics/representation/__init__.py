@@ -2,6 +2,7 @@
 
 from core.metrics.representation.clusters import ClusterQuality, cluster_quality
 from core.metrics.representation.correlation import TwoPoint, two_point, two_point_score
+from core.metrics.representation.maps import neighbours_kept, trustworthiness
 from core.metrics.representation.neighbourhoods import (
     neighbour_consistency,
     neighbour_overlap,
@@ -33,9 +34,11 @@ __all__ = [
     "mean_square_differences",
     "neighbour_consistency",
     "neighbour_overlap",
+    "neighbours_kept",
     "rankme",
     "sample_rows",
     "singular_shares",
+    "trustworthiness",
     "two_point",
     "two_point_score",
     "uniformity",

@@ -7,14 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from core.errors import BadInput, SkysiftError
+from core.errors import BadInput
 from core.survey.batch import Batch, BatchBuilder, CatalogueValue, Reject
 from core.survey.options import ImportOptions
 from core.survey.readers.registry import Reader, Unit, register_reader
-from core.survey.readers.unreadable import Unreadable
 from core.survey.sky.cache import default_cache
-from core.survey.sky.client import Client, Unavailable
+from core.survey.sky.client import Client
 from core.survey.sky.entries import entries_by_position, entries_by_table
+from core.survey.sky.fetching import fetched
 from core.survey.sky.pace import MANNERS, manners_from
 from core.survey.sky.services import SERVICES, Entry, Made, make_service
 
@@ -106,7 +106,7 @@ class SkyReader(Reader):
                 waiting: list[tuple[Entry, Future[Made | str]] | Reject] = [
                     entry
                     if isinstance(entry, Reject)
-                    else (entry, pool.submit(self._fetch, client, entry))
+                    else (entry, pool.submit(fetched, self._service, client, entry))
                     for entry in self._entries.rows(unit.what[0], unit.what[-1] + 1)
                 ]
                 for one in waiting:
@@ -141,26 +141,6 @@ class SkyReader(Reader):
             image=made.image,
             spectrum=made.spectrum,
         )
-
-    def _fetch(self, client: Client, entry: Entry) -> Made | str:
-        """What the archive has for one object, or why it has nothing."""
-        try:
-            urls, answers = self._service.fetch(client, entry)
-            try:
-                return self._service.decode(entry, answers)
-            except Unavailable as error:
-                return str(error)
-            except SkysiftError:
-                raise
-            except Exception as error:
-                # Decoders meet hostile bytes and raise anything; the next import asks anew.
-                for url in urls:
-                    client.forget(url)
-                if isinstance(error, Unreadable):
-                    return str(error)
-                return f"cannot be decoded ({str(error)[:120] or type(error).__name__})"
-        except Unavailable as error:
-            return str(error)
 
 
 def _joined(entry: Entry, made: Made) -> dict[str, CatalogueValue]:

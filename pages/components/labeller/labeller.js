@@ -60,6 +60,7 @@ class Labeller {
     this.answers = new Answers(this);
     this.tabs = new Tabs(this);
     this.ahead = new Ahead(this);
+    this.addressing = new Addressing(this);
     this.view = new View(this);
     this.parts = [
       this.look, this.stage, this.palette, this.marking, this.grid, this.compare, this.blink,
@@ -76,7 +77,6 @@ class Labeller {
     this.register({
       grid: toggle("grid"), compare: toggle("compare"), blink: toggle("blink"),
       one: () => this.setMode("one"), note: () => this.view.openNote(),
-      copyLink: () => this.copyLink(),
     });
   }
 
@@ -400,15 +400,7 @@ class Labeller {
   leaving(item) {
     this.view.finishNote();
     this.tell("leave", item);
-    if (item.opened) this._forgetLink(item.object_id);
-  }
-
-  /** What the address named has been dealt with: a reload goes on instead of opening it again. */
-  _forgetLink(objectId) {
-    const address = new URL(location.href);
-    if (address.searchParams.get("object") !== objectId) return;
-    address.searchParams.delete("object");
-    history.replaceState(history.state, "", address);
+    if (item.opened) this.addressing.forget(item.object_id);
   }
 
   /** Post one act; see `Answers.record`. */
@@ -418,19 +410,6 @@ class Labeller {
 
   ready(needsPicture) {
     return this.answers.ready(needsPicture);
-  }
-
-  async copyLink() {
-    if (!this.current) return;
-    const link = new URL(location.href);
-    link.search = new URLSearchParams({ task: this.taskName, object: this.current.object_id });
-    link.hash = "";
-    try {
-      await navigator.clipboard.writeText(link.href);
-      this.say("Link copied");
-    } catch {
-      this.say(link.href); // no clipboard without https: show it to be copied by hand
-    }
   }
 
   /** A short notice, gone after a while. */

@@ -57,8 +57,12 @@ class AlikeSheet {
 
   _cell(cell, box) {
     const picture = el("img", { src: cell.src, alt: "", loading: "lazy", width: 256, height: 256 });
+    picture.addEventListener("error", () => {
+      picture.replaceWith(el("span", { class: "lost", text: "Its picture could not be fetched" }));
+    });
     const words = [el("p", { class: "near" }, [
       el("span", { text: cell.distance, title: cell.standing }),
+      ...(cell.selected ? [el("span", { class: "chosen", text: "selected", title: "It is in the selection in use." })] : []),
       ...(cell.twin ? [el("span", { class: "twin", text: "same picture", title: "Its pixels are those of the picture you gave." })] : []),
     ])];
     if (cell.label) {
@@ -84,6 +88,7 @@ class AlikeSheet {
       ]),
     ]);
     item.classList.toggle("picked", box.checked);
+    item.classList.toggle("selected", Boolean(cell.selected));
     return item;
   }
 

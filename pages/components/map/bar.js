@@ -21,6 +21,11 @@ class Bar {
       map.kept.set({ unlabelled: on });
       map.repaint();
     });
+    this.passing = this._switch("Only what passes", "Hide objects that do not pass the filter", (on) => {
+      map.kept.set({ passing: on });
+      map.repaint();
+    });
+    this.passing.label.hidden = true;
     this.trail = this._switch("Trail", "A line through your last 50 answers", (on) => {
       map.kept.set({ trail: on });
       map.over.again();
@@ -40,9 +45,10 @@ class Bar {
         tool("+", "Closer (+)", () => map.chart.zoom(1.6)),
         tool("−", "Farther (−)", () => map.chart.zoom(1 / 1.6)),
         tool("Whole map", "All of it (0)", () => map.chart.fit()),
-        tool("Select view", "Select all that is in view (V)", () => map.selectView()),
+        tool("Select view", "Select all that is in view (V)", () => map.selecting.view()),
       ]),
       this.unlabelled.label,
+      this.passing.label,
       this.trail.label,
       el("div", { class: "tools" }, [
         this.columns,
@@ -67,9 +73,15 @@ class Bar {
       ...group("Catalogue", told.colourings.filter(isColumn)),
     );
     this.unlabelled.input.checked = kept.unlabelled;
+    this.passing.input.checked = kept.passing;
     this.trail.input.checked = kept.trail;
     this._menu(told);
     this.coloured();
+  }
+
+  /** A filter came or went. */
+  filtered() {
+    this.passing.label.hidden = !this.map.filtering.isOn;
   }
 
   /** Show which colouring is in use. */

@@ -34,7 +34,9 @@ class Chart {
     this.lens = new Lens();
     this.cells = null;
     this.points = [];
+    this.ordered = []; // the points as they are drawn
     this.seen = null;
+    this.lit = null;
     this.drawn = null;
     this.wanted = null;
     this.busy = null;
@@ -119,7 +121,7 @@ class Chart {
   /** Forget the points: those of another map come. */
   clear() {
     this.close();
-    Object.assign(this, { cells: null, points: [], seen: null });
+    Object.assign(this, { cells: null, points: [], ordered: [], seen: null, lit: null });
   }
 
   get n() {
@@ -131,18 +133,26 @@ class Chart {
    * @param {Uint8Array} codes an index into `colours` for each
    * @param {string[]} colours #rrggbb
    * @param {((point: number) => boolean)|null} seen what is shown; null: all
+   * @param {((point: number) => boolean)|null} lit what of it is not dim; null: all
+   * @param {string|null} dim the colour of what is dim
    */
-  paint(codes, colours, seen) {
+  paint(codes, colours, seen, lit = null, dim = null) {
     const { points, cells } = this;
-    this.seen = seen;
-    cells.count(seen);
+    Object.assign(this, { seen, lit });
+    const isLit = lit && seen ? (point) => seen(point) && lit(point) : lit ?? seen;
+    cells.count(isLit);
+    let drawn = 0;
     for (let i = 0; i < points.length; i += 1) {
       const there = !seen || seen(i);
       points[i][0] = there ? cells.places[2 * i] : CHART_FAR;
       points[i][1] = there ? cells.places[2 * i + 1] : CHART_FAR;
-      points[i][2] = codes[i];
+      points[i][2] = lit && !lit(i) ? colours.length : codes[i];
+      drawn += there;
     }
-    this.wanted = colours;
+    cells.drawn = drawn;
+    // What is drawn later lies on top.
+    this.ordered = lit ? points.filter((_, i) => !lit(i)).concat(points.filter((_, i) => lit(i))) : points;
+    this.wanted = lit ? [...colours, dim] : colours;
     this.busy ??= this._drawWanted();
     return this.busy;
   }
@@ -162,13 +172,13 @@ class Chart {
   }
 
   async _draw(colours) {
-    const size = Math.min(Math.max(10 - 1.4 * Math.log10(Math.max(this.cells.total, 1)), 1.6), 7);
+    const size = Math.min(Math.max(10 - 1.4 * Math.log10(Math.max(this.cells.drawn, 1)), 1.6), 7);
     this.size = size;
     this.opacity = null;
     const { drawn } = this;
     await drawn.set({ pointColor: [...colours, "#000000"], pointSize: size });
     if (drawn !== this.drawn) return; // closed meanwhile
-    await drawn.draw(this.points, { zDataType: "categorical", spatialIndex: emptyIndex() });
+    await drawn.draw(this.ordered, { zDataType: "categorical", spatialIndex: emptyIndex() });
     if (drawn !== this.drawn) return;
     this._shade();
   }
@@ -195,6 +205,11 @@ class Chart {
     const [x, y] = this.lens.toMap(left, top);
     const radius = (slack + this.size / 2) * 2 * this.lens.distance / this.lens.height;
     return this.cells.nearest(x, y, radius, this.seen ?? (() => true));
+  }
+
+  /** Whether a point is shown, and not dim. */
+  isLit(point) {
+    return (!this.seen || this.seen(point)) && (!this.lit || this.lit(point));
   }
 
   placeOf(point) {

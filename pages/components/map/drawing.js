@@ -59,7 +59,7 @@ class Drawing {
     while (corners.length > DRAWING_MOST) corners = corners.filter((_, i) => i % 2 === 0);
     const { lens } = this.map.chart;
     const digits = (value) => Number(value.toPrecision(8));
-    this.map.select(corners.map(([left, top]) => lens.toMap(left, top).map(digits)));
+    this.map.selecting.select(corners.map(([left, top]) => lens.toMap(left, top).map(digits)));
   }
 
   /** Give up what is being drawn. */

@@ -25,13 +25,14 @@ class Following {
     this.seq = null; // the event up to which all is drawn
     this.answersSeq = null; // that of the colours
     this.modelVersion = null;
-    this.due = { fetch: false, paint: false };
+    this.due = { fetch: false, paint: false, filter: false };
   }
 
   /** Other classes or colourings: everything is fetched again. */
   anew() {
     this.seq = null;
     this.due.fetch = true;
+    this.due.filter = Boolean(this.map.filtering.text); // columns may have come or gone
     this.poll();
   }
 
@@ -81,7 +82,10 @@ class Following {
     if (state.rings) map.over.rings = { points: state.rings, classes: state.ring_classes };
     if (state.changed) this._answered(state.changed, state.changed_codes);
     else if (isAnswered && this._showsAnswers) this.due.fetch = true;
-    if (isAnswered || isRanked) map.hover.forget();
+    if (isAnswered || isRanked) {
+      map.hover.forget();
+      this.due.filter ||= map.filtering.follows;
+    }
     if (isRanked && FOLLOWING_MODEL.includes(map.colouring.by)) this.due.fetch = true;
     map.over.again();
   }
@@ -112,7 +116,15 @@ class Following {
   catchUp() {
     const { map, due } = this;
     if (map.hover.isPinned || !map.hasPlaces || !map.chart.isOpen) return;
+    if (due.filter) this._filter();
     if (due.fetch) map.recolour();
     else if (due.paint && performance.now() - this.paintedAt > FOLLOWING_PAINT_MS) map.repaint();
+  }
+
+  async _filter() {
+    this.due.filter = false;
+    await this.map.filtering.load();
+    this.due.paint = true;
+    this.catchUp();
   }
 }

@@ -141,6 +141,8 @@ class Hover {
   _buttons(id) {
     const { map } = this;
     const query = new URLSearchParams({ task: map.taskName, object: id });
+    const here = new URLSearchParams(location.search);
+    for (const name of ["selection", "filter"]) if (here.has(name)) query.set(name, here.get(name));
     const link = (page, text) => el("a", { class: "tool", href: `${map.base}/${page}?${query}`, text });
     return el("div", { class: "acts" }, [
       link("", map.told.may_write ? "Label it" : "Open it"),

@@ -35,6 +35,10 @@ class Kept {
     return Boolean(this.value.unlabelled);
   }
 
+  get passing() {
+    return Boolean(this.value.passing);
+  }
+
   /** Columns of the card, by survey; null: nobody chose. */
   columns(survey) {
     return this.value.columns?.[survey] ?? null;

@@ -44,6 +44,8 @@ class SkyMap {
     this.hover = new Hover(this);
     this.fingers = new Fingers(this);
     this.legend = new Legend(this);
+    this.filtering = new Filtering(this);
+    this.selecting = new Selecting(this);
     this.finding = new Finding(this);
     this.bar = new Bar(this);
     this.message = el("div", { class: "message", hidden: true });
@@ -60,7 +62,7 @@ class SkyMap {
 
   // Mounting
 
-  /** Put the map into `parent` and follow `data` ({api, task, selection, of}). */
+  /** Put the map into `parent` and follow `data` ({api, task, selection, filter, of, chosen}). */
   attach(parent, data, tell) {
     this.tell = tell;
     const host = parent.querySelector?.(".mount") ?? parent;
@@ -68,12 +70,17 @@ class SkyMap {
     if (isMoved) host.replaceChildren(this.root);
     const base = location.origin + (data.api || "");
     const other = base !== this.base || data.task !== this.taskName || data.of !== this.of;
-    Object.assign(this, { base, taskName: data.task, of: data.of });
-    if (other) this._start();
-    else if (!this.chart.isOpen && this.hasPlaces) this._open();
-    if (!other && isMoved && this.hasPlaces) this.tellAgain();
-    if (!other && data.selection !== this.selection) this._showSelection(data.selection);
-    this.selection = data.selection;
+    Object.assign(this, { base, taskName: data.task, of: data.of, chosen: data.chosen });
+    if (other) {
+      this.filtering.text = data.filter;
+      this.selecting.id = data.selection;
+      this._start();
+      return;
+    }
+    if (!this.chart.isOpen && this.hasPlaces) this._open();
+    if (isMoved && this.hasPlaces) this.tellAgain();
+    this.selecting.use(data.selection);
+    this.filtering.use(data.filter);
   }
 
   async _start() {
@@ -81,6 +88,7 @@ class SkyMap {
     const { epoch } = this;
     Object.assign(this, { told: null, placesOf: null, codes: null, answers: null, shown: null });
     this.following.reset();
+    this.filtering.reset();
     delete this.root.dataset.ready;
     this.drawing.stop();
     this.chart.clear();
@@ -91,9 +99,8 @@ class SkyMap {
     this.over.selected = { outline: null, points: [] };
     this._message("Fetching the map");
     try {
-      const query = new URLSearchParams({ task: this.taskName });
       const [told] = await Promise.all([
-        fetchJson(`${this.base}/api/map?${query}`), this.kept.load().catch(() => {}),
+        this._tell(), this.kept.load().catch(() => {}),
       ]);
       if (epoch !== this.epoch) return;
       this._take(told);
@@ -107,10 +114,18 @@ class SkyMap {
       this.chart.place(new Float32Array(places));
       this.placesOf = told.map;
       this.bar.tell(told);
-      await this._open();
+      await this.filtering.load();
+      if (epoch === this.epoch) await this._open();
     } catch (error) {
       if (epoch === this.epoch) this._message("The map cannot be shown", error.message, () => this._start());
     }
+  }
+
+  /** Which map it is and what may be chosen: of the one that somebody chose, else of the newest. */
+  _tell() {
+    const query = new URLSearchParams({ task: this.taskName });
+    if (this.chosen) query.set("map", this.chosen);
+    return fetchJson(`${this.base}/api/map?${query}`);
   }
 
   /** Whether the points that the chart has are those of the map that was told of. */
@@ -128,7 +143,7 @@ class SkyMap {
   async tellAgain() {
     const { epoch } = this;
     try {
-      const told = await fetchJson(`${this.base}/api/map?${new URLSearchParams({ task: this.taskName })}`);
+      const told = await this._tell();
       if (epoch !== this.epoch || told.map !== this.told.map) return;
       if (told.offer === this.told.offer) return;
       this._take(told);
@@ -168,7 +183,7 @@ class SkyMap {
     else await this.chart.fit(false);
     this._message();
     this.root.dataset.ready = "true";
-    this._showSelection(this.selection);
+    this.selecting.show();
     this.following.poll();
   }
 
@@ -213,6 +228,14 @@ class SkyMap {
     }
   }
 
+  /** An answer of JSON and, behind it, a byte or a bit for each point. */
+  async headed(path, parameters) {
+    const content = await this._binary(path, parameters);
+    const length = new DataView(content).getUint32(0, true);
+    const head = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, length)));
+    return { head, bytes: new Uint8Array(content, 4 + length) };
+  }
+
   _address(path, parameters) {
     const query = new URLSearchParams({ task: this.taskName, map: this.told.map });
     for (const [name, value] of Object.entries(parameters)) {
@@ -239,10 +262,8 @@ class SkyMap {
   }
 
   async _colours(by, log) {
-    const content = await this._binary("map_colours", { by, log: log ? 1 : 0 });
-    const length = new DataView(content).getUint32(0, true);
-    const legend = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, length)));
-    return { legend, codes: new Uint8Array(content, 4 + length) };
+    const { head, bytes } = await this.headed("map_colours", { by, log: log ? 1 : 0 });
+    return { legend: head, codes: bytes };
   }
 
   /** What is to be fetched for the colouring in use. */
@@ -281,22 +302,34 @@ class SkyMap {
     const hidden = new Uint8Array(256);
     for (const code of legend.hiddenCodes) hidden[code] = 1;
     const onlyNew = this.kept.unlabelled;
-    const isAll = !onlyNew && !legend.hiddenCodes.size;
-    const seen = isAll ? null : (point) => !hidden[codes[point]] && !(onlyNew && answers[point]);
+    const { filtering } = this;
+    const alone = filtering.isOn && this.kept.passing;
+    const isAll = !onlyNew && !legend.hiddenCodes.size && !alone;
+    const seen = isAll ? null : (point) => (
+      !hidden[codes[point]] && !(onlyNew && answers[point]) && (!alone || filtering.passes(point))
+    );
     this.hover.leave();
-    const painted = chart.paint(codes, legend.colours, seen);
-    const { total } = chart.cells;
-    const { n_objects: all } = this.told;
-    const lost = all - chart.n;
-    const parts = [total < chart.n
-      ? `${total.toLocaleString("en-GB")} of ${chart.n.toLocaleString("en-GB")} objects shown`
-      : `${total.toLocaleString("en-GB")} objects`];
-    if (lost) parts.push(`${lost.toLocaleString("en-GB")} without a place on it`);
-    this.counts.textContent = parts.join(", ");
+    const lit = filtering.isOn && !alone ? (point) => filtering.passes(point) : null;
+    const painted = chart.paint(codes, legend.colours, seen, lit, lit && filtering.dim);
+    this._count();
+    const { drawn: total } = chart.cells;
     if (total) this._message();
-    else this._message("Every object is hidden", "The legend and the switch above say what is shown.");
+    else this._message("Every object is hidden", "The legend and the switches above say what is shown.");
     this.over.again();
     await painted;
+  }
+
+  /** Say how many objects are shown, and why not all are. */
+  _count() {
+    const { chart, filtering } = this;
+    const { total } = chart.cells;
+    const words = (n) => n.toLocaleString("en-GB");
+    const lost = this.told.n_objects - chart.n;
+    const parts = [];
+    if (filtering.isOn) parts.push(`${words(total)} of ${words(chart.n)} objects pass the filter and are shown`);
+    else parts.push(total < chart.n ? `${words(total)} of ${words(chart.n)} objects shown` : `${words(total)} objects`);
+    if (lost) parts.push(`${words(lost)} without a place on it`);
+    this.counts.textContent = parts.join(", ");
   }
 
   get cardColumns() {
@@ -315,55 +348,6 @@ class SkyMap {
   /** The survey has another map by now. */
   isOutdated(sentence) {
     this._message("There is a newer map", sentence, () => this._start(), "Show it");
-  }
-
-  // Selecting
-
-  /** Have the objects inside a polygon of map coordinates selected. */
-  async select(polygon) {
-    const { epoch, shown, legend, kept } = this;
-    this.say("Selecting");
-    try {
-      const answer = await this.post("map_select", {
-        task: this.taskName, map_run: this.told.map, polygon,
-        filter: { ...shown, hidden: [...legend.hidden], only_unlabelled: kept.unlabelled },
-      });
-      if (epoch !== this.epoch) return;
-      if (!answer.selection) {
-        this.say("No object lies in there; the selection stays as it is");
-        return;
-      }
-      this.over.selected = { outline: polygon, points: [] };
-      this.over.again();
-      this.selection = answer.selection;
-      this.say(`${answer.n.toLocaleString("en-GB")} objects selected`);
-      this.root.dataset.selected = answer.selection;
-      this.tell("selection", answer.selection);
-    } catch (error) {
-      this.say(error.message);
-    }
-  }
-
-  selectView() {
-    if (!this.chart.isOpen) return;
-    const [x0, y0, x1, y1] = this.chart.lens.box;
-    this.select([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]);
-  }
-
-  /** Show where a selection lies that came with the link or from another page. */
-  async _showSelection(selection) {
-    this.over.selected = { outline: null, points: [] };
-    this.over.again();
-    if (!selection || !this.told) return;
-    const { epoch } = this;
-    try {
-      const found = await this.get("map_selection", { selection });
-      if (epoch !== this.epoch || selection !== this.selection) return;
-      this.over.selected = { outline: found.outline, points: found.points };
-      this.over.again();
-    } catch {
-      // The panel below says what is wrong with it.
-    }
   }
 
   // Looking
@@ -399,7 +383,7 @@ class SkyMap {
       ArrowUp: () => this.chart.pan(0, -MAP_PAN_PX), ArrowDown: () => this.chart.pan(0, MAP_PAN_PX),
       "+": () => this.chart.zoom(1.6), "=": () => this.chart.zoom(1.6), "-": () => this.chart.zoom(1 / 1.6),
       0: () => this.chart.fit(), p: () => this.setMode("pan"), l: () => this.setMode("lasso"),
-      b: () => this.setMode("box"), v: () => this.selectView(), Escape: () => this._escape(),
+      b: () => this.setMode("box"), v: () => this.selecting.view(), Escape: () => this._escape(),
     };
     const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;

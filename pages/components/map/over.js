@@ -72,7 +72,7 @@ class Over {
     const { width, height } = chart.lens;
     const { points, classes: codes } = this.rings;
     for (let i = 0; i < points.length; i += 1) {
-      if (chart.seen && !chart.seen(points[i])) continue;
+      if (!chart.isLit(points[i])) continue;
       const [left, top] = this._screen(points[i]);
       if (left < -9 || top < -9 || left > width + 9 || top > height + 9) continue;
       const [name, colour] = classes[codes[i]] ?? ["", "#8b94a3"];

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -16,8 +16,8 @@ from core.errors import BadInput, Cancelled, NotReady
 from core.survey.job import import_survey
 from core.survey.options import ImportOptions
 from core.survey.readers import READERS, make_reader
-from core.survey.readers.sky import SkyReader
 from core.survey.sky.client import Client
+from core.survey.sky.fetching import fetched
 from core.survey.sky.services import SERVICES, Entry, make_service
 from core.workspace import open_workspace
 from tests.survey.readers.reading import read_all
@@ -79,7 +79,7 @@ def test_pictures_of_sdss(archive, tmp_path):
     assert (columns["ra"], columns["dec"]) == (10.7, -1.5)
     assert (columns["wcs_crval1"], columns["wcs_crpix1"]) == (10.7, 40.5)
     assert columns["wcs_cd2_2"] == pytest.approx(-0.396127 / 3600)
-    assert archive.asked[0].endswith(
+    assert min(archive.asked).endswith(  # several are asked at once, in any order
         "?ra=10.0000000&dec=-1.5000000&scale=0.396127&width=80&height=80"
     )
     assert made.layout.columns["ra"].unit == "deg"
@@ -298,11 +298,9 @@ def test_every_service_has_a_documented_address():
         assert service.description
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
-)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), service=st.sampled_from(["sdss", "legacy", "hips", "sdss-spectra"]))
-def test_damaged_answers_become_reasons(tmp_path, data, service):
+def test_damaged_answers_become_reasons(data, service):
     """Whatever an answer holds, it is an object or a reason."""
     own = {"hips": "CDS/P/x"} if service == "hips" else {}
     made = make_service(service, ImportOptions(size_px=16), own)
@@ -319,20 +317,12 @@ def test_damaged_answers_become_reasons(tmp_path, data, service):
     for _ in range(data.draw(st.integers(1, 6))):
         body[data.draw(st.integers(0, min(len(body), 9000) - 1))] = data.draw(st.integers(0, 255))
     body = body[: data.draw(st.integers(0, len(body)))]
-    path = tmp_path / "one.txt"
-    path.write_text("10.0 1.0\n")
-    own |= {"service": service, "cache": str(tmp_path)}
-    if service == "sdss-spectra":
-        path = tmp_path / "one.csv"
-        path.write_text("plate,mjd,fiberid\n266,51602,7\n")
-    reader = SkyReader(path, ImportOptions(size_px=16, more=own))
-    found = reader._fetch(cast(Client, _Given(bytes(body))), entry)
+    found = fetched(made, cast(Client, _Given(bytes(body))), entry)
     if isinstance(found, str):
         assert 3 < len(found) < 300
-        assert str(tmp_path) not in found
     elif found.image is not None:
-        assert found.image.shape == (len(reader.layout.bands), 16, 16)
-        assert found.image.dtype == reader.layout.dtype
+        assert found.image.shape == (len(made.layout.bands), 16, 16)
+        assert found.image.dtype == made.layout.dtype
 
 
 class _Given:
