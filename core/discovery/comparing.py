@@ -14,6 +14,7 @@ from core.discovery.registry import LEARNERS, LearnerFactory
 from core.discovery.schedule import DEFAULT_LEARNER
 from core.discovery.teaching import LEAST_PER_STAND_IN, STAND_INS
 from core.discovery.threads import one_blas_thread
+from core.discovery.wide import wide_sample
 from core.errors import NotReady
 from core.progress import Progress, silent
 from core.vocabulary import DEFAULT
@@ -194,10 +195,10 @@ def compare(
         numbers.append(np.full(finds, number))
         things.append(thing[held])
         draws = []
+        both = [_seen(one, entry.wide, len(answers), seed) for one in (fold.before, fold.after)]
         for repeat in range(REPEATS):
             field = _Field(fold, answers, is_find, n_survey, [seed, number, repeat])
-            both = (fold.before, fold.after)
-            each = [field.places(entry.call, one, wanted, seed + repeat) for one in both]
+            each = [field.places(entry.call, *one, wanted, seed + repeat) for one in both]
             draws.append(np.stack(each))
             tell((number + (repeat + 1) / REPEATS) / len(folds), "ranking what was held out")
         found.append(np.stack(draws))  # (draws, embeddings, 3, finds)
@@ -230,6 +231,19 @@ def _lateness(
     return Lateness(before, after, folds, float(low), float(high))
 
 
+def _seen(
+    values: np.ndarray, wide: bool, n_labels: int, seed: int
+) -> tuple[np.ndarray, int | None]:
+    """(n, K) what a learner sees of an embedding's rows, labelled ones first, and how many of
+    these columns lead; None where it sees whitened ones."""
+    own, unseen = standardise(values, np.ones(len(values), dtype=bool))
+    white = whiten(own, unseen)
+    if not wide:
+        return white, None
+    n_leading, rows = wide_sample(own, white, np.arange(len(values)) >= n_labels, seed)
+    return rows, n_leading
+
+
 class _Field:
     """One fold with one draw of stand-ins: who is taught, and who is ranked."""
 
@@ -256,12 +270,18 @@ class _Field:
         self.field = at_random[n:]
 
     def places(
-        self, factory: LearnerFactory, values: np.ndarray, targets: np.ndarray, seed: int
+        self,
+        factory: LearnerFactory,
+        rows: np.ndarray,
+        n_leading: int | None,
+        targets: np.ndarray,
+        seed: int,
     ) -> np.ndarray:
         """(3, finds): how late each held-out find comes among the field and among the others, and
-        whether it is among the first of the field."""
-        rows = whiten(*standardise(values, np.ones(len(values), dtype=bool)))
+        whether it is among the first of the field. rows, n_leading : see `_seen`"""
         estimator = one_thread(aimed(factory, seed, targets.tolist(), rows))
+        if n_leading is not None:
+            estimator.set_params(n_leading=n_leading)
         with one_blas_thread():
             model = clone(estimator).fit(rows[self.taught], self.answers)
 

@@ -148,7 +148,9 @@ class Shortlisting(Learner):
         taught = (self.X_training[:, : values.shape[1]], self.y_training)
         with one_blas_thread():
             probabilities, self.told = two_passes(
-                lambda rows: whole(seen[rows], n_classes),
+                lambda rows: np.vstack(
+                    [whole(seen[rows[part]], n_classes) for part in pieces(len(rows))]
+                ),
                 taught,
                 cast(np.ndarray, values),
                 self.wanted,

@@ -11,10 +11,10 @@ from sklearn.base import clone
 from core.discovery.answered import NEVER_OUT, aimed, folds_of, one_thread
 from core.discovery.pool import any_of
 from core.discovery.prepare import standardise, whiten
-from core.discovery.registry import DETECTORS, LEARNERS, Entry, LearnerFactory
+from core.discovery.registry import LEARNERS, Entry, LearnerFactory
 from core.discovery.schedule import DEFAULT_LEARNER
 from core.discovery.threads import one_blas_thread
-from core.discovery.wide import DETECTORS_SEEN, Wide, normal_scores
+from core.discovery.wide import wide_sample
 from core.errors import NotReady
 from core.metrics import average_precision
 from core.vocabulary import DEFAULT
@@ -126,21 +126,17 @@ def answered_values(
     page does not go over a million rows for a few hundred answers.
     """
     n = len(embedding)
+    drawn = np.arange(n)
     if n > SCALE_ROWS:
         drawn = np.random.default_rng([seed, n]).choice(n, SCALE_ROWS, replace=False)
-        taken = np.union1d(drawn, rows)
-    else:
-        taken = np.arange(n)
+    taken = np.union1d(drawn, rows)
     own, unseen = standardise(np.asarray(embedding[taken]), np.asarray(mask)[taken])
     scaled = whiten(own, unseen)
     places = np.searchsorted(taken, rows)
     if not _entry(learner).wide:
         return Seen(scaled[places], scaled)
-    scores = [
-        normal_scores(DETECTORS[name].call(own, unseen, seed), seed) for name in DETECTORS_SEEN
-    ]
-    wide = Wide(scaled, scores, own)
-    return Seen(wide[places], scaled, wide.n_leading)
+    n_leading, wide = wide_sample(own, scaled, np.isin(taken, drawn), seed)
+    return Seen(wide[places], scaled, n_leading)
 
 
 def _entry(learner: str) -> Entry[LearnerFactory]:

@@ -12,17 +12,22 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
+from core.discovery.detecting import FITTED
 from core.discovery.prepare import Standardised
 from core.discovery.scratch import keep_rows
 from core.discovery.shortlist import FULL_ROWS
+from core.discovery.threads import one_blas_thread
 
-__all__ = ["DETECTORS_SEEN", "Wide", "made_wide", "nearest_rows", "normal_scores"]
+__all__ = ["DETECTORS_SEEN", "Wide", "made_wide", "nearest_rows", "normal_scores", "wide_sample"]
 
 DETECTORS_SEEN = ("isolation_forest", "knn_distance")
-"""Those that order the cold start: they are worked out already when the first target is met."""
+"""Those that order the cold start: a search that began without a target has worked them out."""
 
 _RANKED_AMONG = 200_000
 """Rows at random at most among which a score takes its rank."""
+
+_LEAST_DRAWN = 20
+"""Rows that say what is usual; fewer say nothing, and every row is as odd as another."""
 
 _CHUNK = 8_192
 
@@ -60,7 +65,7 @@ class Wide:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        index = np.arange(len(self))[rows]
+        index = _numbers(rows, len(self))
         found = np.empty((len(index), self.shape[1]), dtype=np.float32)
         n_white = self._white.shape[1]
         # In pieces: what is standardised is so in float64.
@@ -119,16 +124,41 @@ def made_wide(
     return found.n_leading, found.kept(folder) if n <= FULL_ROWS else found
 
 
-def normal_scores(scores: np.ndarray, seed: int) -> np.ndarray:
+def wide_sample(
+    own: np.ndarray, white: np.ndarray, is_drawn: np.ndarray, seed: int
+) -> tuple[int, np.ndarray]:
+    """What `made_wide` gives of some rows of a survey, where the others are not at hand.
+
+    What is odd is learnt from those that were drawn at random alone: the answered ones are mostly
+    targets, and would be near neighbours to each other.
+
+    own, white : (n, D) and (n, K) standardised and whitened; is_drawn : (n,) bool
+    """
+    drawn = np.flatnonzero(is_drawn)
+    scores = []
+    for name in DETECTORS_SEEN:
+        if len(drawn) < _LEAST_DRAWN:
+            scores.append(np.zeros(len(own), dtype=np.float32))
+            continue
+        place = np.cumsum(is_drawn) - 1
+        found = FITTED[name](own[drawn], seed)(own, np.where(is_drawn, place, -1))
+        scores.append(normal_scores(found, seed, found[drawn]))
+    rows = Wide(white, scores, own)
+    return rows.n_leading, rows[:]
+
+
+def normal_scores(scores: np.ndarray, seed: int, among: np.ndarray | None = None) -> np.ndarray:
     """(N,) float32: scores by their rank, as that of a normal distribution (van der Waerden 1952):
     how far a detector's scores lie apart differs from detector to detector, and means little.
 
-    Of more than 200,000 the rank is that among as many at random, drawn with `seed`.
+    The rank is that among the scores `among`, their own if None; of more than 200,000 that among
+    as many of these at random, drawn with `seed`.
     """
     n = len(scores)
-    ordered = scores
-    if n > _RANKED_AMONG:
-        ordered = scores[np.random.default_rng([seed, n]).choice(n, _RANKED_AMONG, replace=False)]
+    ordered = scores if among is None else among
+    if len(ordered) > _RANKED_AMONG:
+        rng = np.random.default_rng([seed, len(ordered)])
+        ordered = ordered[rng.choice(len(ordered), _RANKED_AMONG, replace=False)]
     ordered = np.sort(ordered)
     found = np.empty(n, dtype=np.float32)
     for start in range(0, n, _RANKED_AMONG):
@@ -145,15 +175,23 @@ def nearest_rows(values: np.ndarray, n: int) -> np.ndarray:
     below = values[n:].astype(np.float64)
     nearest = np.zeros(len(below), dtype=np.int64)
     least = np.full(len(below), np.inf)
-    for start in range(0, n, _CHUNK):
-        block = values[start : min(start + _CHUNK, n)].astype(np.float64)
-        # Less the square of the row below, the same for all.
-        apart = np.square(block).sum(axis=1)[:, None] - 2 * block @ below.T
-        best = apart.argmin(axis=0)
-        here = apart[best, np.arange(len(below))]
-        nearest = np.where(here < least, start + best, nearest)
-        least = np.minimum(here, least)
+    with one_blas_thread():
+        for start in range(0, n, _CHUNK):
+            block = values[start : min(start + _CHUNK, n)].astype(np.float64)
+            # Less the square of the row below, the same for all.
+            apart = np.square(block).sum(axis=1)[:, None] - 2 * block @ below.T
+            best = apart.argmin(axis=0)
+            here = apart[best, np.arange(len(below))]
+            nearest = np.where(here < least, start + best, nearest)
+            least = np.minimum(here, least)
     return nearest
+
+
+def _numbers(rows: slice | np.ndarray, n: int) -> np.ndarray:
+    """(n,) int: the numbers of the rows that a slice, a mask or numbers stand for."""
+    if isinstance(rows, slice):
+        return np.arange(*rows.indices(n))
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 def _as_slice(rows: np.ndarray) -> slice | np.ndarray:

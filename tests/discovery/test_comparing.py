@@ -106,14 +106,12 @@ def rounded(rows):
     return np.clip(np.round(rows[:, 0]), -2, 2)
 
 
-def test_how_late_a_find_comes_is_counted_among_others_and_field(is_find, monkeypatch):
+def test_how_late_a_find_comes_is_counted_among_others_and_field(is_find):
     """Against a plain count."""
     values = columns(np.random.default_rng(5), is_find, 1.0)
     fold = HeldOut(np.arange(N_LABELS) % 3 == 0, values, values)
     field = comparing._Field(fold, is_find.astype(int), is_find, 2_000, [0])
-    monkeypatch.setattr(comparing, "whiten", lambda rows, _unseen: rows)
-    monkeypatch.setattr(comparing, "standardise", lambda rows, mask: (rows, ~mask))
-    in_field, in_others, first = field.places(Rounded, values, np.array([1]), 0)
+    in_field, in_others, first = field.places(Rounded, values, None, np.array([1]), 0)
     score = rounded(values)
     others = [n for n in range(N_LABELS) if fold.is_held[n] and not is_find[n]]
     n_stand_ins = 100 - 22  # of a hundred; two thirds of the 33 others are taught

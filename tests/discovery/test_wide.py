@@ -15,7 +15,13 @@ from core.discovery.prepare import Standardised, standardise
 from core.discovery.registry import LEARNERS
 from core.discovery.teaching import STAND_INS, TAKEN_BACK, teach
 from core.discovery.trusting import Trusted
-from core.discovery.wide import Wide, nearest_rows, normal_scores
+from core.discovery.wide import (
+    DETECTORS_SEEN,
+    Wide,
+    nearest_rows,
+    normal_scores,
+    wide_sample,
+)
 
 N = 2_400
 
@@ -150,3 +156,33 @@ def test_known_pictures_are_taught_in_all_columns():
     assert share > 0.4
     again = known.rerank({})
     assert [pick.row for pick in again.picks] == [pick.row for pick in ranking.picks]
+
+
+@pytest.mark.parametrize("sampler", ["portfolio", "margin", "ens", "badge", "positive_unlabelled"])
+def test_samplers_rank_with_the_default_learner(sampler):
+    values, is_target = planted()
+    config = LoopConfig(sampler=sampler, control_share=0, queue_length=8)
+    engine = Engine(values[:600], np.ones(600, bool), ("other", "target"), "target", config)
+    labels = {row: "target" if is_target[row] else "other" for row in (0, 10, 20, 31, 42)}
+    ranking = engine.rerank(labels)
+    assert len(ranking.picks) == 8
+    assert ranking.learner == "broad"
+
+
+def test_what_is_odd_is_learnt_from_the_rows_drawn_alone():
+    values, _ = planted()
+    own, _ = standardise(values, np.ones(N, bool))
+    white = own[:, :3]
+    every = wide_sample(own, white, np.ones(N, bool), 5)[1]
+    config = LoopConfig(seed=5)
+    engine = Engine(values, np.ones(N, bool), ("a", "b"), "a", config)
+    scores = np.stack([normal_scores(engine.detector_scores(one), 5) for one in DETECTORS_SEEN], 1)
+    assert np.allclose(every[:, 3:5], scores)
+    # Copies of the odd beside it make nothing less odd: they were not drawn.
+    many = np.concatenate([own, np.repeat(own[:1], 300, axis=0)])
+    drawn = np.arange(len(many)) < N
+    found = wide_sample(many, many[:, :3], drawn, 5)[1]
+    assert np.allclose(found[:N], every)
+    assert np.allclose(found[N + 1 :, 3], every[0, 3], atol=1e-5)  # the forest's, of an equal row
+    few = wide_sample(many, many[:, :3], np.arange(len(many)) < 5, 5)[1]
+    assert (few[:, 3:5] == 0).all()

@@ -200,6 +200,8 @@ def _asked(pool: Pool, arm: Arm, n: int, seed: int) -> Draw:
         told = (
             {} if weights is None or not takes_weights(estimator) else {"sample_weight": weights}
         )
-        learner.teach(pool.learner.X_training, pool.learner.y_training, **told)
+        # Of wide rows the components, which come first: these are what the arms score.
+        taught = pool.learner.X_training[:, : pool.embedding.shape[1]]
+        learner.teach(taught, pool.learner.y_training, **told)
         pool = replace(pool, learner=learner)
     return entry.call(pool, n)
