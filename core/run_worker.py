@@ -163,6 +163,7 @@ class _Worker:
 
     def _load_engine(self) -> bool:
         from core.discovery import Engine
+        from core.discovery.kept_scores import KeptScores
         from core.representation import load_embedding
 
         try:
@@ -200,6 +201,7 @@ class _Worker:
             also_targets=task.also_targets,
             parts=embedding.parts,
             scratch=str(folder),
+            kept_scores=KeptScores(folder / "odd", f"{embedding.run_id}-{task.seed}"),
         )
         if self.client is not None:
             self.engine = self.engine.with_partitions(self.client)

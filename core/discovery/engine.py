@@ -19,6 +19,7 @@ from core.discovery.control import (
     n_controls_before,
     open_controls,
 )
+from core.discovery.kept_scores import KeptScores
 from core.discovery.learner import ask, draw_from_pool
 from core.discovery.outside import Outside, below, whitened_like
 from core.discovery.partitions import Partitions
@@ -60,6 +61,7 @@ class Engine:
         at one of them alone ("isolation_forest/peaks")
     scratch : folder for what does not fit in memory, that for temporary files if None; it takes
         256 bytes an object of a large survey, and nothing is left there
+    kept_scores : where detectors' scores of a large survey outlive the engine
 
     Raises
     ------
@@ -79,8 +81,10 @@ class Engine:
         also_targets: Sequence[str] = (),
         parts: Mapping[str, slice] | None = None,
         scratch: str | None = None,
+        kept_scores: KeptScores | None = None,
     ) -> None:
         self.config = config or LoopConfig()
+        self._kept_scores = kept_scores or KeptScores()
         self.classes, self.targets = checked_task(classes, (target, *also_targets))
         self._learner = checked_learner(self.config, np.size(mask))
         self._rows, self._scratch = Standardised(embedding, mask), scratch
@@ -178,8 +182,10 @@ class Engine:
                 rows = Standardised(self._embedding[:, self.parts[part]], self._mask)
             # A large survey's rows are made as the detector reads them.
             values = np.asarray(rows) if len(rows) <= CHUNK else cast(np.ndarray, rows)
-            scores = detector(values, rows.unseen, self.config.seed)
-            self._detected[name] = frozen_array(np.asarray(scores, dtype=np.float32))
+            scores = self._kept_scores.of(
+                name, len(self), lambda: detector(values, rows.unseen, self.config.seed)
+            )
+            self._detected[name] = frozen_array(scores)
         return self._detected[name]
 
     def _standardised(self) -> np.ndarray:
