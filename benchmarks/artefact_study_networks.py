@@ -39,9 +39,10 @@ class Entry:
     steps
         Of the training on this survey; 0 for none.
     to_the_end
-        Whether the weights after the last step are taken. The job `pretrain` keeps those whose
-        codes keep most neighbours in turned views, which is what look-alikes rest on; of the maps
-        of the convolutional autoencoder these are the ones that hardly learnt to copy.
+        Whether the weights after the last step are taken. The job `pretrain` keeps those that
+        rebuild held-out pictures best; when the study was measured it kept those whose codes keep
+        most neighbours in turned views, and of the maps of the convolutional autoencoder these
+        were the ones that hardly learnt to copy.
     """
 
     encoder: str
@@ -88,14 +89,20 @@ def embedded(workspace: Workspace, survey: Survey, title: str, spent: Spent) -> 
     entry = ENTRIES[title]
     options: dict[str, str] = {}
     if entry.to_the_end:
-        folder = workspace.root / "artefact_study" / f"{survey.name}-{entry.encoder}"
+        name = f"{survey.name}-{entry.encoder}-{entry.steps}"
+        folder = workspace.root / "artefact_study" / name
         if not folder.exists():
             with spent.on(f"training, {title}"):
                 _train_to_the_end(survey, entry, folder)
         options["weights"] = str(folder)
-    elif entry.steps and not _trained(survey, entry.encoder):
-        with spent.on(f"training, {title}"):
-            pretrain_network(workspace, [survey.name], _config(entry))
+    elif entry.steps:
+        if trained(survey, entry) is None:
+            with spent.on(f"training, {title}"):
+                pretrain_network(workspace, [survey.name], _config(entry))
+        run = trained(survey, entry)
+        if run is None:
+            raise NotReady(f"The training of {title} took other steps than were asked for.")
+        options["weights"] = run
     for record in finished_embeddings(survey):
         if record.encoder == entry.encoder and record.options == options:
             return load_embedding(survey, run_id=record.run_id)
@@ -103,9 +110,12 @@ def embedded(workspace: Workspace, survey: Survey, title: str, spent: Spent) -> 
         return embed(survey, entry.encoder, options=options)
 
 
-def _trained(survey: Survey, method: str) -> bool:
-    runs = finished_runs(survey, JobKind.PRETRAIN)
-    return any(run.config.get("method") == method for run in runs)
+def trained(survey: Survey, entry: Entry) -> str | None:
+    """The newest run that trained the network of an entry for so many steps."""
+    for run in finished_runs(survey, JobKind.PRETRAIN):
+        if (run.config.get("method"), run.config.get("steps")) == (entry.encoder, entry.steps):
+            return run.run_id
+    return None
 
 
 def _config(entry: Entry) -> PretrainConfig:

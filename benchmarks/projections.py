@@ -40,6 +40,9 @@ def main() -> None:
     parser.add_argument("--by", nargs="+", default=None)
     parser.add_argument("--bare", action="store_true")
     a = parser.parse_args()
+    needed = {"table": 1, "million": 0, "pair": 2}[a.what]
+    if len(a.data) != needed:
+        parser.error(f"{a.what} takes {needed} of --data, but {len(a.data)} came; name as many.")
     by = a.by or ["pacmap"] if a.what == "million" else a.by or ["pca", "pacmap", "umap", "tsne"]
     warm_up(by)
     rows: list[Row] = []
@@ -155,7 +158,7 @@ def pair(by: list[str], a: Namespace) -> Iterator[Row]:
         ):
             moved = laid.moved if laid else left_alone(anew, first)
             title = f"{PROJECTIONS[method].title}, {words}"
-            head = [a.data[0].parents[2].name, len(after), title, len(after), "", ""]
+            head = [a.data[0].stem, len(after), title, len(after), "", ""]
             yield [*head, *quality(after, places), moved]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from core.errors import BadInput, Damaged
+from core.run_taught import TAUGHT_BY, tasks_taught
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
@@ -37,6 +38,8 @@ AddJob = Callable[[str, Callable[[argparse.Namespace], str], str], argparse.Argu
 
 DEFAULT_DETECTOR = "isolation_forest"
 SCORES = "scores.npy"
+SEEDS = 2**32
+"""How many seeds there are."""
 LEAST_SEEN = 5
 """Among fewer objects nothing is usual, so that nothing is odd."""
 _NAMED = 3
@@ -56,6 +59,8 @@ class Detection:
         When it was finished, ISO 8601 in UTC.
     n_objects, n_unseen
         Of the survey, and those of them that the encoder had nothing to see in.
+    taught_by
+        The tasks whose answers the embedding was taught, so that the ranking tells of these.
     """
 
     run_id: str
@@ -67,6 +72,7 @@ class Detection:
     made_at: str
     n_objects: int
     n_unseen: int
+    taught_by: tuple[str, ...] = ()
 
     def scores(self) -> np.ndarray:
         """(N,) float32, memory-mapped, higher = odder, NaN for what the encoder could not see
@@ -113,6 +119,7 @@ def detections(survey: Survey, runs: Sequence[RunRecord] | None = None) -> list[
                 str(run.record.get("finished", "")),
                 len(survey),
                 int(result.get("n_unseen") or 0),
+                tuple(str(one) for one in run.config.get(TAUGHT_BY) or ()),
             )
         )
     return found
@@ -164,13 +171,28 @@ def run_detect(
         The seed, a detector or the embedding is none; the encoder saw fewer than five objects, or
         the same in all of them; a detector tells none from another.
     """
-    from core.representation import load_embedding
     from core.run_jobs import open_survey
 
-    names = _checked(detectors)
-    if seed < 0:
-        raise BadInput(f"--seed must be zero or more, but is {seed}; raise it.")
     survey = open_survey(workspace, name)
+    return _run(workspace, survey, detectors, embedding_run, seed, quiet=quiet)
+
+
+def _run(
+    workspace: Workspace,
+    survey: Survey,
+    detectors: Sequence[str],
+    embedding_run: str | None,
+    seed: int,
+    *,
+    quiet: bool = False,
+) -> list[Detection]:
+    from core.representation import load_embedding
+
+    names = _checked(detectors)
+    if not 0 <= seed < SEEDS:
+        raise BadInput(
+            f"--seed must be zero or more and below {SEEDS:,}, but is {seed}; choose another."
+        )
     embedding = load_embedding(survey, run_id=embedding_run)
     seen = np.flatnonzero(embedding.mask)
     rows = _seen_rows(survey, embedding, seen)
@@ -200,7 +222,8 @@ def _checked(detectors: Sequence[str]) -> list[str]:
 
 def _seen_rows(survey: Survey, embedding: Embedding, seen: np.ndarray) -> Standardised:
     """What the encoder saw, standardised."""
-    from core.discovery.prepare import Standardised
+    from core.discovery.prepare import Standardised, chunks
+    from core.discovery.scratch import keep_rows
 
     if len(seen) < LEAST_SEEN:
         raise BadInput(
@@ -208,8 +231,11 @@ def _seen_rows(survey: Survey, embedding: Embedding, seen: np.ndarray) -> Standa
             f" {embedding.run_id} saw {len(seen)} of the {len(survey):,} in {survey.name}; choose"
             " another embedding, or import more objects."
         )
-    # Unseen ones are no part of what is usual. A copy only where there are any.
-    values = embedding.values if len(seen) == len(survey) else embedding.values[seen]
+    values = embedding.values
+    if len(seen) < len(survey):
+        # Unseen ones are no part of what is usual. A large copy is kept out of memory.
+        blocks = (embedding.rows(seen[part]) for part in chunks(len(seen)))
+        values = keep_rows(blocks, (len(seen), values.shape[1]))
     rows = Standardised(values, np.ones(len(seen), dtype=bool))
     if np.isinf(rows.scale.deviation).all():
         raise BadInput(
@@ -232,14 +258,16 @@ def _rank(
     quiet: bool,
 ) -> Detection:
     from core.run_jobs import recorded_job
-    from core.survey import RunFolder
+    from core.survey import RunFolder, finished_runs
 
-    config = {
+    config: dict[str, Any] = {
         "detector": detector,
         "embedding_run": embedding.run_id,
         "encoder": embedding.encoder,
         "seed": seed,
     }
+    if taught := tasks_taught(finished_runs(survey, JobKind.EMBED), embedding.run_id):
+        config[TAUGHT_BY] = taught
     with (
         recorded_job(workspace, JobKind.DETECT, survey.name, config, quiet=quiet) as (
             rid,
@@ -323,8 +351,9 @@ def _detect(a: argparse.Namespace) -> str:
     from core.run_jobs import open_survey
 
     workspace = open_workspace(a.workspace, create=False)
-    made = run_detect(workspace, a.survey, a.detectors, a.embedding_run, a.seed)
-    ids = open_survey(workspace, a.survey).object_ids
+    survey = open_survey(workspace, a.survey)
+    made = _run(workspace, survey, a.detectors, a.embedding_run, a.seed)
+    ids = survey.object_ids
     lines = []
     for one in made:
         scores = one.scores()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import BadInput
+from core.run_taught import TAUGHT_BY, tasks_taught
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
 
@@ -22,7 +23,7 @@ __all__ = ["AUTO", "DISTANCES", "GROUPS", "METHODS", "add_group_job", "run_group
 AddJob = Callable[[str, Callable[[argparse.Namespace], str], str], argparse.ArgumentParser]
 
 METHODS = ("kmeans", "hdbscan", "mixture")
-AUTO = "auto"
+AUTO, USUAL = "auto", 8
 GROUPS, DISTANCES = "groups.npy", "distances.npy"
 _SAID = 12
 
@@ -34,10 +35,10 @@ def add_group_job(job: AddJob) -> None:
     sub.add_argument("--method", choices=METHODS, default=METHODS[0])
     sub.add_argument(
         "--k",
-        default="8",
+        default=None,
         metavar="K",
-        help=f"how many groups, or {AUTO} to have a number proposed (default: 8; hdbscan finds its"
-        " own)",
+        help=f"how many groups, or {AUTO} to have a number proposed (default: {USUAL}; hdbscan"
+        " finds its own)",
     )
     sub.add_argument(
         "--embedding",
@@ -63,7 +64,7 @@ def run_group(
     workspace: Workspace,
     name: str,
     method: str = METHODS[0],
-    k: int | None = 8,
+    k: int | None = USUAL,
     embedding_run: str | None = None,
     seed: int = 0,
     *,
@@ -88,7 +89,7 @@ def run_group(
     from core.mapping.groups import HDBSCAN, group
     from core.representation import load_embedding
     from core.run_jobs import open_survey, recorded_job
-    from core.survey import RunFolder
+    from core.survey import RunFolder, finished_runs
 
     survey = open_survey(workspace, name)
     embedding = load_embedding(survey, run_id=embedding_run)
@@ -101,6 +102,8 @@ def run_group(
         "min_size": min_size if method == HDBSCAN else None,
         "seed": seed,
     }
+    if taught := tasks_taught(finished_runs(survey, JobKind.EMBED), embedding.run_id):
+        config[TAUGHT_BY] = taught
     with recorded_job(workspace, JobKind.GROUP, name, config, quiet=quiet) as (rid, tell, told):
         tell(0.0, f"reading the embedding {embedding.run_id}")
         found = group(
@@ -137,7 +140,7 @@ def _group(a: argparse.Namespace) -> str:
         workspace,
         a.survey,
         a.method,
-        _number(a.k),
+        _number(a.k, a.method),
         a.embedding_run,
         a.seed,
         standardise=a.standardise,
@@ -163,10 +166,17 @@ def _group(a: argparse.Namespace) -> str:
     )
 
 
-def _number(given: str) -> int | None:
-    """K as the command line has it; None for a proposed one."""
+def _number(given: str | None, method: str) -> int | None:
+    """K as the command line has it; None for a proposed one, or one that the method finds."""
+    if given is None:
+        return USUAL
     if given.strip().lower() == AUTO:
         return None
+    if method == "hdbscan":
+        raise BadInput(
+            f"hdbscan finds the number of groups by itself, but --k {given[:40]} was given; leave"
+            " it out, or choose another --method."
+        )
     try:
         return int(given)
     except ValueError:

@@ -6,7 +6,7 @@ Each map is a run of the survey: `map.npy`, how far it can be believed, and what
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from core.errors import BadInput, Damaged, NotFound, NotReady
 from core.run_map_before import Before, map_before
+from core.run_taught import TAUGHT_BY, tasks_taught
 from core.vocabulary import DEFAULT, JobKind
 from core.workspace import Workspace, open_workspace
 
@@ -56,8 +57,9 @@ class MapSettings:
     anew
         It is laid over none.
     keep
-        Objects of that map stay where they are; only new ones are placed. Projection and task
-        are then those of that map, and no seed is used.
+        Objects of that map, the newest whatever its projection if none is named, stay where they
+        are; only new ones are placed. Projection and answers are then those of that map, and no
+        seed is used.
     """
 
     projection: str = PROJECTION_NAMES[0]
@@ -123,21 +125,28 @@ def run_map(
     """
     from core.representation import load_embedding
     from core.run_jobs import open_survey, recorded_job
-    from core.survey import RunFolder
+    from core.survey import RunFolder, finished_runs
 
     settings = settings or MapSettings()
     survey = open_survey(workspace, name)
     embedding = load_embedding(survey, settings.encoder, run_id=settings.embedding_run)
-    before, trouble = _before(workspace, survey, settings)
+    told_of = set(tasks_taught(finished_runs(survey, JobKind.EMBED), embedding.run_id))
+    before, trouble = _before(workspace, survey, settings, told_of)
+    kept = before if settings.keep else None
     taught, seq = None, 0
-    if settings.supervised is not None:
+    if kept is not None:
+        seq = kept.label_seq
+        told_of |= {*kept.taught_by}
+    elif settings.supervised is not None:
         taught, seq = _answers(workspace, survey, settings.supervised)
+        told_of |= {settings.supervised}
     config = {
-        "projection": before.projection if settings.keep and before else settings.projection,
+        "projection": kept.projection if kept else settings.projection,
         "encoder": embedding.encoder,
         "embedding_run": embedding.run_id,
         "seed": settings.seed,
-        "supervised": before.supervised if settings.keep and before else settings.supervised,
+        "supervised": kept.supervised if kept else settings.supervised,
+        TAUGHT_BY: sorted(told_of),
         "label_seq": seq,
         "after": before.run_id if before else None,
         "keep": settings.keep,
@@ -208,17 +217,24 @@ def _made(
 
 
 def _before(
-    workspace: Workspace, survey: Survey, settings: MapSettings
+    workspace: Workspace, survey: Survey, settings: MapSettings, told_of: Collection[str]
 ) -> tuple[Before | None, list[str]]:
-    """The map to lay this one over, and why there is none where one was to be expected."""
+    """The map to lay this one over; and why there is none where one was to be expected, or which
+    one objects are added to.
+
+    told_of: the tasks whose answers the embedding was taught
+    """
+    from core.mapping.projections import projection
+
     if settings.anew:
         return None, []
     try:
         found = map_before(
             workspace,
             survey,
-            projection=settings.projection,
-            supervised=settings.supervised,
+            projection=None if settings.keep else settings.projection,
+            only_same=not settings.keep and projection(settings.projection).has_axes,
+            taught={*told_of, *([settings.supervised] if settings.supervised else [])},
             run_id=settings.after,
         )
     except Damaged as error:
@@ -230,6 +246,8 @@ def _before(
             f"{survey.name} has no map yet that objects could be added to; make one without"
             " --keep."
         )
+    if found is not None and settings.keep:
+        return found, [f"Objects were added to {found.run_id}, a map by {found.projection}."]
     return found, []
 
 
@@ -281,10 +299,8 @@ def _quality(values: np.ndarray, places: np.ndarray) -> dict[str, Any]:
     rows = sample_rows(there, _SAMPLE)
     if len(rows) < _FEWEST or (values[rows] == values[rows[0]]).all():
         return {"trustworthiness": None, "neighbours_kept": None, "measured_on": 0}
-    seen = np.flatnonzero(there)
-    asked = np.searchsorted(seen, sample_rows(there, _QUERIES))
-    whole = len(seen) == len(values)
-    kept = neighbours_kept(values if whole else values[seen], places[seen], asked, MAP_NEIGHBOURS)
+    asked, among = sample_rows(there, _QUERIES), np.flatnonzero(there)
+    kept = neighbours_kept(values, places, asked, MAP_NEIGHBOURS, among=among)
     return {
         "trustworthiness": trustworthiness(values[rows], places[rows], MAP_NEIGHBOURS),
         "neighbours_kept": kept,

@@ -437,13 +437,11 @@ def _joined(others: Others | None = None, kept: Callable[[], str] | None = None)
 
 
 def _words(trained: PretrainResult) -> str:
-    from core.representation.training.held_out import PROGRESS_MEASURE
+    from core.representation.training.held_out import picked_words
 
     said = [trained.ending[0].upper() + trained.ending[1:]]
-    if PROGRESS_MEASURE in trained.best_quality:
-        name = PROGRESS_MEASURE.replace("_", " ")
-        value = trained.best_quality[PROGRESS_MEASURE]
-        said.append(f"kept are the weights of step {trained.best_step} ({name} {value:.3f})")
+    if picked := picked_words(trained.best_quality):
+        said.append(f"kept are the weights of step {trained.best_step} ({picked})")
     return "; ".join(said) + "." + "".join(f" {note}" for note in trained.notes)
 
 

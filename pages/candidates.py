@@ -20,9 +20,11 @@ from core.survey.added_columns import added_columns, full_catalogue
 from core.survey.matching.crossmatch import KNOWN_AS
 from core.vocabulary import ScoreKind
 from labels_db import CurrentLabel, Task
+from pages._server.filters import filter_words
 from pages._server.probabilities import class_chances
 from pages._server.services import Scores, services
-from pages._shared.filter_line import filter_line
+from pages._server.tables import SurveyTable
+from pages._shared.filter_line import filter_in_use, filter_line
 from pages._shared.sight import is_hidden_here, may_take
 from pages._shared.tasks import the_task
 from pages._shared.thumbnails import Thumbnail, thumbnails
@@ -73,8 +75,10 @@ def draw() -> None:
     if passing is not None:
         scores = _only(scores, passing)
     known = _known(survey)
+    filtered_by = _filter_words(task, survey)
     if known.any() and st.checkbox(f"Leave out the {int(known.sum()):,} already known"):
         scores = _only(scores, ~known)
+        filtered_by.append("not already known")
     n, leave_out = _choices(task, survey, scores, sought)
     labels = _labels(task)
     candidates = rank_candidates(
@@ -84,7 +88,11 @@ def draw() -> None:
     with left:
         st.download_button(
             f"Candidates CSV ({len(candidates):,})",
-            lambda: "".join(candidate_lines(task, survey, scores, candidates, sought, chances)),
+            lambda: "".join(
+                candidate_lines(
+                    task, survey, scores, candidates, sought, chances, " and ".join(filtered_by)
+                )
+            ),
             file_name=f"{task.name}-candidates{'' if passing is None else '-filtered'}.csv",
             mime="text/csv",
             on_click="ignore",
@@ -116,6 +124,15 @@ def draw() -> None:
 def _only(scores: Scores, rows: np.ndarray) -> Scores:
     """The scores of these rows, (N,) bool, alone: the others are not ranked."""
     return replace(scores, values=np.where(rows, scores.values, np.float32(np.nan)))
+
+
+def _filter_words(task: Task, survey: Survey) -> list[str]:
+    """Every condition of the filter in use, as one phrase; none without a filter."""
+    found = filter_in_use(survey, task)
+    if found is None:
+        return []
+    table = SurveyTable(services(), task, survey, who())
+    return [filter_words(table, found.conditions, most=None)]
 
 
 def _chances(task: Task, survey: Survey, scores: Scores) -> Chances:
@@ -162,7 +179,7 @@ def _about(scores: Scores, sought: Sequence[str]) -> str:
     if scores.kind is ScoreKind.ANOMALY:
         return (
             "No model has learnt this task yet: the ranking is by anomaly score, the oddest"
-            " objects first. Answer with the target and with another class to change that."
+            f" objects first. The model begins with the first answer {plain(' or '.join(sought))}."
         )
     return (
         f"Ranked by P({' or '.join(sought)}) of model {model.version}, trained on {model.n_labels}"
@@ -233,12 +250,14 @@ def candidate_lines(
     candidates: list[dict[str, Any]],
     sought: Sequence[str] = (),
     chances: Chances | None = None,
+    filtered_by: str = "",
 ) -> list[str]:
     """The candidate list as CSV lines, with the survey's columns after the common ones, those
     added later too.
 
     sought : the targets that are ranked for, all that `scores` are for if none are named
     chances : a column "P(TARGET)" each
+    filtered_by : words of the filter that `scores` were held against
     """
     own = {f"P({name})": values for name, values in (chances or {}).items()}
     model = scores.model
@@ -252,6 +271,7 @@ def candidate_lines(
         sampler=model.sampler,
         learner=model.learner,
         encoder_run=model.encoder_run or "",
+        filtered_by=filtered_by,
     )
     catalogue = full_catalogue(survey)
     taken = {*CANDIDATE_COLUMNS, *own}

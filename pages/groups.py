@@ -7,9 +7,15 @@ import streamlit as st
 from core.survey import Survey
 from labels_db import Task
 from pages._server.filters import Filtered
-from pages._server.groups import KeptGrouping, kept_groupings
+from pages._server.groups import (
+    KeptGrouping,
+    kept_groupings,
+    names_hidden,
+    shown_groupings,
+)
 from pages._server.groups_table import GroupTable, group_table
 from pages._server.services import services
+from pages._server.taught import taught_words
 from pages._shared.editing import tell_done
 from pages._shared.faults import errors_told
 from pages._shared.filter_line import filter_in_use, filter_line
@@ -18,10 +24,9 @@ from pages._shared.groups_make import draw_making
 from pages._shared.groups_one import draw_group
 from pages._shared.groups_sheet import draw_sheet
 from pages._shared.groups_state import choose_group, choose_grouping
-from pages._shared.selection_panel import selection_panel
-from pages._shared.selection_state import current_selection
 from pages._shared.selection_words import objects
 from pages._shared.sight import is_hidden_here
+from pages._shared.similar_results import draw_selection
 from pages._shared.tasks import the_task
 from pages._shared.times import moment
 from pages._shared.waiting import wait_for_embedding
@@ -42,12 +47,17 @@ def draw() -> None:
     if not finished_embeddings(survey):
         wait_for_embedding(task.survey, "Groups are found in the embedding, which is being made.")
         return
-    kept = kept_groupings(services(), survey)
+    kept = shown_groupings(services(), survey, who())
+    if n_hidden := len(kept_groupings(services(), survey)) - len(kept):
+        st.caption(
+            f"{n_hidden} more {'is' if n_hidden == 1 else 'are'} kept from you: the embedding was"
+            " taught the answers of a blind task."
+        )
     draw_making(survey, kept)
     if not kept:
         st.info(
             "There are no groups of this survey yet. They tell its objects apart by what the"
-            " embedding sees, without any answer: a quick way to look over it, and to find the"
+            " embedding sees, and need no answer: a quick way to look over it, and to find the"
             " artefacts together."
         )
         return
@@ -56,7 +66,7 @@ def draw() -> None:
     filtered = filter_in_use(survey, task)
     with errors_told():
         _grouping(task, survey, grouping, filtered)
-    selection_panel(task, survey, current_selection())
+    draw_selection(task, survey)
 
 
 def _grouping(
@@ -77,7 +87,6 @@ def _grouping(
     draw_group(task, survey, grouping, row, filtered)
     if row.size:
         draw_columns(task, survey, grouping, group, filtered)
-    st.divider()
 
 
 def _about(survey: Survey, grouping: KeptGrouping, table: GroupTable) -> str:
@@ -85,6 +94,8 @@ def _about(survey: Survey, grouping: KeptGrouping, table: GroupTable) -> str:
     parts = [f"{grouping.title}{of}, made {moment(grouping.made_at):%-d %B %Y, %H:%M} UTC"]
     if grouping.note:
         parts.append(grouping.note)
+    if grouping.taught_by:
+        parts.append(taught_words(grouping.taught_by, "the groups hang"))
     if grouping.of_version is not None:
         parts.append(
             f"They were made of version {grouping.of_version} of the survey; this is version"
@@ -100,6 +111,10 @@ def _about(survey: Survey, grouping: KeptGrouping, table: GroupTable) -> str:
 def _not_shown(task: Task, survey: Survey, table: GroupTable) -> list[str]:
     """What the table lacks, and why."""
     told = []
+    if names_hidden(services(), survey, who()):
+        told.append(
+            "Names that groups were given are kept from you, since a task of this survey is blind."
+        )
     if is_hidden_here(task):
         told.append(
             "How many of a group are labelled or found is kept from you, since the task is blind."

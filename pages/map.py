@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.errors import BadInput, Damaged, NotFound, NotReady
+from core.errors import BadInput, Damaged, NotFound, NotReady, SkysiftError
 from core.survey import Survey
 from core.survey.filtering import Condition
 from core.vocabulary import JobKind
@@ -12,15 +12,16 @@ from labels_db import Task
 from pages._server.filters import filter_text
 from pages._server.map_data import KEPT, Placed, placed_map
 from pages._server.services import services
-from pages._shared.filter_line import filter_line
+from pages._shared.filter_line import filter_in_use, filter_line
 from pages._shared.map_fallback import drawn_map
-from pages._shared.map_projection import chosen_map, map_projection
+from pages._shared.map_projection import chosen_map, forget_map, map_projection
 from pages._shared.selection_panel import selection_panel
 from pages._shared.selection_state import choose_selection, current_filter, current_selection
 from pages._shared.sight import may_start
 from pages._shared.tasks import the_task
 from pages._shared.waiting import wait_for_embedding
 from pages._shared.who import who
+from pages._shared.words import plain
 from pages.components.map import sky_map
 
 __all__ = ["draw"]
@@ -47,21 +48,33 @@ def draw() -> None:
         )
         return
     try:
-        placed = placed_map(services(), survey, chosen_map(survey), who())
+        placed = _placed(survey)
     except (NotReady, Damaged) as error:
-        st.info(str(error))
+        st.info(plain(str(error)))
         return
     st.caption(_about(placed, len(survey)))
     if placed.view.map_run is None or not preparation.mapped:
         _umap_state(survey)
     map_projection(task, survey, placed, is_mapped=preparation.mapped)
     filter_line(survey, task, offer=True)
-    conditions = current_filter()
     if st.session_state.get(_WITHOUT_WEBGL):
-        _drawn(task, survey, placed, conditions)
+        _drawn(task, survey, placed)
     else:
-        _interactive(task, survey, placed, conditions)
+        _interactive(task, survey, placed, current_filter())
     _selected(task, survey)
+
+
+def _placed(survey: Survey) -> Placed:
+    """The map that was chosen, else the newest; one that cannot be shown is told and forgotten."""
+    chosen = chosen_map(survey)
+    try:
+        return placed_map(services(), survey, chosen, who())
+    except SkysiftError as error:
+        if chosen is None:
+            raise
+        forget_map(survey)
+        st.warning(plain(f"{error} The newest is shown."))
+        return placed_map(services(), survey, None, who())
 
 
 def _interactive(
@@ -85,15 +98,15 @@ def _interactive(
         choose_selection(made)
 
 
-def _drawn(task: Task, survey: Survey, placed: Placed, conditions: tuple[Condition, ...]) -> None:
+def _drawn(task: Task, survey: Survey, placed: Placed) -> None:
     st.info(_WHY.get(st.session_state[_WITHOUT_WEBGL], _WHY["missing"]))
     if st.button("Try again with WebGL"):
         st.session_state.pop(_WITHOUT_WEBGL)
         st.rerun()
     try:
-        found = drawn_map(task, survey, placed, conditions)
+        found = drawn_map(task, survey, placed, filter_in_use(survey, task))
     except (BadInput, Damaged, NotFound, NotReady) as error:
-        st.warning(str(error))  # a model or column that went meanwhile, a lasso of no use
+        st.warning(plain(str(error)))  # a model or column that went meanwhile, a lasso of no use
         return
     if found is not None:
         choose_selection(found.id)

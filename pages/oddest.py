@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import NotReady, SkysiftError
 from core.run_detect import DEFAULT_DETECTOR, Detection
 from core.survey import Survey
 from labels_db import Task
-from pages._server.oddest import n_of_older_versions, rankings
+from pages._server.oddest import n_of_older_versions, rankings, shown_rankings
 from pages._server.services import services
 from pages._shared.oddest_agreement import draw_agreement
 from pages._shared.oddest_make import draw_making, draw_ranking_job
@@ -22,6 +23,7 @@ from pages._shared.sight import is_hidden_here
 from pages._shared.similar_results import draw_selection
 from pages._shared.tasks import the_task
 from pages._shared.waiting import wait_for_embedding
+from pages._shared.who import who
 from pages._shared.words import plain
 
 __all__ = ["draw"]
@@ -56,7 +58,12 @@ def draw() -> None:
         wait_for_embedding(task.survey, "Detectors look at the embedding, which is being made.")
         return
     draw_ranking_job(survey)
-    found = rankings(survey)
+    found = shown_rankings(services(), survey, who())
+    if n_hidden := len(rankings(survey)) - len(found):
+        st.caption(
+            f"{n_hidden} more {'is' if n_hidden == 1 else 'are'} kept from you: the embedding was"
+            " taught the answers of a blind task."
+        )
     if not found:
         _nothing_yet(survey)
         draw_making(survey)
@@ -75,8 +82,9 @@ def _nothing_yet(survey: Survey) -> None:
 
 
 def _found(task: Task, survey: Survey, found: Sequence[Detection]) -> None:
+    above = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        detection = _choose(survey, found)
+        detection = _choose(survey, found, above)
         view = st.segmented_control(
             "View",
             list(View),
@@ -108,9 +116,9 @@ def _title(view: str, detection: Detection) -> str:
     return str(view)
 
 
-def _choose(survey: Survey, found: Sequence[Detection]) -> Detection:
+def _choose(survey: Survey, found: Sequence[Detection], above: DeltaGenerator) -> Detection:
     """The ranking in use: chosen here, else of the link, else what was chosen last, else the usual
-    one."""
+    one. A link to one that is gone is told `above`."""
     from core.representation import finished_embeddings
 
     used = next((one.run_id for one in finished_embeddings(survey) if one.in_use), "")
@@ -123,9 +131,15 @@ def _choose(survey: Survey, found: Sequence[Detection]) -> Detection:
     )
     key = f"oddest: ranking {survey.name}"
     if st.session_state.get(key) not in names:
+        given, last = st.query_params.get(_PARAMETER, ""), st.session_state.get(_KEPT, "")
+        if given not in ("", last, *names):
+            above.warning(
+                f"The ranking {plain(given[:80])} of this link is not there (any longer); another"
+                " one is shown."
+            )
         wanted = (
-            st.query_params.get(_PARAMETER, ""),
-            st.session_state.get(_KEPT, ""),
+            given,
+            last,
             f"{DEFAULT_DETECTOR}@{used}",
         )
         st.session_state[key] = next((one for one in wanted if one in names), names[0])

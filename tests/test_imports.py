@@ -67,6 +67,7 @@ RUN = {
     "core.run_refine_work",
     "core.run_reliability",
     "core.run_simulate",
+    "core.run_taught",
     "core.run_teaching",
 }
 RUN_INSIDES = {

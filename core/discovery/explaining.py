@@ -91,8 +91,8 @@ class Explainer:
                 " usual; embed the survey by another encoder."
             )
         # Of unseen rows there is nothing to compare with: they are not what is usual.
-        rows = seen[sample_rows(len(seen), SAMPLE, seed)]
-        sample = np.asarray(embedding[rows], dtype=np.float32)
+        self._rows = seen[sample_rows(len(seen), SAMPLE, seed)]
+        sample = np.asarray(embedding[self._rows], dtype=np.float32)
         self._groups = [np.asarray(group, dtype=np.int64) for group in groups]
         d = sample.shape[1]
         if any(not len(one) or one.min() < 0 or one.max() >= d for one in self._groups):
@@ -103,7 +103,7 @@ class Explainer:
         values = np.asarray(self._usual)
         self._scorer = FITTED[detector](values, seed)
         some = sample_rows(len(values), _RANKED, seed)
-        self._known = np.sort(self._scorer(values[some], np.full(len(some), -1)))
+        self._known = np.sort(self._scorer(values[some], some))
         self.n_compared = len(some)
         """Objects that `share_below` is a share of."""
         self._centre = np.median(values, axis=0).astype(np.float32)
@@ -114,19 +114,21 @@ class Explainer:
         scatter = np.where(scatter > _TINY, scatter, away.std(axis=0, dtype=np.float64))
         self._scatter = np.where(scatter > _TINY, scatter, 1.0)
 
-    def explain(self, row: NDArray[Any]) -> Explanation:
-        """Of an object, by its row (D,) of the embedding; the encoder saw something in it.
+    def explain(self, values: NDArray[Any], row: int = -1) -> Explanation:
+        """Of an object, by its numbers (D,) in the embedding; the encoder saw something in it.
 
         Each group in turn is set to the survey's medians, and the object is scored anew (Zeiler &
         Fergus 2014, on columns).
+
+        row: its row of the embedding, so that it is no neighbour of itself; -1 for something else.
         """
-        given = np.asarray(row, dtype=np.float32)[None]
-        values = self._usual.of_others(given)
-        altered = np.repeat(values, len(self._groups) + 2, axis=0)
+        given = np.asarray(values, dtype=np.float32)[None]
+        altered = np.repeat(self._usual.of_others(given), len(self._groups) + 2, axis=0)
         for place, group in enumerate(self._groups, 2):
             altered[place, group] = self._centre[group]
         altered[1] = self._centre
-        scores = self._scorer(altered, np.full(len(altered), -1)).astype(np.float64)
+        own = np.full(len(altered), self._place(row))
+        scores = self._scorer(altered, own).astype(np.float64)
         score, usual = float(scores[0]), float(scores[1])
         whole = score - usual if score > usual else np.nan
         return Explanation(
@@ -135,6 +137,11 @@ class Explainer:
             shares=(score - scores[2:]) / whole,
             robust_z=((given[0] - self.median) / self._scatter).astype(np.float64),
         )
+
+    def _place(self, row: int) -> int:
+        """Where a row is in the sample; -1 where it is not."""
+        place = int(np.searchsorted(self._rows, row))
+        return place if place < len(self._rows) and self._rows[place] == row else -1
 
 
 __all__ = ["Explainer", "Explanation"]

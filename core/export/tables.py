@@ -32,6 +32,7 @@ CANDIDATE_COLUMNS = (
     "flagged",
     "task",
     "target",
+    "filtered_by",
     "model_version",
     "sampler",
     "learner",
@@ -52,6 +53,7 @@ class Provenance:
     """What a candidate list was made with; one value for all its lines.
 
     `target` is the class that it is ranked by; several classes sought as one are joined by " or ".
+    `filtered_by` says in words which objects alone were ranked; "" where all were.
     """
 
     task: str
@@ -63,6 +65,7 @@ class Provenance:
     sampler: str
     learner: str | None
     encoder_run: str
+    filtered_by: str = ""
     exported_at: str = field(
         default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
     )

@@ -19,6 +19,7 @@ __all__ = [
     "KMEANS",
     "METHODS",
     "MIXTURE",
+    "MOST_GAUSSIANS",
     "MOST_GROUPS",
     "Grouping",
     "group",
@@ -32,8 +33,11 @@ METHODS = {
     MIXTURE: "K Gaussians of any width and tilt, every object in the most probable one",
 }
 
-FEWEST, MOST_GROUPS = 4, 1_000
-"""Objects that can be told into groups at all; groups that anybody would look at."""
+FEWEST, MOST_GROUPS, MOST_GAUSSIANS = 4, 1_000, 100
+"""Objects that can be told into groups at all; groups that anybody would look at; Gaussians, each
+of which takes as long as many centres."""
+SEEDS = 2**32
+"""How many seeds there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +91,8 @@ def group(
     method
         One of `METHODS`. HDBSCAN works on the leading 10 principal components, a mixture on 20.
     k
-        How many groups, 2 to N (1,000 at most); None proposes a number (`propose_k`). HDBSCAN
-        finds its own.
+        How many groups, 2 to N (1,000 at most, of a mixture 100); None proposes a number
+        (`propose_k`). HDBSCAN finds its own.
     unseen
         (N,) bool: rows of which the encoder saw nothing; rows that are not finite count as such.
     standardise
@@ -99,8 +103,8 @@ def group(
     Raises
     ------
     BadInput
-        Not a table, no such method, a K or size that cannot be, too few rows, rows that are all
-        alike.
+        Not a table, no such method, a K, size or seed that cannot be, too few rows, rows that are
+        all alike; HDBSCAN finds more than 1,000 groups.
     """
     values, seen = _checked(values, unseen)
     n = int(seen.sum())
@@ -109,18 +113,25 @@ def group(
             f"Groups are made by {', '.join(METHODS)}, but {str(method)[:40]!r} was asked for;"
             " choose one of them."
         )
-    if seed < 0:
-        raise BadInput(f"A seed is zero or more, but is {seed}; raise it.")
+    if not 0 <= seed < SEEDS:
+        raise BadInput(
+            f"A seed is zero or more and below {SEEDS:,}, but is {seed}; choose another."
+        )
     if n < FEWEST:
         raise BadInput(
             f"Groups need {FEWEST} objects with an embedding or more, but there are {n}; embed"
             " more of them."
         )
-    most = min(n, MOST_GROUPS)
+    most = min(n, MOST_GAUSSIANS if method == MIXTURE else MOST_GROUPS)
     if method != HDBSCAN and k is not None and not 2 <= k <= most:
         why = ", the number of objects with an embedding" if most == n else ""
         raise BadInput(
             f"The number of groups is 2 to {most:,}{why}, but is {k:,}; choose another."
+        )
+    if method != HDBSCAN and min_size is not None:
+        raise BadInput(
+            f"Only {HDBSCAN} knows a smallest size, and {method} was asked for; leave the size"
+            " (--min-size) out, or choose that method."
         )
     if method == HDBSCAN and min_size is not None and not 2 <= min_size <= n // 2:
         raise BadInput(
@@ -139,6 +150,11 @@ def group(
     groups = np.full(len(values), -1, np.int32)
     distances = np.full(len(values), np.nan, np.float32)
     groups[seen], n_groups = _by_size(fitted.groups)
+    if n_groups > MOST_GROUPS:
+        raise BadInput(
+            f"There are {n_groups:,} dense places, but {MOST_GROUPS:,} groups are as many as"
+            " anybody looks at; raise the smallest size of a group (--min-size)."
+        )
     distances[seen] = np.where(fitted.groups >= 0, fitted.distances, np.nan)
     notes = [*_of_the_unseen(len(values), n), *space.notes, *fitted.notes]
     progress(1.0, f"{n_groups:,} groups")

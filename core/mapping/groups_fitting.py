@@ -13,6 +13,8 @@ from core.progress import Progress
 __all__ = ["Fit", "by_density", "by_k_means", "by_mixture"]
 
 _STARTS, _MIXTURE_STARTS = 4, 3
+_TURNS, _ROUNDS_A_TURN = 10, 10
+"""Of a mixture at most, and the rounds of expectation and maximisation in each."""
 _ROUNDS = 10
 """Passes over all rows after the centres were found on a sample."""
 
@@ -54,11 +56,16 @@ def by_k_means(space: Space, k: int, seed: int, progress: Progress) -> Fit:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    progress(0.0, f"finding {k:,} groups")
+    points, rng = space.sample(), np.random.RandomState(seed)
+    found = []
     with warnings.catch_warnings():
         # Fewer different rows than groups: told below.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(k, n_init=_STARTS, random_state=seed).fit(space.sample())
+        for start in range(_STARTS):
+            # Asked between the fits whether the job shall stop.
+            progress(0.3 * start / _STARTS, f"finding {k:,} groups")
+            found.append(KMeans(k, n_init=1, random_state=rng).fit(points))
+    model = min(found, key=lambda one: one.inertia_)
     centres = np.asarray(model.cluster_centers_, np.float32)
     notes = []
     if len(space.sampled) < len(space):
@@ -139,14 +146,25 @@ def by_mixture(space: Space, k: int, seed: int, progress: Progress) -> Fit:
     if len(space.sampled) < len(space):
         notes.append(f"They were fitted to {len(space.sampled):,} of {len(space):,} objects.")
     points = space.sample().astype(np.float64)
-    progress(0.0, f"fitting {k:,} Gaussians to {len(points):,} objects")
-    model = GaussianMixture(k, n_init=_MIXTURE_STARTS, random_state=seed, reg_covar=1e-4)
+    rng = np.random.RandomState(seed)
+    found = []
     with warnings.catch_warnings():
         # Seeds may be fewer than asked for, or a hundred rounds too few: both are told.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(points)
+        for start in range(_MIXTURE_STARTS):
+            one = GaussianMixture(
+                k, random_state=rng, reg_covar=1e-4, max_iter=_ROUNDS_A_TURN, warm_start=True
+            )
+            for turn in range(_TURNS):
+                # Asked between a few rounds whether the job shall stop.
+                done = (start + turn / _TURNS) / _MIXTURE_STARTS
+                progress(0.7 * done, f"fitting {k:,} Gaussians to {len(points):,} objects")
+                if one.fit(points).converged_:
+                    break
+            found.append(one)
+    model = max(found, key=lambda one: one.lower_bound_)
     if not model.converged_:
-        notes.append(f"The fit was still moving after {model.max_iter} rounds.")
+        notes.append(f"The fit was still moving after {_TURNS * _ROUNDS_A_TURN} rounds.")
     progress(0.7, "placing all objects")
     groups = np.empty(len(space), np.int64)
     distances = np.empty(len(space), np.float32)

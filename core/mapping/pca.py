@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from core.errors import BadInput
@@ -9,11 +11,25 @@ from core.errors import BadInput
 _CHUNK = 65_536
 
 
-def pca(values: np.ndarray, n_components: int) -> np.ndarray:
+def pca(
+    values: np.ndarray,
+    n_components: int,
+    rows: np.ndarray | None = None,
+    take: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """(N, n_components) float32: the coordinates along the first principal components.
 
-    values: (N, D) finite. A component's sign is such that its largest loading (by size, the
-    first of equals) is positive. Components beyond min(N, D) are zero.
+    A component's sign is such that its largest loading (by size, the first of equals) is positive.
+    Components beyond min(N, D) are zero. It goes through the rows in parts.
+
+    Parameters
+    ----------
+    values
+        (N, D) finite, or, with `rows`, more rows than are meant.
+    rows
+        (N,) those that are meant.
+    take
+        Makes the (B, D) numbers of (B,) `rows`, where these are not as they stand in `values`.
 
     Raises
     ------
@@ -21,21 +37,32 @@ def pca(values: np.ndarray, n_components: int) -> np.ndarray:
         Not a table of finite numbers, or fewer than one component.
     """
     values = _table(values)
-    if n_components < 1 or not np.isfinite(values).all():
+
+    def parts() -> Iterator[tuple[slice, np.ndarray]]:
+        for start in range(0, n, _CHUNK):
+            where = slice(start, start + _CHUNK)
+            if rows is None:
+                yield where, values[where]
+            else:
+                yield where, values[rows[where]] if take is None else take(rows[where])
+
+    n, d = len(values) if rows is None else len(rows), values.shape[1]
+    lost = sum(int((~np.isfinite(part)).sum()) for _, part in parts())
+    if n_components < 1 or lost:
         raise BadInput(
             "Principal components need finite values and at least one component, but got"
-            f" {n_components} and {int((~np.isfinite(values)).sum())} values that are not finite;"
-            " leave out the masked rows."
+            f" {n_components} and {lost} values that are not finite; leave out the masked rows."
         )
-    n = len(values)
     coordinates = np.zeros((n, n_components), dtype=np.float32)
-    if 0 in values.shape:
+    if 0 in (n, d):
         return coordinates
-    mean = values.mean(axis=0, dtype=np.float64)
-    axes = _axes(values, mean)[:, :n_components]
-    for start in range(0, n, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        coordinates[part, : axes.shape[1]] = (values[part] - mean) @ axes
+    mean = np.zeros(d)
+    for _, part in parts():
+        mean += part.sum(axis=0, dtype=np.float64)
+    mean /= n
+    axes = _axes(parts, n, mean)[:, :n_components]
+    for where, part in parts():
+        coordinates[where, : axes.shape[1]] = (part - mean) @ axes
     return coordinates
 
 
@@ -48,7 +75,7 @@ def pca_map(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     values, seen = unmasked(values, mask)
     coordinates = np.full((len(values), 2), np.nan, dtype=np.float32)
     if seen.any():
-        coordinates[seen] = pca(values[seen], 2)
+        coordinates[seen] = pca(values, 2, np.flatnonzero(seen))
     return coordinates
 
 
@@ -85,15 +112,17 @@ def principal_axes(scatter: np.ndarray) -> np.ndarray:
     return _signed(np.linalg.eigh(scatter)[1][:, ::-1])
 
 
-def _axes(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _axes(
+    parts: Callable[[], Iterator[tuple[slice, np.ndarray]]], n: int, mean: np.ndarray
+) -> np.ndarray:
     """(D, min(N, D)) float64 unit vectors, largest variance first."""
-    n, d = values.shape
+    d = len(mean)
     if n < d:
-        centred = values - mean
+        centred = np.concatenate([part for _, part in parts()]) - mean
         return _signed(np.linalg.svd(centred, full_matrices=False)[2].T)
     scatter = np.zeros((d, d))
-    for start in range(0, n, _CHUNK):
-        centred = values[start : start + _CHUNK] - mean
+    for _, part in parts():
+        centred = part - mean
         scatter += centred.T @ centred
     return principal_axes(scatter)
 

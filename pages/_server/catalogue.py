@@ -20,7 +20,7 @@ from core.survey import Survey
 from core.survey.added_columns import added_info, columns_stamp, full_catalogue
 from core.survey.astrometry import sky_positions
 from labels_db import Task
-from pages._server.catalogue_counts import lumped
+from pages._server.catalogue_categories import told_apart
 from pages._server.catalogue_sky import TURN_DEG, centre_of, mollweide, plain_plane
 from pages._server.columns import known_columns
 from pages._server.identity import Identity
@@ -47,7 +47,6 @@ MAX_ON_AXIS = 24
 SPREAD = 0.3
 """Points of a category are drawn so far to both sides of its place, or they would be a line."""
 _SCORES = ("prediction", "uncertainty", "anomaly")
-_UNKNOWN_CATEGORIES = ("no value", "no answer", "in none")
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,14 @@ class Axis:
     names: tuple[str, ...] = ()
     whole_numbers: bool = False
 
-    @cached_property
-    def spread(self) -> np.ndarray:
-        """(N,) where the points are drawn: of categories beside each other, always the same."""
+    def spread(self, seed: int) -> np.ndarray:
+        """(N,) where the points are drawn: of categories beside each other, always the same.
+
+        seed: another for each axis of a plot, or categories against categories would be lines.
+        """
         if not self.names:
             return self.values
-        aside = np.random.default_rng(0).uniform(-SPREAD, SPREAD, len(self.values))
+        aside = np.random.default_rng(seed).uniform(-SPREAD, SPREAD, len(self.values))
         return self.values + aside
 
 
@@ -230,13 +231,8 @@ class PlotSource:
         return Axis(quantity, _settled(values))
 
     def _categories(self, quantity: Quantity) -> Axis:
-        made = self.colours(quantity.by)
-        names = made.names
-        last = names[-1].strip("()") in _UNKNOWN_CATEGORIES if names else False
-        codes, kept = lumped(made.codes, len(names), MAX_ON_AXIS, keep_last=last)
-        n_others = len(names) - len(kept) + 1
-        words = tuple(f"{n_others:,} others" if one is None else names[one] for one in kept)
-        return Axis(quantity, _settled(codes.astype(np.float64)), words)
+        told = told_apart(self.colours(quantity.by), quantity.by, MAX_ON_AXIS)
+        return Axis(quantity, _settled(told.codes.astype(np.float64)), told.names)
 
 
 @lru_cache(maxsize=512)

@@ -54,7 +54,7 @@ def shape_of(selection: Mapping[str, Any]) -> Shape | None:
     given = (lassos or boxes)[-1]
     try:
         x, y = (tuple(float(one) for one in given[axis]) for axis in "xy")
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         x, y = (), ()
     fewest = 3 if lassos else 2
     most = MAX_VERTICES if lassos else 2

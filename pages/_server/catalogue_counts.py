@@ -22,6 +22,7 @@ __all__ = [
     "lumped",
     "mean_2d",
     "sample",
+    "values_at",
 ]
 
 _SIDE = 200_000
@@ -56,6 +57,16 @@ def coordinates(values: np.ndarray, log: bool) -> NDArray[np.float64]:
         placed = np.log10(numbers)
     placed[~np.isfinite(placed)] = np.nan
     return placed
+
+
+def values_at(places: np.ndarray, log: bool) -> NDArray[np.float64]:
+    """The values at coordinates, as `coordinates` has them: on a logarithmic axis the nearest
+    that a number can be, since an axis reaches a little beyond its objects."""
+    if not log:
+        return np.asarray(places, dtype=np.float64)
+    ends = np.finfo(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.clip(10.0 ** np.asarray(places), ends.smallest_subnormal, ends.max)
 
 
 def ends_of(places: np.ndarray, *, whole: bool = False) -> tuple[float, float]:
@@ -171,17 +182,24 @@ def sample(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
 
 
 def lumped(
-    codes: np.ndarray, n_names: int, most: int, *, keep_last: bool = False
+    codes: np.ndarray,
+    n_names: int,
+    most: int,
+    *,
+    keep_last: bool = False,
+    others: int | None = None,
 ) -> tuple[NDArray[np.int64], list[int | None]]:
     """Categories of which at most `most` are kept, the largest ones in their order.
 
     codes: (N,) int, 0 to `n_names` - 1. keep_last: the last category stays last, whatever its
-    size. Returns (N,) new codes, and for each new code the old one, None for "others".
+    size. others: a category that is "others" already, and never stands by itself beside them.
+    Returns (N,) new codes, and for each new code the old one, None for "others".
     """
     if n_names <= most:
         return codes.astype(np.int64), list(range(n_names))
     sizes = np.bincount(codes, minlength=n_names)
     largest: list[int] = np.lexsort((np.arange(n_names), -sizes)).tolist()
+    largest = [one for one in largest if one != others]
     if keep_last:
         largest = [n_names - 1, *(one for one in largest if one != n_names - 1)]
     kept: list[int | None] = [*sorted(largest[: most - 1])]

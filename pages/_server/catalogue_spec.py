@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -142,8 +141,6 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("a number is finite")
-    if not low <= value <= high:
-        raise ValueError(f"{value} is not from {low} to {high}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"a number of it is not one from {low} to {high}")
     return float(value)

@@ -6,13 +6,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
 from core.csvsafe import safe_cell
 from pages._server.catalogue import Axis, PlotSource
-from pages._server.catalogue_counts import Bins
+from pages._server.catalogue_counts import Bins, values_at
 from pages._server.catalogue_spec import Plot, PlotKind
 from pages._server.catalogue_view import Bars, Cells, Places, Points
 
@@ -35,20 +36,23 @@ def _of_points(
     source: PlotSource, plot: Plot, places: Places, view: Points
 ) -> Iterable[list[Any]]:
     rows = np.union1d(view.rows, view.selected.rows)
-    columns: dict[str, list[Any]] = {"object_id": source.survey.object_ids[rows].tolist()}
+    ours = ["object_id"]
+    cells: list[list[Any]] = [source.survey.object_ids[rows].tolist()]
+    titles: list[str] = []
     if plot.kind is PlotKind.SKY:
-        ra, dec = source.positions()
-        columns["ra_deg"], columns["dec_deg"] = ra[rows].tolist(), dec[rows].tolist()
+        ours += ["ra_deg", "dec_deg"]
+        cells += [_known(one[rows]) for one in source.positions()]
     else:
         for axis in (places.x_axis, places.y_axis):
             assert axis is not None  # it is not the sky
-            columns[axis.quantity.title] = _cells_of(axis, rows)
+            titles.append(axis.quantity.title)
+            cells.append(_cells_of(axis, rows))
     if plot.colour:
-        axis = source.axis(plot.colour)
-        columns[axis.quantity.title] = _cells_of(axis, rows)
-    columns["selected"] = np.isin(rows, view.selected.rows).astype(int).tolist()
-    yield list(columns)
-    yield from (list(line) for line in zip(*columns.values(), strict=True))
+        titles.append(source.quantity(plot.colour).title)
+        cells.append(_colours_of(source, plot, view, rows))
+    yield [*ours, *_free(titles, [*ours, "selected"]), "selected"]
+    cells.append(view.chosen[rows].astype(int).tolist())
+    yield from (list(line) for line in zip(*cells, strict=True))
 
 
 def _of_cells(source: PlotSource, plot: Plot, places: Places, view: Cells) -> Iterable[list[Any]]:
@@ -56,18 +60,20 @@ def _of_cells(source: PlotSource, plot: Plot, places: Places, view: Cells) -> It
     if plot.kind is not PlotKind.SKY:
         names = source.quantity(plot.x).title, source.quantity(plot.y).title
     heads = [f"{name} {end}" for name in names for end in ("from", "to")]
-    mean = view.mean
+    mean = None if view.mean is None else values_at(view.mean, plot.log_colour)
     kind = "geometric mean" if plot.log_colour else "mean"  # that of the logarithms
     more = [f"{kind} {view.mean_of.title}"] if view.mean_of else []
-    yield [*heads, "objects", *(["selected"] if view.chosen is not None else []), *more]
+    ours = ["objects", *(["selected"] if view.chosen is not None else [])]
+    heads = _free([*heads, *more], ours)
+    yield [*heads[:4], *ours, *heads[4:]]
     x, y = _edges(view.x_bins, places.log_x), _edges(view.y_bins, places.log_y)
     for row, column in np.argwhere(view.table > 0).tolist():
-        line = [x[column], x[column + 1], y[row], y[row + 1], int(view.table[row, column])]
+        line: list[Any] = [x[column], x[column + 1], y[row], y[row + 1]]
+        line.append(int(view.table[row, column]))
         if view.chosen is not None:
             line.append(int(view.chosen[row, column]))
         if mean is not None:
-            value = float(mean[row, column])
-            line.append(10**value if plot.log_colour else value)
+            line += _known(mean[row, column, np.newaxis])
         yield line
 
 
@@ -75,24 +81,50 @@ def _of_bars(source: PlotSource, plot: Plot, places: Places, view: Bars) -> Iter
     axis = places.x_axis
     assert axis is not None  # the sky is no histogram
     name = source.quantity(plot.x).title
-    heads = [name] if axis.names else [f"{name} from", f"{name} to"]
-    yield [*heads, "objects", "selected", *(one for one, _, _ in view.split)]
+    ends = [name] if axis.names else [f"{name} from", f"{name} to"]
+    ours = ["objects", "selected"]
+    heads = _free([*ends, *(one for one, _, _ in view.split)], ours)
+    yield [*heads[: len(ends)], *ours, *heads[len(ends) :]]
     edges = _edges(view.bins, places.log_x)
     for place in range(view.bins.n):
-        ends = [axis.names[place]] if axis.names else [edges[place], edges[place + 1]]
+        at = [axis.names[place]] if axis.names else [edges[place], edges[place + 1]]
         counts = (view.table, view.selected, *(counts for _, _, counts in view.split))
-        yield [*ends, *(int(one[place]) for one in counts)]
+        yield [*at, *(int(one[place]) for one in counts)]
 
 
 def _edges(bins: Bins, log: bool) -> list[float]:
-    edges: list[float] = (10.0**bins.edges if log else bins.edges).tolist()
+    edges: list[float] = values_at(bins.edges, log).tolist()
     return edges
+
+
+def _free(names: Iterable[str], ours: Iterable[str]) -> list[str]:
+    """The names of columns of the file beside `ours`: one that is taken gets a number."""
+    found: list[str] = []
+    taken = set(ours)
+    for name in names:
+        tries = chain([name], (f"{name} ({number})" for number in count(2)))
+        found.append(next(one for one in tries if one not in taken))
+        taken.add(found[-1])
+    return found
 
 
 def _cells_of(axis: Axis, rows: np.ndarray) -> list[Any]:
     values = axis.values[rows]
     if axis.names:
         return [axis.names[place] for place in values.astype(np.int64).tolist()]
+    return _known(values)
+
+
+def _colours_of(source: PlotSource, plot: Plot, view: Points, rows: np.ndarray) -> list[Any]:
+    """The numbers that points are coloured by; of categories the names as drawn."""
+    if source.quantity(plot.colour).is_number:
+        return _cells_of(source.axis(plot.colour), rows)
+    assert view.paint is not None  # the plot has a colour
+    names = view.paint.names
+    return [names[code] for code in view.paint.codes[rows].tolist()]
+
+
+def _known(values: np.ndarray) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pages._server.catalogue import Axis, PlotSource, Quantity
+from pages._server.catalogue_categories import told_apart
 from pages._server.catalogue_counts import (
     Bins,
     binned,
@@ -20,7 +21,6 @@ from pages._server.catalogue_counts import (
     counted,
     counted_2d,
     ends_of,
-    lumped,
     mean_2d,
     sample,
 )
@@ -45,10 +45,9 @@ _CELLS_X, _CELLS_Y = 160, 120
 _MANY_SELECTED = 2_000
 """Over cells: more points than that would cover them."""
 _SPLITS = 8
-"""Categories that a histogram is split by; the smaller ones are one line."""
+"""Lines that a histogram is split into; the smaller categories are one of them."""
 _WHOLE_SKY = (-165.0, 165.0), (-84.0, 84.0)
 """A little beyond the outline of a Mollweide projection in degrees."""
-_GREY = "#8b94a3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,8 @@ _NONE = Selected(np.empty(0, np.int64), np.empty(0), np.empty(0))
 @dataclass(frozen=True, eq=False)
 class Points:
     """Objects as points: (K,) rows, x and y; `codes` into `paint`, where they have a colour.
-    `x_ends`, `y_ends`: of the axes, in coordinates (the logarithm on a logarithmic axis)."""
+    `x_ends`, `y_ends`: of the axes, in coordinates (the logarithm on a logarithmic axis).
+    `chosen`: (N,) bool by row, every selected object that has a place, drawn or not."""
 
     counts: Counts
     rows: np.ndarray
@@ -114,6 +114,7 @@ class Points:
     x_ends: tuple[float, float]
     y_ends: tuple[float, float]
     selected: Selected
+    chosen: np.ndarray
     paint: Paint | None = None
     codes: np.ndarray | None = None
 
@@ -165,7 +166,7 @@ def places_of(source: PlotSource, plot: Plot) -> Places:
         return Places(x_axis.values, None, x_axis, None, log_x)
     y_axis = source.axis(plot.y)
     log_y = plot.log_y and y_axis.quantity.is_number
-    return Places(x_axis.spread, y_axis.spread, x_axis, y_axis, log_x, log_y)
+    return Places(x_axis.spread(0), y_axis.spread(1), x_axis, y_axis, log_x, log_y)
 
 
 def view_of(
@@ -207,7 +208,7 @@ def view_of(
     paint = source.colours(plot.colour, log=plot.log_colour) if plot.colour else None
     codes = paint.codes[rows] if paint is not None else None
     at_x, at_y = places.x[rows], places.y[rows]
-    return Points(counts, rows, at_x, at_y, x_ends, y_ends, marked, paint, codes)
+    return Points(counts, rows, at_x, at_y, x_ends, y_ends, marked, chosen, paint, codes)
 
 
 def _as_cells(plot: Plot, n: int, *, numbers: bool) -> bool:
@@ -299,17 +300,10 @@ def _split(
     """The counts of each category; none for a quantity of numbers, which has no categories."""
     if source.quantity(plot.colour).is_number:
         return []
-    paint = source.colours(plot.colour)
-    names, colours = paint.names, paint.legend["colours"]
-    codes, kept = lumped(paint.codes, len(names), _SPLITS)
-    n_others = len(names) - len(kept) + 1
+    told = told_apart(source.colours(plot.colour), plot.colour, _SPLITS)
+    n = len(told.names)
     # All at once: a pass for each category would take as long for eight as for all of them.
     table = np.bincount(
-        codes[placed] * (bins.n + 1) + of[placed], minlength=len(kept) * (bins.n + 1)
-    ).reshape(len(kept), bins.n + 1)[:, : bins.n]
-    return [
-        (f"{n_others:,} others", _GREY, counts)
-        if one is None
-        else (names[one], colours[one], counts)
-        for one, counts in zip(kept, table, strict=True)
-    ]
+        told.codes[placed] * (bins.n + 1) + of[placed], minlength=n * (bins.n + 1)
+    ).reshape(n, bins.n + 1)[:, : bins.n]
+    return list(zip(told.names, told.colours, table, strict=True))

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote_plus
 
 import numpy as np
 
-from core.errors import BadInput, SkysiftError
+from core.errors import BadInput, NotFound
 from core.survey import Survey
 from core.survey.filtering import OPERATORS, Condition, as_condition
 from labels_db import Task
@@ -21,7 +22,7 @@ from pages._server.tables import SurveyTable
 
 __all__ = [
     "MAX_CONDITIONS",
-    "MAX_FILTER_BYTES",
+    "MAX_FILTER_LENGTH",
     "Filtered",
     "conditions_of",
     "filter_text",
@@ -31,8 +32,9 @@ __all__ = [
 ]
 
 MAX_CONDITIONS = 20
-MAX_FILTER_BYTES = 8192
-"""Of a filter in the address: servers on the way refuse longer ones."""
+MAX_FILTER_LENGTH = 4000
+"""Characters of a filter as the address has it, where quotes and signs take three to nine: servers
+on the way refuse addresses of more than some 8,000."""
 _SAID = 4
 """Conditions that are said in full; the others are counted."""
 
@@ -79,10 +81,11 @@ def filter_text(conditions: Sequence[Condition]) -> str:
         )
     listed = [one.as_json() for one in conditions]
     text = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
-    if (n_bytes := len(text.encode())) > MAX_FILTER_BYTES:
+    if (length := len(quote_plus(text))) > MAX_FILTER_LENGTH:
         raise BadInput(
-            f"A filter is part of the address and has up to {MAX_FILTER_BYTES:,} bytes, but this"
-            f" one has {n_bytes:,}; instead of a long list of values bring a list of ids."
+            f"A filter is part of the address and takes up to {MAX_FILTER_LENGTH:,} characters"
+            f" there, but this one takes {length:,}; instead of a long list of values bring a list"
+            " of ids."
         )
     return text
 
@@ -90,15 +93,15 @@ def filter_text(conditions: Sequence[Condition]) -> str:
 def conditions_of(text: str) -> tuple[Condition, ...]:
     """Read what `filter_text` wrote, each condition once (`BadInput`)."""
     try:
-        if len(text.encode()) > MAX_FILTER_BYTES:
-            raise ValueError(f"it is longer than {MAX_FILTER_BYTES:,} bytes")
+        if len(quote_plus(text)) > MAX_FILTER_LENGTH:
+            raise ValueError(f"it takes more than {MAX_FILTER_LENGTH:,} characters in an address")
         listed = json.loads(text)
         if not isinstance(listed, list) or len(listed) > MAX_CONDITIONS:
             raise ValueError("it is no list of conditions")
         return tuple(dict.fromkeys(as_condition(one) for one in listed))
     except (ValueError, RecursionError, BadInput) as error:
         raise BadInput(
-            f"The filter of this link cannot be read ({str(error)[:160]}); it was left out."
+            f"The filter of this link cannot be read ({str(error)[:160]}); make it anew."
         ) from None
 
 
@@ -114,19 +117,24 @@ def fitting(
             if one.operator not in OPERATORS[kind]:
                 raise BadInput(f"{one.words()} does not fit the column, which holds {kind}s.")
             good.append(one)
-        except SkysiftError as error:
+        except (NotFound, BadInput) as error:
             refused.append(f"The condition {one.words()} was left out. {error}")
     return tuple(good), refused
 
 
-def filter_words(table: SurveyTable, conditions: Sequence[Condition]) -> str:
-    """The conditions for a person, with the titles and units of their columns."""
+def filter_words(
+    table: SurveyTable, conditions: Sequence[Condition], most: int | None = _SAID
+) -> str:
+    """The conditions for a person, with the titles and units of their columns.
+
+    most: so many are said, and the others counted; None: all are said.
+    """
     said = []
-    for one in conditions[:_SAID]:
+    for one in conditions[:most]:
         column = table.column(one.column)
         said.append(one.words(column.title, column.unit))
-    if len(conditions) > _SAID:
-        said.append(f"{len(conditions) - _SAID} more")
+    if most is not None and len(conditions) > most:
+        said.append(f"{len(conditions) - most} more")
     return " and ".join(said)
 
 

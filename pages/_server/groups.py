@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ import numpy as np
 
 from core.errors import AlreadyExists, BadInput, Damaged, NotFound, SkysiftError
 from core.run_group import DISTANCES, GROUPS
+from core.run_taught import TAUGHT_BY
 from core.survey import RunRecord, Survey
 from core.vocabulary import JobKind
 from core.workspace import storage_errors
+from pages._server.identity import Identity
 from pages._server.kept_runs import kept_runs
 from pages._server.recent import Recent
 from pages._server.services import Services
+from pages._server.taught import is_taught_hidden, taught_by
+from pages._server.visibility import answers_hidden
 
 __all__ = [
     "CENTRAL",
@@ -31,10 +36,13 @@ __all__ = [
     "PERIPHERAL",
     "RANDOM",
     "KeptGrouping",
+    "choice_of",
     "core_of",
     "kept_groupings",
     "members",
     "name_group",
+    "names_hidden",
+    "shown_groupings",
     "title_of",
 ]
 
@@ -46,6 +54,7 @@ ORDERS = (CENTRAL, RANDOM, PERIPHERAL)
 
 METHOD_NAMES = {"kmeans": "K-means", "hdbscan": "HDBSCAN", "mixture": "Gaussian mixture"}
 
+_NUMBERED = re.compile(r"group\s*0*(\d+)", re.IGNORECASE)
 _arrays = Recent(8)
 _lock = threading.Lock()
 """Held while names are changed: two people's must not overwrite each other."""
@@ -73,6 +82,8 @@ class KeptGrouping:
         A sentence where the names cannot be read.
     survey, grouped
         The version that it is asked of, and the one that was grouped.
+    taught_by
+        The tasks whose answers the embedding was taught, so that the groups tell of these.
     """
 
     run_id: str
@@ -89,6 +100,7 @@ class KeptGrouping:
     trouble: str
     survey: Survey = field(repr=False)
     grouped: Survey = field(repr=False)
+    taught_by: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -128,9 +140,35 @@ def kept_groupings(services: Services, survey: Survey) -> list[KeptGrouping]:
     return found
 
 
+def shown_groupings(services: Services, survey: Survey, who: Identity) -> list[KeptGrouping]:
+    """`kept_groupings` as this person may see them: without those of an embedding that was
+    taught answers that are kept from them, and without names where these are (`names_hidden`)."""
+    found = [
+        one
+        for one in kept_groupings(services, survey)
+        if not is_taught_hidden(services, one.taught_by, who)
+    ]
+    if names_hidden(services, survey, who):
+        found = [replace(one, names={}, trouble="") for one in found]
+    return found
+
+
+def names_hidden(services: Services, survey: Survey, who: Identity) -> bool:
+    """Whether the names of groups are kept from this person: they say what others think of the
+    objects, which any secret task of the survey keeps from them."""
+    database = services.db()
+    return any(answers_hidden(database, task, who) for task in database.tasks(survey.name))
+
+
 def title_of(grouping: KeptGrouping, group: int) -> str:
     """What a group is called: the name that somebody gave it, or its number, from 1 on."""
     return grouping.names.get(group) or f"Group {group + 1}"
+
+
+def choice_of(grouping: KeptGrouping, group: int) -> str:
+    """The same among other groups: such as "Group 3", or "3 · trails", of which none are alike."""
+    name = grouping.names.get(group)
+    return f"{group + 1} · {name}" if name else f"Group {group + 1}"
 
 
 def name_group(grouping: KeptGrouping, group: int, name: str) -> None:
@@ -153,6 +191,12 @@ def name_group(grouping: KeptGrouping, group: int, name: str) -> None:
         raise BadInput(
             f"A group's name has up to {MAX_NAME} printable characters, but"
             f" {name[: MAX_NAME + 10]!r} has {len(name)}; choose another."
+        )
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered and int(numbered[1]) != group + 1:
+        raise BadInput(
+            f"{name!r} is what another group is called as long as it has no name; choose another"
+            " name."
         )
     path = grouping.path / NAMES
     with _lock, storage_errors(path):
@@ -257,6 +301,9 @@ def _kept(record: RunRecord, survey: Survey, grouped: Survey) -> KeptGrouping:
         trouble=trouble,
         survey=survey,
         grouped=grouped,
+        taught_by=taught_by(
+            grouped, str(config.get("embedding_run", "")), config.get(TAUGHT_BY) or ()
+        ),
     )
 
 

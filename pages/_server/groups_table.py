@@ -3,8 +3,9 @@ artefacts, by the flags of `measure`."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +42,7 @@ TIMES_ELSEWHERE, LEAST_FLAGGED = 2.0, 0.1
 all others, and above this share."""
 
 _flags = Recent(4)
+_counted = Recent(16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ class Flagged:
     low, high
         Interval of their share, exact (Clopper & Pearson 1934), for all groups together.
     elsewhere
-        Share in all other groups.
+        Share of all other objects that pass the filter.
     suspect
         Names of flags that mark the group as one of artefacts, the frequent ones first, each with
         its share here and elsewhere; empty where none does.
@@ -154,7 +156,7 @@ def group_table(
     flags = flags_of(survey)
     flagged: Sequence[Flagged | None] = [None] * grouping.k
     if flags is not None:
-        flagged = flagged_groups(groups, flags, grouping.k)
+        flagged = _flagged(survey, grouping, groups, flags, passing)
     n_objects = len(survey) if passing is None else int(passing.sum())
     return GroupTable(
         tuple(
@@ -165,6 +167,28 @@ def group_table(
         n_objects - int(sizes.sum()),
         flags is not None,
     )
+
+
+def _flagged(
+    survey: Survey,
+    grouping: KeptGrouping,
+    groups: np.ndarray,
+    flags: Flags,
+    passing: np.ndarray | None,
+) -> list[Flagged]:
+    """`flagged_groups` of the objects that pass, kept."""
+    which = ""
+    if passing is not None:
+        # What the filter leaves out is no "elsewhere" either.
+        flags = replace(
+            flags,
+            raised=flags.raised & passing[:, None],
+            measured=flags.measured & passing,
+        )
+        which = hashlib.sha256(np.packbits(passing).tobytes()).hexdigest()
+    key = (str(grouping.path), survey.manifest.content_hash, columns_stamp(survey), which)
+    found: list[Flagged] = _counted.get(key, lambda: flagged_groups(groups, flags, grouping.k))
+    return found
 
 
 def flags_of(survey: Survey) -> Flags | None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from core.display import colour_map
 from core.errors import BadInput, NotReady
+from core.run_taught import TAUGHT_BY
 from core.survey import Survey
 from core.survey.added_columns import columns_stamp, full_catalogue
 from core.vocabulary import JobKind, ScoreKind
@@ -22,6 +23,7 @@ from pages._server.identity import Identity
 from pages._server.kept_runs import kept_runs
 from pages._server.map_data import Placed, labels_seen, points_of
 from pages._server.services import Services
+from pages._server.taught import is_taught_hidden, taught_by
 from pages._server.visibility import answers_hidden
 from pages._shared.colours import CLASS_COLOURS, class_colours
 
@@ -31,6 +33,7 @@ __all__ = [
     "OTHER_CLASSES",
     "Paint",
     "class_codes",
+    "coded_classes",
     "colourings",
     "offer",
     "paint",
@@ -107,7 +110,7 @@ def colourings(
         found.append({"by": "anomaly", "title": "Anomaly score", "kind": "numbers"})
     if not hidden:
         found.append({"by": "sampler", "title": "Shown by sampler", "kind": "categories"})
-    if _groups(survey) is not None:
+    if _groups(services, survey, who) is not None:
         found.append({"by": "group", "title": "Group", "kind": "categories"})
     kept_back = known_columns(survey) if hidden else ()
     for column in column_list(survey, kept_back):
@@ -183,7 +186,10 @@ def paint(
         ends = (0.0, 1.0) if by != "anomaly" and not log else None
         return _kept(services, (*base, *model), lambda: _numbers(values, title, log, ends))
     if by == "group":
-        run, groups = _groups(survey) or ("", np.empty(0))
+        found_groups = _groups(services, survey, who)
+        if found_groups is None:  # they were there when the list was made
+            raise NotReady("The groups have just been removed; choose another colouring.")
+        run, groups = found_groups
         return _kept(services, (*base, run), lambda: _by_group(groups[placed.rows], title))
     column = full_catalogue(survey)[by.removeprefix(_COLUMN)]
     stamp = columns_stamp(survey)
@@ -198,22 +204,31 @@ def _kept(services: Services, key: tuple[Any, ...], make: Any) -> Paint:
     return made
 
 
-def _groups(survey: Survey) -> tuple[str, np.ndarray] | None:
-    """The newest groups of this version: the run, and (N,) int with -1 for objects in none."""
+def _groups(services: Services, survey: Survey, who: Identity) -> tuple[str, np.ndarray] | None:
+    """The newest groups of this version that can be read and this person may see: the run, and
+    (N,) int with -1 for objects in none."""
     for record in kept_runs(survey, JobKind.GROUP):
         path = record.path / "groups.npy"
         about = record.record.get("survey") or {}
-        if about.get("content_hash") == survey.manifest.content_hash and path.is_file():
-            groups = np.load(path, mmap_mode="r")
-            if groups.shape == (len(survey),):
-                return record.run_id, groups
+        if about.get("content_hash") != survey.manifest.content_hash:
+            continue
+        config = record.config
+        embedding_run, recorded = str(config.get("embedding_run", "")), config.get(TAUGHT_BY) or ()
+        if is_taught_hidden(services, taught_by(survey, embedding_run, recorded), who):
+            continue
+        try:
+            groups = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, EOFError, ValueError):  # the Groups page says so
+            continue
+        if groups.shape == (len(survey),) and groups.dtype.kind == "i":
+            return record.run_id, groups
     return None
 
 
 def _by_class(
     survey: Survey, task: Task, placed: Placed, labels: dict[str, str], title: str, seq: int
 ) -> Paint:
-    classes = list(task.every_class[:MAX_CODED])
+    classes = coded_classes(task)
     names = [_free(NO_ANSWER, classes), *classes]
     colours = [_GREY, *class_colours(task).values()][: len(names)]
     points = points_of(survey, placed, list(labels))
@@ -227,11 +242,17 @@ def _by_class(
     return made
 
 
+def coded_classes(task: Task) -> list[str]:
+    """The classes that have a code and a colour of their own, in its order."""
+    return list(task.every_class[:MAX_CODED])
+
+
 def class_codes(task: Task, names: Iterable[str | None]) -> np.ndarray:
     """(K,) int64: 0 for no answer (None), 1 and more for the places of the task's classes, one
     more than there are for a class the task has no more, or beyond `MAX_CODED`."""
-    coded = task.every_class[:MAX_CODED]
-    code_of: dict[str | None, int] = {name: 1 + i for i, name in enumerate(coded)}
+    code_of: dict[str | None, int] = {
+        name: 1 + place for place, name in enumerate(coded_classes(task))
+    }
     code_of[None] = 0
     return np.array([code_of.get(name, len(code_of)) for name in names], dtype=np.int64)
 

@@ -16,8 +16,8 @@ from core.errors import BadInput, NotFound
 from core.survey import Survey
 from labels_db import Task
 from pages._server.identity import Identity
-from pages._server.map_versions import is_taught_map_hidden
 from pages._server.services import MapView, Services
+from pages._server.taught import is_taught_hidden
 from pages._server.visibility import answers_hidden
 
 __all__ = ["KEPT", "Placed", "changed_since", "labels_seen", "placed_map", "points_of"]
@@ -79,12 +79,16 @@ def placed_map(
 ) -> Placed:
     """The survey's map as `Services.map` has it (`NotReady`); `NotFound` if that is not `key`.
 
-    A key of `KEPT` and a run is that map, whichever is the newest; one that answers were taught to
-    is there for `who` may see these alone.
+    A key of `KEPT` and a run is that map, whichever is the newest; one that answers were taught
+    to, itself or by its embedding, is there for `who` may see these alone.
     """
     chosen = key is not None and key.startswith(KEPT)
-    view = services.map(survey, key.removeprefix(KEPT) if chosen and key else None)
-    if view.taught_by and (who is None or is_taught_map_hidden(services, view.taught_by, who)):
+
+    def is_hidden(tasks: tuple[str, ...]) -> bool:
+        return bool(tasks) and (who is None or is_taught_hidden(services, tasks, who))
+
+    view = services.map(survey, key.removeprefix(KEPT) if chosen and key else None, is_hidden)
+    if is_hidden(view.taught_by):
         raise NotFound(f"The map {view.map_run} is not there (any more); reload the page.")
     name = view.map_run or f"pca-{view.embedding_run}"
     if chosen:

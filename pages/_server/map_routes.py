@@ -19,7 +19,7 @@ from pages._server.columns import MAX_COLUMNS, SHOWN_COLUMNS, column_list, known
 from pages._server.filters import Filtered, conditions_of, filtered
 from pages._server.identity import Identity
 from pages._server.items import object_payload
-from pages._server.map_colours import class_codes, colourings, offer, paint
+from pages._server.map_colours import class_codes, coded_classes, colourings, offer, paint
 from pages._server.map_data import (
     Placed,
     changed_since,
@@ -82,6 +82,7 @@ def _map(services: Services, request: Request, who: Identity, _body: dict[str, A
     placed = placed_map(services, survey, request.query_params.get("map"), who)
     hidden = known_columns(survey) if answers_hidden(database, task, who) else ()
     columns = [one["name"] for one in column_list(survey, hidden)]
+    colours = class_colours(task)
     return json_answer(
         {
             "map": placed.key,
@@ -97,7 +98,7 @@ def _map(services: Services, request: Request, who: Identity, _body: dict[str, A
             "shown_columns": min(SHOWN_COLUMNS, 4),
             "targets": list(task.targets),
             # Pairs: a browser puts names that are whole numbers before others.
-            "classes": [list(one) for one in class_colours(task).items()],
+            "classes": [[name, colours[name]] for name in coded_classes(task)],
             "offer": offer(services, task, survey, who),
             "engine": engine()[1],
             "user": who.user,
@@ -112,9 +113,11 @@ def _points(
 ) -> Response:
     _, survey, placed = _asked(services, request, who)
     named = hashlib.sha256(f"{survey.manifest.content_hash}|{placed.key}".encode()).hexdigest()
+    # The address names the run, which never changes; with the hash nobody else's either. Who may
+    # see a map that tells answers does change.
+    lasts = request.query_params.get("hash") and not placed.view.taught_by
     headers = {
-        # The address names the run, which never changes; with the hash nobody else's either.
-        "cache-control": _LASTING if request.query_params.get("hash") else "private, no-cache",
+        "cache-control": _LASTING if lasts else "private, no-cache",
         "etag": f'"{named[:32]}"',
         "x-shape": f"{len(placed.places)},2",
     }
@@ -215,8 +218,7 @@ def _state(services: Services, request: Request, who: Identity, _body: dict[str,
     points = points_of(survey, placed, list(labels))
     codes = class_codes(task, labels.values()) - 1
     there = np.flatnonzero(points >= 0)
-    places = [task.every_class.index(name) for name in task.targets]
-    is_find = np.isin(codes[there], places)
+    is_find = np.array([name in task.targets for name in labels.values()], dtype=bool)[there]
     finds, others = there[is_find][-MAX_RINGS:], there[~is_find]
     rings = np.concatenate([others[max(0, len(others) - MAX_RINGS + len(finds)) :], finds])
     state |= {"seq": seq, "n_labelled": len(there)}

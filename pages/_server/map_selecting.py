@@ -15,6 +15,7 @@ from core.survey.filtering import Condition
 from labels_db import Selection, Task
 from pages._server.columns import known_columns
 from pages._server.filters import conditions_of, filtered
+from pages._server.groups import kept_groupings
 from pages._server.identity import Identity
 from pages._server.map_colours import MAX_CATEGORIES, paint
 from pages._server.map_data import Placed, labels_seen, points_of
@@ -116,6 +117,8 @@ def select(
     """
     inside = in_polygon(placed.places, polygon)
     parts: list[dict[str, Any]] = []
+    if placed.view.taught_by:  # where an object lies on it tells its answer
+        parts.append({"tells": list(placed.view.taught_by)})
     passing = filtered(services, task, survey, who, shown.conditions)
     if passing is not None:
         inside &= passing.passing[placed.rows]
@@ -124,7 +127,10 @@ def select(
         colours = paint(services, task, survey, who, placed, shown.by, log=shown.log)
         inside &= ~colours.hidden(shown.hidden)
         knows = shown.by.removeprefix("column:") in known_columns(survey)
-        parts.append({"tells": [task.name] if _tells(shown.by) else [], "knows": knows})
+        told = [task.name] if _tells(shown.by) else []
+        if shown.by == "group":
+            told += [one for kept in kept_groupings(services, survey) for one in kept.taught_by]
+        parts.append({"tells": told, "knows": knows})
     if shown.only_unlabelled:
         _, labels, _ = labels_seen(services, task, who)
         points = points_of(survey, placed, list(labels))

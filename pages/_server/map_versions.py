@@ -9,11 +9,11 @@ from core.survey import Survey
 from core.vocabulary import JobKind
 from pages._server.identity import Identity
 from pages._server.kept_runs import kept_runs
-from pages._server.map_view import is_of, map_title
+from pages._server.map_view import is_of, map_title, taught_by
 from pages._server.services import Services
-from pages._server.visibility import answers_hidden
+from pages._server.taught import is_taught_hidden
 
-__all__ = ["MapVersion", "is_taught_map_hidden", "map_versions"]
+__all__ = ["MapVersion", "map_versions"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class MapVersion:
     made
         When, ISO 8601 in UTC.
     taught_by
-        The task whose answers it was taught; None where it was taught none.
+        The tasks whose answers it, or its embedding, was taught.
+    is_supervised
+        Whether it was taught answers itself.
     after
         The map that it was laid over.
     result
@@ -41,7 +43,8 @@ class MapVersion:
     encoder: str
     embedding_run: str
     made: str
-    taught_by: str | None
+    taught_by: tuple[str, ...]
+    is_supervised: bool
     after: str | None
     result: dict[str, Any]
 
@@ -50,8 +53,10 @@ def map_versions(services: Services, survey: Survey, who: Identity) -> list[MapV
     """The maps that this person may see, the newest first."""
     found = []
     for run in kept_runs(survey, JobKind.MAP):
-        taught_by = run.config.get("supervised")
-        if not is_of(survey, run) or is_taught_map_hidden(services, taught_by, who):
+        if not is_of(survey, run):
+            continue
+        told = taught_by(survey, run)
+        if is_taught_hidden(services, told, who):
             continue
         found.append(
             MapVersion(
@@ -60,17 +65,10 @@ def map_versions(services: Services, survey: Survey, who: Identity) -> list[MapV
                 str(run.config.get("encoder", "")),
                 str(run.config.get("embedding_run", "")),
                 str(run.record.get("finished", "")),
-                taught_by,
+                told,
+                run.config.get("supervised") is not None,
                 run.config.get("after"),
                 dict(run.record.get("result") or {}),
             )
         )
     return found
-
-
-def is_taught_map_hidden(services: Services, taught_by: str | None, who: Identity) -> bool:
-    """Whether a map is kept from this person, since it tells what others answered."""
-    if taught_by is None:
-        return False
-    database = services.db()
-    return answers_hidden(database, database.task(taught_by), who)

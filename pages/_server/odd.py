@@ -62,6 +62,9 @@ class Why:
         What learnt components make out, in a sentence; "" for little or nothing.
     learnt_shares
         The same by the name of the part, 0 to 1.
+    is_above_usual
+        Whether its score is above that of an object with the survey's medians; if not, there is
+        no oddness to be shared out.
     """
 
     n_compared: int
@@ -69,6 +72,7 @@ class Why:
     items: list[dict[str, Any]]
     learnt: str
     learnt_shares: dict[str, float]
+    is_above_usual: bool = True
 
 
 def why_odd(
@@ -85,13 +89,14 @@ def why_odd(
         lambda: _look(survey, embedding, detector),
     )
     values = embedding.rows(np.array([row]))[0]
-    found = known.explainer.explain(values)
+    found = known.explainer.explain(values, row)
     return Why(
         known.explainer.n_compared,
         found.share_below,
         _items(known, found, values),
         _learnt(known, found, embedding),
         _learnt_shares(known, found),
+        bool(np.isfinite(found.shares).any()),
     )
 
 

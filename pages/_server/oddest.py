@@ -29,6 +29,7 @@ from pages._server.odd import USUAL, Why, why_odd
 from pages._server.recent import Recent
 from pages._server.services import Services
 from pages._server.similar import embedding_of
+from pages._server.taught import is_taught_hidden, taught_by
 
 if TYPE_CHECKING:
     from core.representation import Embedding
@@ -45,7 +46,9 @@ __all__ = [
     "ranked_by_group",
     "rankings",
     "reasons",
+    "shown_rankings",
     "standardised_by_group",
+    "teachers_of",
 ]
 
 BINS = 80
@@ -136,6 +139,21 @@ def rankings(survey: Survey) -> list[Detection]:
     return list(found.values())
 
 
+def shown_rankings(services: Services, survey: Survey, who: Identity) -> list[Detection]:
+    """`rankings` without those of an embedding that was taught answers that are kept from this
+    person."""
+    return [
+        one
+        for one in rankings(survey)
+        if not is_taught_hidden(services, teachers_of(survey, one), who)
+    ]
+
+
+def teachers_of(survey: Survey, detection: Detection) -> tuple[str, ...]:
+    """The tasks whose answers the embedding of a ranking was taught."""
+    return taught_by(survey, detection.embedding_run, detection.taught_by)
+
+
 def n_of_older_versions(survey: Survey) -> int:
     """How many rankings there are of other versions of the survey."""
     runs = kept_runs(survey, JobKind.DETECT)
@@ -179,11 +197,15 @@ def standardised_by_group(
     seen = np.flatnonzero(np.isfinite(scores))
     if not len(seen):
         return out
+    of_survey: tuple[float, float] | None = None
     by_group = seen[np.argsort(groups[seen], kind="stable")]
     edges = np.flatnonzero(np.diff(groups[by_group])) + 1
     for rows in np.split(by_group, edges):
-        whole = groups[rows[0]] < 0 or len(rows) < LEAST_GROUP
-        centre, scatter = _usual(scores[seen] if whole else scores[rows])
+        if groups[rows[0]] < 0 or len(rows) < LEAST_GROUP:
+            of_survey = of_survey or _usual(scores[seen])
+            centre, scatter = of_survey
+        else:
+            centre, scatter = _usual(scores[rows])
         out[rows] = (scores[rows] - centre) / scatter
     return out
 

@@ -102,8 +102,10 @@ def _open(
             lambda: np.load(path, mmap_mode="r", max_header_size=MAX_HEADER),
         )
     except FileNotFoundError:
-        # The engine gives none while stand-ins outnumber the answers with other classes.
-        return _FEW.format(targets=targets)
+        # The engine gives none while stand-ins outnumber the answers with other classes; without
+        # the scores either the model's files were swept away.
+        is_there = bool(name) and (path.parents[1] / name).is_file()
+        return _FEW.format(targets=targets) if is_there else _GONE
     except (OSError, ValueError):
         return _GONE
     return table if table.dtype.names and table.shape == (len(survey),) else _GONE

@@ -63,6 +63,7 @@ class _Child:
     log_start: int = 0
     started: float = field(default_factory=time.monotonic)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass
@@ -138,18 +139,22 @@ class Children:
         arguments: Sequence[str],
         *,
         within: JobKind | None = None,
-    ) -> None:
-        """Start `core.run KIND ARGUMENTS` unless the same job of the same subject runs.
+    ) -> bool:
+        """Start `core.run KIND ARGUMENTS` unless the same job of the same subject runs; whether it
+        was started.
 
         within: the job to start instead, which does this one among other things.
         """
         with self._lock:
             running = self._jobs.get((kind, subject))
             if self._closed or (running and running.process.poll() is None):
-                return
-            self._jobs[(kind, subject)] = self._start(
+                return False
+            started = self._start(
                 [(within or kind).value, *arguments], f"{kind.value}-{subject}", subprocess.DEVNULL
             )
+            started.arguments = tuple(arguments)
+            self._jobs[(kind, subject)] = started
+            return True
 
     def job_running(self, kind: JobKind, subject: str) -> bool:
         """True while a job that this server started runs."""
@@ -174,13 +179,25 @@ class Children:
                 if worker.child is not None and worker.child.process.poll() is None
             ]
 
-    def job_error(self, kind: JobKind, subject: str) -> str | None:
-        """The last sentence of a job of this server that failed; None if it did not."""
+    def job_error(
+        self, kind: JobKind, subject: str, arguments: Sequence[str] | None = None
+    ) -> str | None:
+        """The last sentence of a job of this server that failed; None if it did not, or was
+        started with other arguments than those."""
         with self._lock:
             job = self._jobs.get((kind, subject))
             if job is None or job.process.poll() in (None, 0):
                 return None
+            if arguments is not None and job.arguments != tuple(arguments):
+                return None
             return _last_words(job) or f"It ended with code {job.process.returncode}."
+
+    def forget_job(self, kind: JobKind, subject: str) -> None:
+        """Know no longer how a job ended; nothing if it runs."""
+        with self._lock:
+            job = self._jobs.get((kind, subject))
+            if job is not None and job.process.poll() is not None:
+                del self._jobs[(kind, subject)]
 
     def job_began(self, kind: JobKind, subject: str) -> datetime | None:
         """When this server last started the job; None if it did not."""

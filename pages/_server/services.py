@@ -21,8 +21,9 @@ from core.survey import Survey, finished_runs, list_surveys
 from core.vocabulary import JobKind, RunState, ScoreKind
 from core.workspace import Workspace
 from labels_db import LabelsDB, ModelRecord, RunRow, Task
+from pages._server.catalogue_kept import RecentArrays
 from pages._server.identity import Identity
-from pages._server.map_view import MapView, has_map, is_of, map_view
+from pages._server.map_view import Hidden, MapView, has_map, is_of, map_view
 from pages._server.pictures import Pictures
 from pages._server.processes import Children
 from pages._server.recent import Recent
@@ -129,8 +130,10 @@ class Services:
         self.selections = Selections(workspace, self.db)
         # Of tables: rows that fulfil a condition, rows in order, answers by row.
         self.tables = Recent(24)
+        # Those of answers apart: each answer makes them anew, and would drive the others out.
+        self.answer_tables = Recent(12)
         # Of catalogue plots: quantities as numbers, places on the sky.
-        self.plotted = Recent(24)
+        self.plotted = RecentArrays()
         self._preparations: dict[str, tuple[float, Preparation]] = {}
         self._prepare_lock = threading.Lock()
         self._sampler_words: dict[str, str] = {}
@@ -216,9 +219,9 @@ class Services:
         )
         return index
 
-    def map(self, survey: Survey, run_id: str | None = None) -> MapView:
+    def map(self, survey: Survey, run_id: str | None = None, is_hidden: Hidden = bool) -> MapView:
         """The map that is shown, or the one of a run: `pages._server.map_view.map_view`."""
-        return map_view(self, survey, run_id)
+        return map_view(self, survey, run_id, is_hidden)
 
     def scores(self, task: Task) -> Scores | None:
         """The scores of the task's newest model, or None before the first ranking."""
@@ -266,7 +269,11 @@ class Services:
             return Preparation(embedded, False, f"{doing}{detail}", running.fraction)
         if self.children.job_running(kind, survey.name):
             return Preparation(embedded, False, f"{doing}: starting", 0.0)
-        error = self.children.job_error(kind, survey.name)
+        if embedded:
+            # How one ended that somebody asked for otherwise says nothing of the one lacking.
+            error = self.children.job_error(kind, survey.name, [survey.name])
+        else:
+            error = self.children.job_error(kind, survey.name)
         if error is not None:
             return Preparation(embedded, False, "", None, error)
         if not self.start_processes:
@@ -315,7 +322,9 @@ class Services:
             self._preparations.pop(survey.name, None)
 
     def map_anew(self, survey: Survey) -> Preparation:
-        """Have the map made that is missing since another embedding is in use."""
+        """Have the map made that is missing since another embedding is in use, however the one of
+        the embedding before ended."""
+        self.children.forget_job(JobKind.MAP, survey.name)
         with self._prepare_lock:
             self._preparations.pop(survey.name, None)
         return self.prepare(survey)

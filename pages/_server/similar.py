@@ -34,6 +34,7 @@ __all__ = [
     "keep_picture",
     "keep_pixels",
     "search",
+    "tidy",
     "vectors_of",
 ]
 
@@ -126,19 +127,20 @@ def keep_pixels(services: Services, survey: Survey, pixels: np.ndarray) -> str:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        _tidy(folder)
+        tidy(folder, "*.npy", KEPT_PICTURES)
     return picture
 
 
-def _tidy(folder: Path) -> None:
-    """Remove the oldest pictures and what killed servers left; others may do so meanwhile."""
-    kept = sorted((_written_at(path), path) for path in folder.glob("*.npy"))
+def tidy(folder: Path, pattern: str, most: int) -> None:
+    """Remove the oldest files of this pattern but `most`, here and in folders below, and what
+    killed servers left; others may do so meanwhile."""
+    kept = sorted((_written_at(path), path) for path in folder.rglob(pattern))
     left = [
         path
-        for path in folder.glob("*.partial")
+        for path in folder.rglob("*.partial")
         if 0 < _written_at(path) < time.time() - _LEFT_SECONDS
     ]
-    for old in (*(path for _, path in kept[:-KEPT_PICTURES]), *left):
+    for old in (*(path for _, path in kept[:-most]), *left):
         old.unlink(missing_ok=True)
 
 

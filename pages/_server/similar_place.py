@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pages._server.finding import find_payload
 from pages._server.identity import Identity
 from pages._server.positions import looks_like_position, read_position
 from pages._server.services import Services
-from pages._server.similar import keep_pixels
+from pages._server.similar import keep_pixels, tidy
 from pages._server.similar_query import Example
 
 if TYPE_CHECKING:
@@ -40,10 +41,20 @@ RADIUS_ARCSEC = 2.0
 _MANNERS = {"concurrent": 1, "per_second": 1.0, "timeout_s": 20.0, "retries": 1}
 """Somebody waits for the answer, and nobody is in a hurry for many."""
 _WAIT_S = 60.0
+"""At most, for others who ask the same service."""
+_LONGEST_PAUSE_S = 10.0
+"""A service that wants to be left alone for longer is named, and nobody waits for it."""
+KEPT_CUTOUTS = 100
 
-_asking = threading.Lock()
-_clients: dict[Path, Client] = {}
-"""One a folder of downloads, which keeps to the pace between two cutouts."""
+_Line = tuple[Path, str]
+"""Of those who ask: the folder of downloads and the service."""
+_asking: dict[_Line, threading.Lock] = {}
+_clients: dict[_Line, Client] = {}
+"""Each keeps to the pace between two cutouts, and to the pause that its service asked for."""
+
+
+class _Paused(NotReady):
+    """The service asked to be left alone for a while."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,7 @@ def example_at(
     NotFound, BadInput
         There is no object, and the archive has no such cutout.
     NotReady
-        The archive is down, or somebody else is downloading.
+        The archive is down or wants to be left alone, or somebody else is downloading from it.
     """
     ra, dec = place
     named = f"{ra:.5f} {dec:+.5f}"
@@ -152,21 +163,33 @@ def _cutout(
 
     manifest = survey.manifest
     service = _service(survey, archive)
-    if not _asking.acquire(timeout=_WAIT_S):
-        raise NotReady("Others are downloading cutouts; look for this place again in a minute.")
-    folder = services.workspace.root / "cache" / "downloads"
+    folder = services.workspace.root / "cache" / "downloads" / "places"
+    line = (folder, archive.service)
+    asking = _asking.setdefault(line, threading.Lock())
+    if not asking.acquire(timeout=_WAIT_S):
+        raise NotReady(
+            f"Others are downloading cutouts from {archive.service}; look for this place again in"
+            " a minute."
+        )
     try:
-        client = _clients.get(folder) or _new_client(folder)
+        client = _clients.get(line) or _new_client(line)
         with client:
             made = fetched(service, client, Entry("", *place))
+    except _Paused as error:  # the client is kept: it knows until when
+        raise NotReady(
+            f"{nothing} The service {archive.service} asks to be left alone for {error}; look for"
+            " this place again then, or choose another service."
+        ) from None
     except NotReady:
-        _clients.pop(folder, None)  # a client that found its service down asks it no more
+        _clients.pop(line, None)  # a client that found its service down asks it no more
         raise NotReady(
             f"{nothing} The service {archive.service} does not answer as it should; look for this"
             " place again later, or choose another service."
         ) from None
     finally:
-        _asking.release()
+        asking.release()
+    with suppress(OSError):
+        tidy(folder, "*.answer", KEPT_CUTOUTS)
     if isinstance(made, str) or made.image is None:
         reason = made if isinstance(made, str) else "is no picture"
         raise BadInput(
@@ -180,12 +203,29 @@ def _cutout(
     )
     if manifest.pixel_scale_arcsec is None:
         about += " The survey does not say how large its own pixels are."
-    if _imported(survey).get("service") != archive.service:
-        about += (
-            f" {survey.name} was not made from it: depth, colours or units differ, so that"
-            " distances say less."
+    return made.image.astype(manifest.dtype, copy=False), about + _caution(survey, archive)
+
+
+def _caution(survey: Survey, archive: Archive) -> str:
+    """What to know of a cutout that may not be as the survey's pictures are; "" of one that is."""
+    imported = _imported(survey)
+    if not imported:
+        return (
+            f" {survey.name} is not known to be made from it: depth, colours or units may differ,"
+            " so that distances may say less."
         )
-    return made.image.astype(manifest.dtype, copy=False), about
+    if imported.get("service") == archive.service:
+        own = _names(imported.get("hips", ""))
+        if archive.service != "hips" or _names(archive.hips) in ([], own):
+            return ""
+        made = f"was made from another HiPS, {', '.join(own)}"
+    else:
+        made = "was not made from it"
+    return f" {survey.name} {made}: depth, colours or units differ, so that distances say less."
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _service(survey: Survey, archive: Archive) -> Service:
@@ -239,12 +279,20 @@ def _imported(survey: Survey) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in more.items()}
 
 
-def _new_client(folder: Path) -> Client:
+def _new_client(line: _Line) -> Client:
     from core.survey.sky.client import Client
     from core.survey.sky.pace import Manners
 
-    _clients[folder] = Client(folder, Manners(**_MANNERS))  # type: ignore[arg-type]
-    return _clients[folder]
+    manners = Manners(**_MANNERS)  # type: ignore[arg-type]
+    _clients[line] = Client(line[0], manners, sleep=_short_pause)
+    return _clients[line]
+
+
+def _short_pause(seconds: float) -> None:
+    """Wait, but not longer than a person who looks at a page would."""
+    if seconds > _LONGEST_PAUSE_S:
+        raise _Paused(f"{seconds:.0f} seconds")
+    time.sleep(seconds)
 
 
 def _angle(arcsec: float) -> str:

@@ -60,7 +60,6 @@ class SurveyTable:
         self._hidden = answers_hidden(services.db(), task, who)
         self._scores = None if self._hidden else services.scores(task)
         self._catalogue = full_catalogue(survey)
-        self._kept = services.tables
         self._stamp = (survey.manifest.content_hash, columns_stamp(survey))
 
     @cached_property
@@ -222,9 +221,11 @@ class SurveyTable:
 
     def _keep(self, what: str, name: str, make: Callable[[], Any], more: str = "") -> Any:
         key: tuple[Any, ...] = (what, name, more, self._stamp)
+        kept = self._services.tables
         if name == ANSWER:
+            kept = self._services.answer_tables
             seen_by = self._who.annotator if self._hidden else ""
             key = (*key, self.task.name, self.task.version, self._seq, seen_by)
         elif name == SCORE and self._scores is not None:
             key = (*key, self.task.name, self._scores.model.version)
-        return self._kept.get(key, make)
+        return kept.get(key, make)

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 
 from core.survey import Survey
 from pages._server.catalogue import Axis
-from pages._server.catalogue_counts import Bins
+from pages._server.catalogue_categories import others_in
+from pages._server.catalogue_counts import Bins, values_at
 from pages._server.catalogue_sky import graticule
 from pages._server.catalogue_spec import Plot, PlotKind
 from pages._server.catalogue_view import Bars, Cells, Places, Points, Selected
@@ -58,7 +59,7 @@ def figure_of(
             _draw_cells(figure, plot, places, view, light=light)
             ends = (view.x_bins.low, view.x_bins.high), (view.y_bins.low, view.y_bins.high)
         else:
-            _draw_points(figure, survey, places, view)
+            _draw_points(figure, survey, plot, places, view)
             ends = view.x_ends, view.y_ends
         plain = isinstance(view, Cells) or view.paint is None
         _draw_selected(
@@ -73,7 +74,9 @@ def figure_of(
     return figure
 
 
-def _draw_points(figure: go.Figure, survey: Survey, places: Places, view: Points) -> None:
+def _draw_points(
+    figure: go.Figure, survey: Survey, plot: Plot, places: Places, view: Points
+) -> None:
     size, opacity = _size(len(view.rows))
     marker: dict[str, Any] = {"size": size, "opacity": opacity, "color": _ALL}
     paint, known = view.paint, np.ones(len(view.rows), bool)
@@ -83,7 +86,7 @@ def _draw_points(figure: go.Figure, survey: Survey, places: Places, view: Points
             marker |= _number_colours(paint, view.codes[known])
         else:
             marker |= _category_colours(paint, view.codes)
-            _legend_of(figure, paint)
+            _legend_of(figure, paint, plot.colour)
     for part, look in ((~known, {**marker, "color": _GREY, "showscale": False}), (known, marker)):
         if not part.any():
             continue
@@ -316,14 +319,17 @@ def _category_colours(paint: Paint, codes: np.ndarray) -> dict[str, Any]:
     return {"color": codes, "cmin": -0.5, "cmax": n - 0.5, "colorscale": steps}
 
 
-def _legend_of(figure: go.Figure, paint: Paint) -> None:
+def _legend_of(figure: go.Figure, paint: Paint, by: str) -> None:
     """The largest categories by name, as traces without points."""
     counts = paint.legend["counts"]
     largest = sorted(range(len(paint.names)), key=lambda one: -counts[one])
     for code in sorted(largest[:_IN_LEGEND]):
         _legend_entry(figure, short(paint.names[code]), paint.legend["colours"][code])
-    if len(largest) > _IN_LEGEND:
-        _legend_entry(figure, f"and {len(largest) - _IN_LEGEND} more", "rgba(0,0,0,0)")
+    left = largest[_IN_LEGEND:]
+    if left:
+        others, n_held = others_in(paint, by) or (None, 1)
+        n = len(left) + (n_held - 1 if others in left else 0)
+        _legend_entry(figure, f"and {n:,} more", "rgba(0,0,0,0)")
 
 
 def _legend_entry(figure: go.Figure, name: str, colour: str) -> None:
@@ -362,7 +368,7 @@ def _frame(figure: go.Figure, *, histogram: bool, light: bool) -> None:
 
 def _values(bins: Bins, log: bool) -> np.ndarray:
     """(n + 1,) edges as values."""
-    return np.asarray(10.0**bins.edges if log else bins.edges)
+    return values_at(bins.edges, log)
 
 
 def _size(n: int) -> tuple[float, float]:

@@ -10,12 +10,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.representation.training.held_out import RECONSTRUCTION_ERROR, picked_by
 from pages._shared.colours import CLASS_COLOURS
 from pages._shared.encoders_metrics import Curve, Curves
 from pages._shared.figures import show
 from pages._shared.words import plain
 
-__all__ = ["Trace", "curve", "draw_curves", "legend"]
+__all__ = ["Trace", "curve", "draw_curves", "legend", "picking_words"]
 
 HEIGHT_PX = 210
 MAX_DRAWN = 800
@@ -27,6 +28,11 @@ _DECADES = 30.0
 """A positive curve that spans more than this factor is drawn on a logarithmic axis."""
 
 MEASURES: dict[str, tuple[str, str]] = {
+    RECONSTRUCTION_ERROR: (
+        "Reconstruction error",
+        "mean squared difference a pixel between pictures and what is made of their codes, pixels"
+        " 0 to 1; lower is better",
+    ),
     "neighbour_consistency": (
         "Neighbour consistency",
         "share of an object's nearest neighbours that stay so in another view of it; higher is"
@@ -81,11 +87,9 @@ def draw_curves(traces: Sequence[Trace], by_minutes: bool, key: str) -> None:
     quality = _gathered(traces, lambda one: one.curves.quality, MEASURES)
     if quality:
         st.subheader("Quality on held-out objects")
-        chosen = " The dashed line is where the weights were taken."
-        marked = any(trace.chosen_step is not None for trace in traces)
         st.caption(
             "Measured without labels, on objects that are never trained on. This is what says"
-            f" whether training helps.{chosen if marked else ''}"
+            f" whether training helps.{picking_words(traces)}"
         )
         for panel in quality:
             panel.may_be_log = False  # a share is read as such
@@ -107,6 +111,16 @@ def draw_curves(traces: Sequence[Trace], by_minutes: bool, key: str) -> None:
         if rate:
             loss.append(_Panel("Learning rate", "of the optimiser", rate, may_be_log=False))
         _grid(loss, by_minutes, f"{key} loss")
+
+
+def picking_words(traces: Sequence[Trace]) -> str:
+    """Which measure picked the weights of the runs; "" where none is known to have done so."""
+    found = {picked_by(one.curves.quality) for one in traces if one.chosen_step is not None}
+    if not found:
+        return ""
+    names = [title for name, (title, _) in MEASURES.items() if name in found]
+    by = " (where it was measured) or ".join(name.lower() for name in names)
+    return f" The dashed line is where the weights were taken, picked by {by}."
 
 
 def legend(traces: Sequence[Trace]) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from core.errors import InUse
 from core.vocabulary import JobKind, Role, RunState
 from labels_db import RunRow
 from pages._server.services import services
@@ -42,9 +43,19 @@ _Key = tuple[JobKind, str]
 
 
 def start(kind: JobKind, survey: str, arguments: Sequence[str]) -> None:
-    """Start `python -m core.run KIND ARGUMENTS`, which is about the survey; owners only."""
+    """Start `python -m core.run KIND ARGUMENTS`, which is about the survey; owners only.
+
+    Raises
+    ------
+    InUse
+        One of this kind and survey runs.
+    """
     as_owner()
-    services().children.start_job(kind, survey, arguments)
+    if not services().children.start_job(kind, survey, arguments):
+        raise InUse(
+            f"The job {kind.value} of {survey} runs already, started by somebody else or by the"
+            " server; wait until it is done and start again."
+        )
     _watched()[kind, survey] = datetime.now(UTC).isoformat()
     _ended().pop((kind, survey), None)
     _given_up().discard((kind, survey))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import SkysiftError
-from core.representation.encoders.choosing import kept_neighbours
+from core.representation.encoders.choosing import kept_neighbours, rebuilding_error
 from core.representation.training.checkpoint import STATE
-from core.representation.training.held_out import PROGRESS_MEASURE
+from core.representation.training.held_out import picked_words
 from core.survey import RunRecord, Survey
 from core.vocabulary import JobKind, Role
 from labels_db import RunRow
@@ -44,7 +45,7 @@ __all__ = ["draw_train", "ending_words"]
 BY_STEPS, BY_MINUTES = "Steps", "Minutes"
 MAX_RUNS = 8
 """Runs in one figure: more cannot be told apart."""
-KEPT = "Neighbours kept"
+KEPT, ERROR = "Neighbours kept", "Reconstruction error"
 ALL_DONE = "all steps done"
 OLD_ENOUGH = 2
 """Finished runs that are shown unless others are chosen."""
@@ -214,16 +215,14 @@ def _maps(survey: Survey, chosen: list[str], names: Mapping[str, str]) -> None:
     draw_maps(survey, sources, "train", grows=grows)
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
 def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
     st.subheader("Networks")
     names = names_of(runs)
     table = pd.DataFrame([_row(run, names[run.run_id]) for run in runs])
     st.dataframe(
-        table[[name for name in table.columns if (table[name].fillna("") != "").any()]],
+        table[
+            [name for name in table.columns if (table[name].notna() & (table[name] != "")).any()]
+        ],
         hide_index=True,
         width="stretch",
         height="content" if len(runs) <= 12 else 460,
@@ -237,6 +236,11 @@ def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
                 help="Of objects held out, by these weights: the share of the nearest neighbours"
                 " that stay so in another view.",
                 format="%.0f%%",
+            ),
+            ERROR: st.column_config.NumberColumn(
+                help="Of pictures held out, by these weights: mean squared difference a pixel,"
+                " which picks the weights of networks that give pictures back.",
+                format="%.3g",
             ),
             "Steps": st.column_config.NumberColumn(format="localized"),
             "How it ended": st.column_config.TextColumn(
@@ -265,7 +269,7 @@ def _table(survey: Survey, runs: list[RunRecord], is_owner: bool) -> None:
 def _row(run: RunRecord, name: str) -> dict[str, object]:
     said = run.record.get("result") or {}
     seconds = (moment(run.record["finished"]) - moment(run.record["started"])).total_seconds()
-    kept = kept_neighbours(run)
+    kept, error = kept_neighbours(run), rebuilding_error(run)
     ending = str(said.get("ending") or "")
     # The reason comes after a colon or a comma, and is told in full below the table.
     short = re.split("[:,]", ending)[0]
@@ -274,6 +278,7 @@ def _row(run: RunRecord, name: str) -> dict[str, object]:
         "Steps": said.get("steps", run.config.get("steps")),
         "Weights of step": said.get("best_step"),
         KEPT: None if kept is None else 100 * kept,
+        ERROR: error if error is not None and math.isfinite(error) else None,
         "Minutes": round(seconds / 60, 1) if seconds > 1 else None,
         "Batch": said.get("batch_size", run.config.get("batch_size")),
         "Augmentations": _augmentation(run.config),
@@ -298,10 +303,8 @@ def ending_words(result: Mapping[str, Any]) -> str:
         return ""
     said = ending[:1].upper() + ending[1:]
     best = result.get("best_quality")
-    if isinstance(best, dict) and PROGRESS_MEASURE in best:
-        value = _number(best[PROGRESS_MEASURE])
-        measure = "" if value is None else f" ({PROGRESS_MEASURE} {value:.3f})"
-        said += f"; kept are the weights of step {result.get('best_step')}{measure}"
+    if isinstance(best, dict) and (picked := picked_words(best)):
+        said += f"; kept are the weights of step {result.get('best_step')} ({picked})"
     notes = notes_words(result.get("notes") or ())
     return f"{said}. {notes}".strip().replace("_", " ")
 

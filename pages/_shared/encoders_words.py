@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 from core.representation import ENCODERS, METHODS, EmbeddingRecord, encoder_name, reads
 from core.representation.encoders.choosing import (
     CLEARLY,
+    CLEARLY_LESS,
     FEW_STEPS,
     chosen_training,
     kept_neighbours,
+    rebuilding_error,
 )
 from core.representation.encoders.fusion import DEFAULT_PARTS, parts_from
 from core.representation.encoders.network import SHIPPED_WORD
@@ -222,9 +225,21 @@ def doubts(survey: Survey, run: RunRecord) -> str:
     if isinstance(steps, int) and steps < FEW_STEPS:
         count = "1 step" if steps == 1 else f"{steps:,} steps"
         told.append(f"it was trained for {count} only: a network needs hundreds at least")
+    others = [one for one in networks(survey) if one.run_id != run.run_id]
+    error = rebuilding_error(run)
+    if error is not None:  # those of its own method are held against it by what picks among them
+        alike = [one for one in others if method_of(one) == method_of(run)]
+        others = [one for one in others if method_of(one) != method_of(run)]
+        errors = [(found, one) for one in alike if (found := rebuilding_error(one)) is not None]
+        least, other = min(errors, key=lambda pair: pair[0], default=(error, run))
+        if least < CLEARLY_LESS * error:
+            mine_is = f"an error of {error:.3g}" if math.isfinite(error) else "collapsed codes"
+            told.append(
+                f"it rebuilds held-out pictures with {mine_is}, but {network_words(other)} with an"
+                f" error of {least:.3g}"
+            )
     mine = kept_neighbours(run)
-    others = [(kept_neighbours(one), one) for one in networks(survey) if one.run_id != run.run_id]
-    known = [(value, one) for value, one in others if value is not None]
+    known = [(value, one) for one in others if (value := kept_neighbours(one)) is not None]
     if mine is not None and known:
         best, other = max(known, key=lambda pair: pair[0])
         if best > mine + CLEARLY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.errors import SkysiftError
+from core.errors import BadInput, NotFound, SkysiftError
 from core.survey import Survey
 from labels_db import Task
 from pages._server.filters import Filtered, filtered
@@ -22,7 +22,8 @@ __all__ = ["filter_in_use", "filter_line", "filtered_rows"]
 def filter_in_use(survey: Survey, task: Task) -> Filtered | None:
     """The filter with what passes it, as this person may know; None while there is none.
 
-    Conditions that do not fit the survey (any longer) are told and forgotten.
+    Conditions that do not fit the survey (any longer) are told and forgotten. Where it cannot be
+    found now what passes, that is told and the page stops: it would show what does not.
     """
     try:
         conditions = current_filter()
@@ -30,10 +31,13 @@ def filter_in_use(survey: Survey, task: Task) -> Filtered | None:
             return None
         fit = that_fit(SurveyTable(services(), task, survey, who()), conditions)
         return filtered(services(), task, survey, who(), fit)
-    except SkysiftError as error:
+    except (NotFound, BadInput) as error:
         choose_filter(())
         st.warning(plain(str(error)))
         return None
+    except SkysiftError as error:
+        st.warning(plain(str(error)))
+        st.stop()
 
 
 def filtered_rows(survey: Survey, task: Task) -> np.ndarray | None:

@@ -80,7 +80,8 @@ def _bars(found: list[tuple[Column, Apart]]) -> go.Figure:
     units = [column.unit for column, _ in found]
     figure = go.Figure(
         go.Bar(
-            y=[_short(column.title) for column, _ in found],
+            # Places, since two titles may begin alike.
+            y=list(range(len(found))),
             x=[one.difference for _, one in found],
             orientation="h",
             marker={"color": _ACCENT, "line": {"width": 0}},
@@ -102,7 +103,9 @@ def _bars(found: list[tuple[Column, Apart]]) -> go.Figure:
     figure.update_xaxes(title_text="difference / standard deviation", **fixed_axis())
     figure.add_vline(x=0, line={"color": _GREY, "width": 1})
     figure.update_yaxes(
-        autorange="reversed",
+        range=[len(found) - 0.5, -0.5],
+        tickvals=list(range(len(found))),
+        ticktext=[_safe(_short(column.title)) for column, _ in found],
         automargin=True,
         fixedrange=True,
         showgrid=False,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.mapping.groups import MOST_GROUPS
+from core.mapping.groups import MIXTURE, MOST_GAUSSIANS, MOST_GROUPS
 from core.run_group import AUTO
 from core.survey import Survey
 from core.vocabulary import JobKind, Role
@@ -100,13 +100,14 @@ def _form(survey: Survey) -> list[str]:
             )
         else:
             proposed = st.session_state.get("groups: propose", False)
-            most = max(2, min(MOST_GROUPS, len(survey)))
+            most = MOST_GAUSSIANS if method == MIXTURE else MOST_GROUPS
+            most = max(2, min(most, len(survey)))
             given = st.number_input(
                 "K, the number of groups",
                 2,
                 most,
                 min(USUAL, most),
-                key=f"groups: k {survey.name}",
+                key=f"groups: k {survey.name} {most}",
                 disabled=proposed,
             )
             k = None if proposed else int(given)

@@ -18,6 +18,7 @@ from pages._server.groups import (
     core_of,
     members,
     name_group,
+    names_hidden,
     title_of,
 )
 from pages._server.groups_table import GroupRow
@@ -67,15 +68,19 @@ def draw_group(
     if may_start():
         with st.container(horizontal=True, vertical_alignment="bottom", key="group-acts"):
             _select(survey, grouping, row.group, rows, filtered)
-            if who().role in WRITERS:
-                _naming(grouping, row.group)
+            if who().role in WRITERS and not names_hidden(services(), survey, who()):
+                _naming(survey, grouping, row.group)
     _sheet(task, survey, grouping, row.group, passing)
 
 
 def group_origin(
     grouping: KeptGrouping, group: int, percent: int, filtered: Filtered | None
 ) -> dict[str, Any]:
-    """What a selection of a group, or of its most central `percent`, says of how it was made."""
+    """What a selection of a group, or of its most central `percent`, says of how it was made.
+
+    A name says what somebody thinks of the objects, which every secret task of the survey keeps
+    back; so do groups of an embedding that was taught answers.
+    """
     part = f", the most central {percent} % of it" if percent < 100 else ""
     among = f", among what passes {filtered.words}" if filtered is not None else ""
     name = title_of(grouping, group)
@@ -88,9 +93,14 @@ def group_origin(
         "embedding": grouping.embedding_run,
         "words": f"{name} of {grouping.title} ({grouping.run_id}){part}{among}",
     }
+    tells = set(grouping.taught_by)
+    if group in grouping.names:
+        tells.update(one.name for one in services().db().tasks(grouping.survey.name))
+    told: dict[str, Any] = {"tells": sorted(tells)}
     if filtered is not None:
-        origin |= {"filter": filtered.origin["filter"], **knowing(filtered.origin)}
-    return origin
+        origin["filter"] = filtered.origin["filter"]
+        return origin | knowing(told, filtered.origin)
+    return origin | knowing(told)
 
 
 def _select(
@@ -133,7 +143,7 @@ def _select(
             )
 
 
-def _naming(grouping: KeptGrouping, group: int) -> None:
+def _naming(survey: Survey, grouping: KeptGrouping, group: int) -> None:
     with st.popover("Name this group", icon=":material/edit:"):
         with st.form(f"groups: naming {grouping.run_id} {group}", border=False):
             name = st.text_input(
@@ -147,6 +157,8 @@ def _naming(grouping: KeptGrouping, group: int) -> None:
         if saved:
             with errors_told():
                 require(who(), *WRITERS)
+                if names_hidden(services(), survey, who()):  # since the form was drawn
+                    st.rerun()
                 name_group(grouping, group, name)
                 st.rerun()
 

@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from pages._server.groups import KeptGrouping, title_of
+from pages._server.groups import KeptGrouping, choice_of
 from pages._server.services import services
+from pages._shared.distinct import distinct
 from pages._shared.times import moment
 from pages._shared.words import plain
 
-__all__ = ["choose_group", "choose_grouping", "group_address", "show_when_made"]
+__all__ = ["choose_group", "choose_grouping", "group_address", "grouping_titles", "show_when_made"]
 
 _GROUPING, _GROUP = "grouping", "group"
 _KEPT = "groups kept"
@@ -44,10 +45,21 @@ def choose_grouping(survey: str, kept: Sequence[KeptGrouping]) -> KeptGrouping:
             (one for one in (given, last) if one in by_run), kept[0].run_id
         )
     chosen: str = st.selectbox(
-        "Grouping", list(by_run), key=key, format_func=lambda run_id: _words(by_run[run_id])
+        "Grouping", list(by_run), key=key, format_func=grouping_titles(kept).__getitem__
     )
     st.query_params[_GROUPING] = chosen
     return by_run[chosen]
+
+
+def grouping_titles(kept: Sequence[KeptGrouping]) -> dict[str, str]:
+    """Run -> what each is called among the others: no two alike."""
+    by_run = {one.run_id: one for one in kept}
+    return distinct(
+        {run_id: _words(one) for run_id, one in by_run.items()},
+        lambda run_id: by_run[run_id].embedding_run,
+        lambda run_id: f"seed {by_run[run_id].seed}",
+        lambda run_id: run_id,
+    )
 
 
 def choose_group(survey: str, grouping: KeptGrouping, sizes: Sequence[int]) -> int:
@@ -64,7 +76,7 @@ def choose_group(survey: str, grouping: KeptGrouping, sizes: Sequence[int]) -> i
         "Group",
         range(grouping.k),
         key=key,
-        format_func=lambda one: f"{title_of(grouping, one)} ({sizes[one]:,})",
+        format_func=lambda one: f"{choice_of(grouping, one)} ({sizes[one]:,})",
     )
     st.query_params[_GROUP] = str(group + 1)
     _kept()[survey] = (grouping.run_id, group)

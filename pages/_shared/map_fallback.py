@@ -13,9 +13,8 @@ import streamlit as st
 
 from core.errors import SkysiftError
 from core.survey import Survey
-from core.survey.filtering import Condition
 from labels_db import Selection, Task
-from pages._server.filters import filter_text
+from pages._server.filters import Filtered, filter_text
 from pages._server.map_colours import Paint, colourings, paint
 from pages._server.map_data import Placed
 from pages._server.map_picture import EXTENT
@@ -37,11 +36,11 @@ _GRID = 60
 
 
 def drawn_map(
-    task: Task, survey: Survey, placed: Placed, conditions: tuple[Condition, ...] = ()
+    task: Task, survey: Survey, placed: Placed, found: Filtered | None = None
 ) -> Selection | None:
     """Draw it; what was selected in this run, if anything was.
 
-    conditions: of the filter in use; what does not pass is dim, and is not selected.
+    found: the filter in use; what does not pass is dim, and is not selected.
     """
     offered = colourings(services(), task, survey, who())
     titles = {one["by"]: one["title"] for one in offered}
@@ -53,8 +52,9 @@ def drawn_map(
         "map": placed.key,
         "by": by,
         "size": SIDE_PX,
-        "v": _named(made),
+        "v": _named(made, found),
     }
+    conditions = found.conditions if found else ()
     if conditions:
         parts["filter"] = filter_text(conditions)
     query = urlencode(parts)
@@ -74,10 +74,12 @@ def drawn_map(
     if st.session_state.get("drawn map outline") == seen:
         return None  # of an earlier run
     st.session_state["drawn map outline"] = seen
-    found = select(services(), task, survey, who(), placed, outline, Filter(conditions=conditions))
-    if found is None:
-        st.info("No object lies in there; the selection stays as it is.")
-    return found
+    made_of = Filter(conditions=conditions)
+    selection = select(services(), task, survey, who(), placed, outline, made_of)
+    if selection is None:
+        nothing = "Nothing in there passes the filter" if conditions else "No object lies in there"
+        st.info(f"{nothing}; the selection stays as it is.")
+    return selection
 
 
 def outline_of(selection: Mapping[str, Any]) -> np.ndarray | None:
@@ -91,9 +93,11 @@ def outline_of(selection: Mapping[str, Any]) -> np.ndarray | None:
     return None
 
 
-def _named(made: Paint) -> str:
-    """A name of the colours: Plotly fetches no picture again whose address stays."""
-    content = made.codes.tobytes() + repr(made.legend["colours"]).encode()
+def _named(made: Paint, found: Filtered | None = None) -> str:
+    """A name of the colours and of what passes: Plotly fetches no picture again whose address
+    stays."""
+    passing = found.key if found else ""
+    content = made.codes.tobytes() + repr((made.legend["colours"], passing)).encode()
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 

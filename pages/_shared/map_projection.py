@@ -20,7 +20,7 @@ from pages._shared.times import moment
 from pages._shared.who import who
 from pages._shared.words import plain
 
-__all__ = ["chosen_map", "map_projection"]
+__all__ = ["chosen_map", "forget_map", "map_projection"]
 
 _LINK = "map"
 """In the address: the run of the map that somebody chose."""
@@ -58,6 +58,11 @@ def chosen_map(survey: Survey) -> str | None:
     if given != run:
         st.query_params[_LINK] = run
     return KEPT + run
+
+
+def forget_map(survey: Survey) -> None:
+    """Show the newest map from now on: the one that was chosen cannot be shown."""
+    _choose(survey, None)
 
 
 def map_projection(task: Task, survey: Survey, placed: Placed, *, is_mapped: bool) -> None:
@@ -111,8 +116,10 @@ def _about(shown: MapVersion, versions: list[MapVersion]) -> list[str]:
     made = f", made {moment(shown.made):%-d %B %Y, %H:%M} UTC" if shown.made else ""
     first = f"**{shown.title}** of the {plain(shown.encoder)} embedding"
     if shown.taught_by:
-        first += f", taught the answers of {plain(shown.taught_by)}"
+        first += f", taught the answers of {plain(', '.join(shown.taught_by))}"
     said = [f"{first}{made}."]
+    if shown.taught_by and not shown.is_supervised:
+        said.append("Not the map itself was taught them, but the network behind the embedding.")
     if shown.taught_by:
         said.append(
             "Its groups are partly what people answered: it shows how classes lie, and is no"
@@ -172,7 +179,7 @@ def _versions(
 
 def _name(one: MapVersion) -> str:
     made = f", {moment(one.made):%-d %b %H:%M}" if one.made else ""
-    taught = f", taught {one.taught_by}" if one.taught_by else ""
+    taught = f", taught {', '.join(one.taught_by)}" if one.taught_by else ""
     return f"{one.title} of {one.encoder}{made}{taught}"
 
 

@@ -11,6 +11,7 @@ from core.survey import Survey
 from labels_db import Task
 from pages._server.oddest import ranked
 from pages._server.oddest_agreement import AT_MOST, Agreement, agreement
+from pages._shared.filter_line import filter_line
 from pages._shared.oddest_figures import correlations, tops
 from pages._shared.oddest_grid import draw_cards
 from pages._shared.oddest_ranking import cards_of, readable
@@ -32,20 +33,21 @@ def draw_agreement(
     for sentence in refused:
         st.warning(plain(sentence))
     titles = ranking_titles(survey, good)
-    by_run = {one.run_id: one for one in good}
-    same = [one.run_id for one in good if one.embedding_run == detection.embedding_run]
+    # By what does not change when one is made anew.
+    by_name = {f"{one.detector}@{one.embedding_run}": one for one in good}
+    same = [name for name, one in by_name.items() if one.embedding_run == detection.embedding_run]
     chosen = st.multiselect(
         "Rankings",
-        list(by_run),
+        list(by_name),
         default=same[:AT_MOST],
-        format_func=titles.__getitem__,
+        format_func=lambda name: titles[by_name[name].run_id],
         max_selections=AT_MOST,
         key=f"oddest: held {survey.name} {detection.embedding_run} {len(good)}",
     )
     if len(chosen) < 2:
         st.info("Two rankings or more can be held against each other; rank by another detector.")
         return
-    held = [by_run[run_id] for run_id in chosen]
+    held = [by_name[name] for name in chosen]
     found = agreement([ranked(one) for one in held])
     if not len(found.rows):
         st.info("No object has a place in all of these; choose rankings of one embedding.")
@@ -60,7 +62,9 @@ def draw_agreement(
     with right:
         st.markdown(f"**Of their {found.top:,} oddest in common**")
         show(tops(found, names), "oddest tops")
-    _agreed(task, survey, detection, found)
+    # Its places and scores are told below; another one may know nothing of these objects.
+    told = detection if detection in held else held[0]
+    _agreed(task, survey, told, titles[told.run_id], found)
 
 
 def _about(found: Agreement) -> str:
@@ -73,11 +77,22 @@ def _about(found: Agreement) -> str:
     )
 
 
-def _agreed(task: Task, survey: Survey, detection: Detection, found: Agreement) -> None:
-    """Those that are in most tops."""
-    rows = found.agreed()[:AGREED]
+def _agreed(
+    task: Task, survey: Survey, detection: Detection, title: str, found: Agreement
+) -> None:
+    """Those that are in most tops, of what passes the filter."""
+    rows = found.agreed()
+    st.markdown(f"**Odd to most of the {len(found.rankings)}**")
+    passing = filter_line(survey, task, offer=True)
     if not len(rows):
         st.info("No object is among the oddest of two of them.")
         return
-    st.markdown(f"**Odd to most of the {len(found.rankings)}**")
+    if passing is not None:
+        rows = rows[passing[rows]]
+        st.caption("The filter counts for these objects; the figures above are of all.")
+        if not len(rows):
+            st.info("None of the objects that are among the oddest of two passes the filter.")
+            return
+    rows = rows[:AGREED]
+    st.caption(f"Places and scores are those by {plain(title)}.")
     draw_cards(task, survey, cards_of(task, survey, detection, ranked(detection), rows, found))

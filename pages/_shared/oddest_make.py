@@ -93,10 +93,9 @@ def draw_making(survey: Survey, embedding_run: str = "") -> None:
         help="Of what a detector leaves to chance; the same seed gives the same ranking.",
     )
     busy = is_running(JobKind.DETECT, survey.name)
+    arguments = detect_arguments(survey.name, detectors, str(chosen), int(seed))
     if st.button("Rank", type="primary", disabled=busy or not detectors, key="oddest: rank"):
-        arguments = detect_arguments(survey.name, detectors, str(chosen), int(seed))
         attempt(lambda _by: start(JobKind.DETECT, survey.name, arguments), "The job started.")
     if busy:
         st.caption("A survey is ranked by one job at a time.")
-    shown = [word for one in detectors[:2] for word in ("--detector", one)]
-    st.caption(f"In a terminal: `{command('detect', survey.name, *shown)}`")
+    st.caption(f"In a terminal: `{command('detect', *arguments)}`")

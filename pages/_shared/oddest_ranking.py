@@ -14,7 +14,7 @@ from core.run_detect import Detection
 from core.survey import Survey
 from labels_db import Task
 from pages._server.columns import known_sentences
-from pages._server.groups import KeptGrouping, kept_groupings, title_of
+from pages._server.groups import KeptGrouping, choice_of, shown_groupings, title_of
 from pages._server.map_data import labels_seen
 from pages._server.oddest import (
     LEAST_GROUP,
@@ -24,13 +24,16 @@ from pages._server.oddest import (
     ranked,
     ranked_by_group,
     reasons,
+    teachers_of,
 )
 from pages._server.oddest_agreement import AT_MOST, Agreement, agreement
 from pages._server.selections import knowing
 from pages._server.services import services
+from pages._server.taught import taught_words
 from pages._shared.faults import errors_told
 from pages._shared.figures import show
 from pages._shared.filter_line import filter_in_use, filter_line
+from pages._shared.groups_state import grouping_titles
 from pages._shared.oddest_figures import distribution
 from pages._shared.oddest_grid import Card, draw_cards
 from pages._shared.oddest_why import draw_why
@@ -59,6 +62,8 @@ class _View:
     allowed: np.ndarray | None
     by: str
     """In words, "" for overall."""
+    without: str
+    """What was left out, in words."""
     is_standardised: bool
     key: str
     origin: dict[str, Any]
@@ -81,7 +86,7 @@ def draw_ranking(
 ) -> None:
     """Draw it. rankings: all there are, of which some say what others think."""
     view = _settings(task, survey, detection)
-    st.caption(_about(view))
+    st.caption(_about(survey, view))
     rows = view.ranking.among(view.allowed)
     if not len(rows):
         st.info("Nothing is left: every object is left out by what is chosen above.")
@@ -121,11 +126,11 @@ def _settings(task: Task, survey: Survey, detection: Detection) -> _View:
     own: dict[str, Any] = {}
     if only or out:
         allowed = _both(allowed, ~labelled_rows(services(), task, survey, who()))
-        own["tells"] = [task.name]
     if out:
         allowed = _both(allowed, ~known_ones)
         own["knows"] = bool(known_ones.any())
-    origin |= knowing(own, filtered.origin if filtered else {})
+    # A ranking is hidden on a secret task, and so is what was taken from it.
+    tells = {"tells": [task.name, *teachers_of(survey, detection)]}
     ranking, by = ranked(detection), ""
     if grouping is not None and choice != OVERALL:
         with errors_told():
@@ -139,10 +144,16 @@ def _settings(task: Task, survey: Survey, detection: Detection) -> _View:
             else:
                 allowed = _both(allowed, groups == choice)
             origin |= {"grouping": grouping.run_id, "group": int(choice)}
+            tells["tells"] += grouping.taught_by
+            if choice in grouping.names:
+                tells["tells"] += [one.name for one in services().db().tasks(survey.name)]
+    origin |= knowing(own, tells, filtered.origin if filtered else {})
     key = f"{ranking.key} {choice} {only} {out} {filtered.key if filtered else ''}"
     if filtered:
         by = f"{by}, {filtered.words}".lstrip(", ")
-    return _View(detection, ranking, allowed, by, len(ranking.key) > 1, key, origin)
+    without = ", without what is labelled" if only or out else ""
+    without += " or known" if out else ""
+    return _View(detection, ranking, allowed, by, without, len(ranking.key) > 1, key, origin)
 
 
 def _both(one: np.ndarray | None, other: np.ndarray) -> np.ndarray:
@@ -151,7 +162,7 @@ def _both(one: np.ndarray | None, other: np.ndarray) -> np.ndarray:
 
 def _by_group(survey: Survey) -> tuple[KeptGrouping | None, int]:
     """The grouping and OVERALL, STANDARDISED or a group."""
-    kept = kept_groupings(services(), survey)
+    kept = shown_groupings(services(), survey, who())
     if not kept:
         return None, OVERALL
     grouping = kept[0]
@@ -160,13 +171,13 @@ def _by_group(survey: Survey) -> tuple[KeptGrouping | None, int]:
         chosen = st.selectbox(
             "Groups by",
             list(names),
-            format_func=lambda run_id: f"{names[run_id].title} ({names[run_id].made_at[:10]})",
+            format_func=grouping_titles(kept).__getitem__,
             key=f"oddest: grouping {survey.name}",
-            width=240,
+            width=400,
         )
         grouping = names[chosen]
     titles = {OVERALL: "Overall", STANDARDISED: "For its group"}
-    titles |= {group: title_of(grouping, group) for group in range(grouping.k)}
+    titles |= {group: choice_of(grouping, group) for group in range(grouping.k)}
     choice = st.selectbox(
         "Odd",
         list(titles),
@@ -179,19 +190,21 @@ def _by_group(survey: Survey) -> tuple[KeptGrouping | None, int]:
     return grouping, int(choice)
 
 
-def _about(view: _View) -> str:
+def _about(survey: Survey, view: _View) -> str:
     one = view.detection
     parts = [meaning(one.detector), note_of(one.detector)]
     if view.is_standardised:
         parts.append(
             "Scores are held against those of the same group: by how many usual scatters they lie"
             " above its median. What is in no group, or in one of fewer than"
-            f" {LEAST_GROUP} objects, is held against the whole survey."
+            f" {LEAST_GROUP} objects, is held against the whole survey. What makes an object odd"
+            " is told against the whole survey."
         )
     n_seen = len(view.ranking.order)
     parts.append(f"{objects(n_seen)} ranked by {one.encoder}, seed {one.seed}.")
     if one.n_unseen:
         parts.append(f"{objects(one.n_unseen)} it could not see stand apart, under Unseen.")
+    parts.append(taught_words(teachers_of(survey, one), "what is odd hangs"))
     return " ".join(plain(part) for part in parts if part)
 
 
@@ -277,7 +290,7 @@ def _take(survey: Survey, view: _View, rows: np.ndarray) -> None:
         title = detector_title(view.detection.detector)
         origin: dict[str, Any] = {
             "kind": "search",
-            "words": f"The {objects(first)} that are oddest{by} by {title}",
+            "words": f"The {objects(first)} that are oddest{by} by {title}{view.without}",
             "ranking": view.detection.run_id,
             "embedding": view.detection.embedding_run,
             "first": first,

@@ -18,7 +18,7 @@ from pages._server.odd import Why, rebuilt_by
 from pages._server.oddest import explained_by, ranked, reasons
 from pages._server.services import services
 from pages._server.visibility import prediction_visible
-from pages._shared.oddest_words import detector_title, is_alone_enough
+from pages._shared.oddest_words import NOT_ABOVE, detector_title, is_alone_enough
 from pages._shared.selection_state import object_query
 from pages._shared.thumbnails import picture_address
 from pages._shared.who import who
@@ -127,6 +127,9 @@ def _reasons(detection: Detection, why: Why) -> str:
             f"{detector_title(detection.detector)} has no reasons of its own; these are those of"
             f" {detector_title(by)}:"
         )
+    if not why.is_above_usual:
+        said = f"To {detector_title(by)} its score is {NOT_ABOVE}: there is no oddness to explain."
+        return f'<p class="faint">{html.escape(said)}</p>'
     if not why.items and not why.learnt:
         return '<p class="faint">No single thing about it stands out.</p>'
     lines = "".join(map(_line, why.items))

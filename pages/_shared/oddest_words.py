@@ -8,8 +8,10 @@ from typing import Any
 from core.run_detect import Detection
 from core.survey import Survey
 from pages._server.odd import Why
+from pages._shared.distinct import distinct
 
 __all__ = [
+    "NOT_ABOVE",
     "detector_title",
     "is_alone_enough",
     "meaning",
@@ -30,6 +32,8 @@ _NOTES = {
     "lof": "The local outlier factor finds what stands alone beside a group, and not groups that"
     " are odd as a whole.",
 }
+NOT_ABOVE = "not above the usual score"
+"""Said instead of reasons, of which there are none."""
 _MOST = 2
 """Reasons below a picture."""
 LEAST_SAID, LEAST_SCATTERS = 0.1, 2.5
@@ -73,7 +77,8 @@ def ranking_titles(survey: Survey, rankings: Sequence[Detection]) -> dict[str, s
         embedding = names.get(one.embedding_run, f"{one.encoder}, which is gone")
         marked = f"{embedding} (in use)" if one.embedding_run == used else embedding
         titles[one.run_id] = f"{detector_title(one.detector)} · {marked}"
-    return titles
+    of = {one.run_id: one for one in rankings}
+    return distinct(titles, lambda run_id: of[run_id].embedding_run, lambda run_id: run_id)
 
 
 def is_alone_enough(item: Mapping[str, Any]) -> bool:
@@ -83,6 +88,8 @@ def is_alone_enough(item: Mapping[str, Any]) -> bool:
 
 def short_reason(why: Why) -> str:
     """What stands out most, such as "Concentration +4.2σ"."""
+    if not why.is_above_usual:
+        return NOT_ABOVE
     said = []
     for item in filter(is_alone_enough, why.items):
         if item["value"] in ("yes", "no"):

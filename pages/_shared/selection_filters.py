@@ -34,7 +34,7 @@ def draw_filter(table: SurveyTable) -> tuple[Condition, ...]:
     try:
         conditions = current_filter()
     except BadInput as error:
-        st.warning(str(error))
+        st.warning(plain(str(error)))
         conditions = ()
     conditions = that_fit(table, conditions)
     with st.container(horizontal=True, key="filter-chips"):
@@ -84,7 +84,7 @@ def draw_form(table: SurveyTable, conditions: tuple[Condition, ...]) -> None:
                 raise BadInput("The filter has this condition already; add another one.")
             choose_filter([*conditions, condition])
         except SkysiftError as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
         else:
             st.rerun()
 

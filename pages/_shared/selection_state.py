@@ -12,6 +12,7 @@ from core.errors import BadInput
 from core.survey.filtering import Condition
 from labels_db import Task
 from pages._server.filters import conditions_of, filter_text
+from pages._shared.words import plain
 
 __all__ = [
     "choose_filter",
@@ -55,7 +56,7 @@ def keep_selection() -> None:
     try:
         current_filter()
     except BadInput as error:
-        st.warning(str(error))
+        st.warning(plain(str(error)))
 
 
 def current_filter() -> tuple[Condition, ...]:
@@ -69,9 +70,9 @@ def current_filter() -> tuple[Condition, ...]:
         return kept
     try:
         found = conditions_of(given)
-    except BadInput:
+    except BadInput as error:
         choose_filter(())
-        raise
+        raise BadInput(f"{error} It was left out.") from None
     st.session_state[_FILTER] = found
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections import Counter
 from dataclasses import replace
 
 import plotly.graph_objects as go
@@ -163,7 +164,7 @@ def _upload(survey: Survey) -> None:
 
 
 def _part(survey: Survey, pictured: list[Example]) -> None:
-    names = {one.name: one for one in pictured}
+    names = _names(pictured)
     whole = names[str(st.selectbox("Of", list(names), key="similar: part of"))]
     side = survey.manifest.cutout_size_px
     try:
@@ -202,6 +203,15 @@ def _part(survey: Survey, pictured: list[Example]) -> None:
         # In place of the whole: beside it the part would hardly count.
         change(survey, lambda query: query.lacking(whole).having(example))
         st.rerun()
+
+
+def _names(pictured: list[Example]) -> dict[str, Example]:
+    """Each by a name of its own: two cutouts of one place are called the same."""
+    count = Counter(one.name for one in pictured)
+    return {
+        one.name if count[one.name] == 1 else f"{one.name} (picture {one.picture[:6]})": one
+        for one in pictured
+    }
 
 
 def _canvas(address: str, side: int) -> go.Figure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from astropy.io import fits
 
 from benchmarks.artefact_study_curves import given_up, in_worst
 from benchmarks.artefact_study_drawing import ZERO_COLOURS, draw_curves, draw_maps, zero_step
+from benchmarks.artefact_study_networks import ENTRIES, trained
 from benchmarks.artefact_study_sky import (
     GOOD,
     KINDS,
@@ -136,6 +139,21 @@ def test_the_truth_is_the_best_order_and_does_not_order_otherwise():
     assert best.collected(2) == 1.0 > other.collected(2)
     turned = given_up(groups, rng.random(300), ~artefact)
     assert turned.objects[-1] == other.objects[-1] == 300
+
+
+def test_a_network_that_was_trained_for_another_time_is_not_taken(monkeypatch):
+    entry = ENTRIES["convolutional, weights of the job"]
+    survey: Any = None
+    runs = [
+        SimpleNamespace(
+            run_id=f"pretrain-{steps}", config={"method": entry.encoder, "steps": steps}
+        )
+        for steps in (250, entry.steps)
+    ]
+    monkeypatch.setattr("benchmarks.artefact_study_networks.finished_runs", lambda *_: runs)
+    assert trained(survey, entry) == f"pretrain-{entry.steps}"
+    runs.pop()
+    assert trained(survey, entry) is None
 
 
 def test_zero_fractions_have_their_colours():

@@ -31,7 +31,7 @@ def survey(n=300):
 @pytest.mark.parametrize("detector", ["isolation_forest", "mahalanobis"])
 def test_shares_are_those_of_a_plain_loop(detector):
     embedding, mask = survey()
-    found = Explainer(embedding, mask, GROUPS, detector).explain(embedding[-1])
+    found = Explainer(embedding, mask, GROUPS, detector).explain(embedding[-1], 299)
     values, _ = standardise(embedding, mask)
     score = FITTED[detector](values, 0)
     usual = np.median(values, axis=0)
@@ -52,6 +52,25 @@ def test_shares_are_those_of_a_plain_loop(detector):
     centre = np.median(plain, axis=0)
     scatter = 1.4826 * np.median(np.abs(plain - centre), axis=0)
     np.testing.assert_allclose(found.robust_z, (plain[-1] - centre) / scatter, rtol=1e-4)
+
+
+@pytest.mark.parametrize("detector", ["knn_distance", "lof"])
+def test_an_object_is_no_neighbour_of_itself(detector):
+    embedding, mask = survey()
+    known = Explainer(embedding, mask, GROUPS, detector)
+    values, _ = standardise(embedding, mask)
+    ranking = FITTED[detector](values, 0)(values, np.arange(len(values)))
+    for row in (3, 299):
+        found = known.explain(embedding[row], row)
+        assert found.score == pytest.approx(float(ranking[row]), rel=1e-4)
+        assert found.share_below == pytest.approx(np.mean(ranking < ranking[row]), abs=0.004)
+    if detector == "knn_distance":
+        far = np.sort(np.linalg.norm(values - values[3], axis=1))
+        assert known.explain(embedding[3], 3).score == pytest.approx(far[1:11].mean(), rel=1e-4)
+    # Something that is not in the sample has all of it for neighbours.
+    mask[3] = False
+    without = Explainer(embedding, mask, GROUPS, detector)
+    assert without.explain(embedding[3], 3).score == without.explain(embedding[3]).score
 
 
 def test_it_repeats_exactly_and_a_usual_object_has_no_reasons():

@@ -30,6 +30,7 @@ PROVENANCE = Provenance(
     encoder_run="embed-1",
     exported_at="2026-01-02T03:04:05+00:00",
     skysift_version="0.1.0",
+    filtered_by="flux > 3",
 )
 IDS = ["a", "b", "c", "d", "e"]
 SCORES = np.array([0.1, 0.9, np.nan, 0.9, 0.5], np.float32)
@@ -65,6 +66,7 @@ def test_every_candidate_line_carries_its_provenance():
     for row in rows:
         assert row["task"] == "duals"
         assert row["target"] == "dual"
+        assert row["filtered_by"] == "flux > 3"
         assert row["score_kind"] == "P(target)"
         assert row["model_version"] == "7"
         assert row["learner"] == "averaged"

@@ -54,6 +54,10 @@ def test_axes_with_a_meaning_are_mirrored_at_most():
     laid = aligned(old * [-2, 2] + [1, 0], old, mirror_only=True)
     assert laid is not None
     np.testing.assert_allclose(laid.places, old * [2, 2] + [-1, 0], atol=1e-5)
+    assert laid.moved < 1e-6  # as the two are drawn, nothing is elsewhere
+    shifted = aligned(5 * old[::-1] + [8, 3], old, mirror_only=True)
+    assert shifted is not None
+    assert shifted.moved > 0.1
 
 
 def test_without_three_common_objects_or_any_extent_there_is_nothing_to_turn_by():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from core.errors import BadInput
-from core.mapping import groups_fitting, groups_space
+from core.errors import BadInput, Cancelled
+from core.mapping import groups, groups_fitting, groups_space
 from core.mapping.groups import METHODS, group
 from core.mapping.groups_columns import FEWEST, ks_distance, set_apart
 from core.mapping.groups_number import propose_k
@@ -213,7 +213,10 @@ def test_the_proposed_number_has_the_highest_silhouette():
         ({"method": "mixture", "k": 0}, "but is 0;"),
         ({"method": "hdbscan", "min_size": 1}, "2 to 150 objects"),
         ({"method": "hdbscan", "min_size": 151}, "but 151 was asked for"),
+        ({"min_size": 9}, "Only hdbscan knows a smallest size, and kmeans was asked for"),
+        ({"method": "mixture", "k": 101}, "2 to 100, but is 101;"),
         ({"seed": -1}, "seed is zero or more"),
+        ({"seed": 2**32}, "below 4,294,967,296, but is 4294967296;"),
         ({"unseen": np.ones(300, bool)}, "but there are 0"),
         ({"unseen": np.zeros(3, bool)}, "mask"),
     ],
@@ -222,6 +225,27 @@ def test_settings_that_cannot_be_are_refused_in_words(more, sentence):
     values, _ = blobs()
     with pytest.raises(BadInput, match=sentence):
         group(values, **more)
+
+
+def test_more_dense_places_than_anybody_looks_at_are_refused(monkeypatch):
+    monkeypatch.setattr(groups, "MOST_GROUPS", 3)
+    with pytest.raises(BadInput, match=r"There are 4 dense places, but 3 .* raise the smallest"):
+        group(blobs()[0], method="hdbscan")
+
+
+@pytest.mark.parametrize("method", ["kmeans", "mixture"])
+def test_a_job_is_stopped_between_two_fits(method):
+    told = []
+
+    def progress(fraction: float, message: str) -> None:
+        told.append((fraction, message))
+        if len(told) == 2:
+            raise Cancelled("Stopped.")
+
+    with pytest.raises(Cancelled):
+        group(blobs()[0], method=method, k=4, progress=progress)
+    (before, words), (after, again) = told
+    assert (before < after < 0.5, words == again) == (True, True)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -39,6 +39,15 @@ def test_the_largest_loading_is_positive():
     assert np.allclose(pca(-values, 1)[:, 0], -values[:, 1])
 
 
+def test_rows_are_taken_a_part_at_a_time(monkeypatch):
+    values = cloud(60)
+    values[::3] = np.nan
+    rows = np.flatnonzero(np.isfinite(values).all(axis=1))
+    expected = pca(values[rows], 3)
+    monkeypatch.setitem(pca.__globals__, "_CHUNK", 7)
+    np.testing.assert_allclose(pca(values, 3, rows), expected, atol=1e-5)
+
+
 def test_components_beyond_the_data_are_zero():
     assert (pca(cloud(5, 2), 4)[:, 2:] == 0).all()
     assert pca(cloud(1, 3), 2).tolist() == [[0, 0]]

@@ -10,6 +10,7 @@ from core.mapping import pca
 from core.mapping.projections import PROJECTIONS, added_to_map, project
 from core.mapping.projections.neighbour_graph import Nearby, neighbour_graph
 from core.mapping.projections.projection import register_projection
+from core.mapping.projections.space import Space
 
 # UMAP and PaCMAP load and compile for some seconds at their first use.
 COMPILED = [pytest.param(name, marks=pytest.mark.slow) for name in ("umap", "pacmap")]
@@ -88,6 +89,23 @@ def test_objects_that_are_all_alike_lie_in_one_point(name):
 def test_the_map_of_principal_components_is_that_of_the_embedding():
     values, mask = three_groups(60, 130)[0], np.ones(60, bool)
     np.testing.assert_allclose(project(values, mask, "pca").places, pca(values, 2), atol=1e-3)
+
+
+def test_of_a_large_embedding_principal_components_make_no_copy(monkeypatch):
+    values, mask = three_groups(60, 8)[0], np.ones(60, bool)
+    mask[::7] = False
+    expected = project(values, mask, "pca").places
+    for used in (project, pca):
+        monkeypatch.setitem(used.__globals__, "_CHUNK", 9)
+    taken, whole = [], Space.of
+
+    def of(space, rows):
+        taken.append(len(rows))
+        return whole(space, rows)
+
+    monkeypatch.setattr(Space, "of", of)
+    np.testing.assert_allclose(project(values, mask, "pca").places, expected, atol=1e-4)
+    assert max(taken) == 9
 
 
 @pytest.mark.slow

@@ -46,6 +46,12 @@ def test_neighbours_kept_are_those_of_a_plain_search_in_any_number_of_parts(monk
     assert neighbours_kept(values, places, rows, 10) == pytest.approx(wanted, abs=1e-3)
     monkeypatch.setattr(maps, "_ROWS", 150)
     assert neighbours_kept(values, places, rows, 10) == pytest.approx(wanted, abs=1e-3)
+    # Among others that are left out it is the same.
+    among = np.sort(np.random.default_rng(2).permutation(900)[:700])
+    more, placed = np.full((900, 8), np.nan), np.full((900, 2), np.nan)
+    more[among], placed[among] = values, places
+    found = neighbours_kept(more, placed, among[rows], 10, among=among)
+    assert found == pytest.approx(wanted, abs=1e-3)
 
 
 def test_what_cannot_be_measured_is_refused():

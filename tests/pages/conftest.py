@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -150,11 +150,12 @@ def sign_in(services: Services) -> Iterator[Callable[[str], None]]:
 def jobs(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """The jobs that are started instead of being run."""
     started: list[Job] = []
-    monkeypatch.setattr(
-        services.children,
-        "start_job",
-        lambda kind, subject, arguments: started.append((kind, subject, list(arguments))),
-    )
+
+    def start_job(kind: JobKind, subject: str, arguments: Sequence[str]) -> bool:
+        started.append((kind, subject, list(arguments)))
+        return True
+
+    monkeypatch.setattr(services.children, "start_job", start_job)
     return started
 
 

@@ -21,7 +21,9 @@ from pages._server.catalogue_counts import (
     lumped,
     mean_2d,
     sample,
+    values_at,
 )
+from pages._server.catalogue_kept import RecentArrays
 from pages._server.catalogue_sky import centre_of, graticule, mollweide, plain_plane
 
 AWKWARD = [math.nan, math.inf, -math.inf, 0.0, -3.0]
@@ -94,6 +96,11 @@ def test_whole_numbers_get_bins_of_whole_numbers():
 def test_a_log_axis_has_no_place_for_zero_and_less():
     found = coordinates(np.array([100.0, 1e-3, *AWKWARD]), log=True)
     np.testing.assert_allclose(found, [2, -3, *[np.nan] * 5], rtol=1e-15)
+    np.testing.assert_allclose(values_at(found[:3], log=True), [100, 1e-3, np.nan])
+    assert values_at(found, log=False) is found
+    beyond = values_at(np.array([309.0, -400.0]), log=True)  # an axis has a margin
+    assert np.isfinite(beyond).all()
+    assert (beyond > 0).all()
 
 
 def test_a_sample_is_even_and_repeats():
@@ -114,9 +121,36 @@ def test_small_categories_stand_together():
     new, kept = lumped(codes, 5, 3, keep_last=True)
     assert kept == [2, None, 4]
     assert np.bincount(new).tolist() == [9, 8, 3]
+    new, kept = lumped(codes, 5, 3, others=2)  # large, but no category
+    assert kept == [0, 4, None]
+    assert np.bincount(new).tolist() == [5, 3, 12]
     new, kept = lumped(codes, 5, 5)
     assert kept == [0, 1, 2, 3, 4]
     assert new.tolist() == codes.tolist()
+
+
+def test_arrays_are_kept_as_long_as_there_is_room():
+    kept = RecentArrays(2000)
+    made: list[str] = []
+
+    def get(key: str, n_bytes: int) -> None:
+        def make() -> tuple[np.ndarray, bool]:
+            made.append(key)
+            return np.zeros(n_bytes, np.uint8), True
+
+        kept.get(key, make)
+
+    for key in "abac":  # 800 bytes each: "b" was not used for longest
+        get(key, 800)
+    assert made == ["a", "b", "c"]
+    for key in "acb":
+        get(key, 800)
+    assert made == ["a", "b", "c", "b"]
+    get("large", 5000)
+    get("large", 5000)
+    assert made[4:] == ["large"]
+    get("c", 800)
+    assert made[5:] == ["c"]
 
 
 def test_a_box_holds_its_ends_and_a_log_axis_nothing_below_zero():
@@ -215,6 +249,7 @@ def test_what_plotly_says_is_read_or_refused():
         {"box": [{"x": [1.0, math.nan], "y": [2.0, 3.0]}]},
         {"box": [{"x": ["a", "b"], "y": [2.0, 3.0]}]},
         {"lasso": [{"x": [0, 1], "y": [0, 1]}]},
+        {"box": [{"x": [1.0, 10**400], "y": [2.0, 3.0]}]},
         {"lasso": [{"x": [0.0] * 5000, "y": [0.0] * 5000}]},
         {"lasso": [{"y": [0.0] * 5}]},
     ):

@@ -17,9 +17,11 @@ from pages._server.services import Services, install
 from pages._shared import encoders_jobs
 from pages._shared.encoders_embed import embed_arguments
 from pages._shared.encoders_words import (
+    doubts,
     encoder_words,
     fitting_encoders,
     fusion_parts,
+    networks,
 )
 from tests.pages.conftest import embed
 from tests.pages.kit import labels_of, one, press, text_of
@@ -211,6 +213,25 @@ def test_a_worse_network_is_warned_of_and_a_better_one_is_not(services, sign_in,
     assert words not in text_of(script)
     choose_embedding(tiny, finished_embeddings(tiny)[0].run_id)
     assert "Embed and use it in the default" not in labels_of(draw("train"))
+
+
+def test_an_autoencoder_is_held_against_others_by_its_error(services, sign_in, tiny):
+    old = train(tiny, "vae", steps=400, kept=0.9)  # of a version that measured no error
+    runs = {}
+    for kept, error in ((0.1, 0.0123456), (0.6, 0.03)):
+        quality = {"neighbour_consistency": kept, "reconstruction_error": error}
+        runs[error] = train(tiny, "vae", steps=400, quality=quality)
+    known = {run.run_id: run for run in networks(tiny)}
+    assert doubts(tiny, known[runs[0.0123456]]) == ""
+    assert doubts(tiny, known[old]) == ""
+    words = doubts(tiny, known[runs[0.03]])
+    assert words.startswith("It rebuilds held-out pictures with an error of 0.03, but")
+    assert words.endswith("with an error of 0.0123.")
+    train(tiny, "byol", steps=400, kept=0.5)
+    assert "keeps 10% of the neighbours, but byol" in doubts(tiny, known[runs[0.0123456]])
+    (table,) = [one.value for one in draw("train").dataframe if "Weights of step" in one.value]
+    assert table["Reconstruction error"].tolist()[1:3] == [0.03, 0.0123456]
+    assert table["Reconstruction error"].isna().tolist() == [True, False, False, True]
 
 
 def test_an_embedding_by_an_older_default_is_pointed_out(services, sign_in, tiny):

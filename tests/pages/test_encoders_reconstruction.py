@@ -111,9 +111,12 @@ def test_features_of_an_embedding_are_correlated(tiny):
 
 def test_only_the_owner_starts_a_comparison(tiny, services, monkeypatch):
     started = []
-    monkeypatch.setattr(
-        services.children, "start_job", lambda *arguments: started.append(arguments)
-    )
+
+    def start_job(*arguments):
+        started.append(arguments)
+        return True
+
+    monkeypatch.setattr(services.children, "start_job", start_job)
     script = drawn("Length of codes")
     script.button[0].click().run()
     assert not script.exception, script.exception

@@ -15,6 +15,8 @@ from core.representation.training.checkpoint import STATE
 from core.run import _parser
 from core.survey import Batch, RunFolder, SurveyWriter
 from core.vocabulary import JobKind
+from pages._shared.encoders_curves import Trace, picking_words
+from pages._shared.encoders_metrics import read_curves
 from pages._shared.encoders_stopped import PLAN, arguments_again, stopped_trainings
 from pages._shared.encoders_train import ending_words
 from pages._shared.encoders_train_form import Wish, train_arguments
@@ -271,4 +273,25 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(services, sign_in, db, t
 def test_endings_in_words():
     assert ending_words({}) == ""
     assert ending_words({"ending": "all steps done"}) == "All steps done."
-    assert "kept are the weights of step 30 (neighbour consistency 0.500)." in ending_words(ENDED)
+    said = "kept are the weights of step 30 (picked by neighbour consistency, 0.500)."
+    assert said in ending_words(ENDED)
+    rebuilt = {"neighbour_consistency": 0.1, "reconstruction_error": 0.00123456}
+    said = "kept are the weights of step 30 (picked by reconstruction error, 0.00123)."
+    assert said in ending_words(ENDED | {"best_quality": rebuilt})
+
+
+def test_the_measure_that_picked_the_weights_is_named_with_the_curves(tmp_path):
+    def trace(chosen, **quality):
+        path = tmp_path / "metrics.jsonl"
+        path.write_text(json.dumps({"step": 5, "quality": quality}))
+        return Trace("one", read_curves(path), 0, chosen)
+
+    by_neighbours = trace(5, neighbour_consistency=0.5)
+    by_error = trace(5, neighbour_consistency=0.5, reconstruction_error=0.01)
+    assert picking_words([trace(None, neighbour_consistency=0.5)]) == ""
+    said = " The dashed line is where the weights were taken, picked by "
+    assert picking_words([by_neighbours]) == said + "neighbour consistency."
+    assert picking_words([by_error]) == said + "reconstruction error."
+    assert picking_words([by_neighbours, by_error]) == (
+        said + "reconstruction error (where it was measured) or neighbour consistency."
+    )

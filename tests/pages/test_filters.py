@@ -9,6 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.errors import BadInput, InUse
+from core.survey.filtering import as_condition
+from core.vocabulary import Role
+from pages import candidates
+from pages._server.filters import conditions_of, filter_text
+from pages._server.identity import Identity
+from pages._server.tables import ANSWER, SurveyTable
+from pages._shared import filter_line
 from tests.pages.acts import answer, learn
 from tests.pages.kit import labels_of, open_page, press, text_of
 from tests.pages.maps import address, ids_of, make_map, select
@@ -85,6 +93,33 @@ def test_what_does_not_pass_is_faint_in_the_picture(browser, mapped):
     assert 0 < low_left.max() < 90 < 130 < low_right.max()
 
 
+def test_a_filter_is_as_long_as_an_address_has_it():
+    def conditions(n):
+        return [as_condition(["name", "is one of", ["é" * n, "ü" * n]])]
+
+    assert conditions_of(filter_text(conditions(300))) == tuple(conditions(300))
+    with pytest.raises(
+        BadInput, match=r"up to 4,000 characters there, but this one takes 4,2\d\d;"
+    ):
+        filter_text(conditions(350))  # six characters each
+
+
+def test_what_is_kept_of_answers_drives_nothing_else_out(services, tiny, browser):
+    ann = Identity("ann", "ann", Role.OWNER)
+    task = services.db().task("dual")
+    flux, answered = (
+        [as_condition(["flux", ">", 3])],
+        [as_condition([ANSWER, "has a value", None])],
+    )
+    kept = SurveyTable(services, task, tiny, ann).mask(flux)
+    for number in range(3):
+        answer(browser, f"g{number}")
+        found = SurveyTable(services, task, tiny, ann).mask(answered)
+        assert np.flatnonzero(found).tolist() == list(range(number + 1))
+    assert len(services.tables._values) == 1
+    np.testing.assert_array_equal(SurveyTable(services, task, tiny, ann).mask(flux), kept)
+
+
 # On the pages
 
 BRIGHT = '[["flux",">",3]]'
@@ -129,3 +164,42 @@ def test_candidates_are_of_what_passes(services, workspace):
     script = open_page("candidates", {"filter": BRIGHT})
     assert "Candidates CSV (5)" in offered(script)
     assert "g3" not in text_of(script)
+
+
+def test_a_candidate_list_says_its_filter(services, workspace, monkeypatch):
+    learn(workspace)
+    given = []
+
+    def lines(*arguments):
+        given.append(arguments[-1])
+        return []
+
+    class At:
+        """A button that is pressed at once."""
+
+        def __call__(self, _label, data, **_more):
+            data()
+
+    monkeypatch.setattr(candidates, "candidate_lines", lines)
+    monkeypatch.setattr(candidates.st, "download_button", At())
+    many = [["flux", ">", number] for number in range(6)]
+    open_page("candidates", {"filter": json.dumps(many)})
+    open_page("candidates")
+    assert given == [" and ".join(f"flux > {number}" for number in range(6)), ""]
+
+
+def test_a_filter_that_cannot_be_held_against_the_survey_now_stays(services, mapped, monkeypatch):
+    def busy(*_arguments):
+        raise InUse("The survey is in use; wait.")
+
+    monkeypatch.setattr(filter_line, "filtered", busy)
+    script = open_page("map", {"filter": BRIGHT})
+    assert "The survey is in use; wait." in text_of(script)
+    assert script.query_params["filter"] == BRIGHT
+    assert "Select with the lasso" not in text_of(script)
+
+
+def test_a_link_whose_filter_is_broken_writes_no_markdown(services, mapped):
+    (told,) = open_page("map", {"filter": '[["[x](http://y)","![z](http://y)",1]]'}).warning
+    assert "It was left out" in told.value.replace("\\", "")
+    assert "](" not in told.value

@@ -24,8 +24,9 @@ class Children:
         self.running = True
         self.error: str | None = None
 
-    def start_job(self, kind, subject, arguments, *, within=None) -> None:
+    def start_job(self, kind, subject, arguments, *, within=None) -> bool:
         self.started.append((kind, subject, arguments, within))
+        return True
 
     def ensure_worker(self, task):
         self.workers.append(task)
@@ -37,8 +38,11 @@ class Children:
     def job_running(self, _kind, _subject) -> bool:
         return self.running
 
-    def job_error(self, _kind, _subject) -> str | None:
+    def job_error(self, _kind, _subject, _arguments=None) -> str | None:
         return self.error
+
+    def forget_job(self, _kind, _subject) -> None:
+        self.error = None
 
     def embedding(self) -> bool:
         return True
@@ -89,6 +93,25 @@ def test_the_map_does_not_wait_where_nobody_labels(services, children):
     children.running = False
     services.prepare(survey)
     assert children.started == [(JobKind.MAP, "tiny", ["tiny"], None)]
+
+
+def test_a_map_that_somebody_asked_for_and_that_failed_does_not_stop_the_one_lacking(
+    services, children, monkeypatch
+):
+    survey = services.survey("tiny")
+    embed(survey)
+    children.running = False
+    ended = {"with": ["tiny", "--projection=tsne"]}
+
+    def job_error(_kind, _subject, arguments=None):
+        return "It is torn." if arguments in (None, ended["with"]) else None
+
+    monkeypatch.setattr(children, "job_error", job_error)
+    assert services.prepare(survey).error is None
+    assert len(children.started) == 1
+    ended["with"] = ["tiny"]
+    assert services.prepare(survey).error == "It is torn."
+    assert len(children.started) == 1
 
 
 def demo_server(children: Children, *, processes: bool, tasks_after: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 
@@ -12,21 +13,30 @@ from scipy.stats import binomtest
 
 from core.errors import AlreadyExists, BadInput, Damaged, NotFound
 from core.mapping import groups_columns
+from core.mapping.groups_columns import Apart
 from core.survey import RunFolder
 from core.survey.added_columns import write_columns
+from core.survey.filtering import Kind
 from core.vocabulary import JobKind
 from pages._server.groups import (
     CENTRAL,
     PERIPHERAL,
     RANDOM,
+    choice_of,
     core_of,
     kept_groupings,
     members,
     name_group,
+    shown_groupings,
     title_of,
 )
 from pages._server.groups_columns import columns_apart
 from pages._server.groups_table import Flags, flagged_groups, group_table
+from pages._server.map_colours import colourings
+from pages._server.tables import Column
+from pages._shared.distinct import distinct
+from pages._shared.groups_columns import _bars
+from pages._shared.groups_state import grouping_titles
 from tests.pages.conftest import IDS, embed
 from tests.pages.kit import labels_of, one, open_page, press, text_of
 from tests.pages.test_selections import ANN, CAT, label, next_version
@@ -142,6 +152,10 @@ def test_groups_have_names_that_differ(services, tiny):
         name_group(now(), 0, "x" * 65)
     with pytest.raises(BadInput, match="printable"):
         name_group(now(), 0, "a\nb")
+    with pytest.raises(BadInput, match="what another group is called"):
+        name_group(now(), 0, "group 03")
+    name_group(now(), 2, "Group 3")
+    assert [choice_of(now(), one) for one in range(3)] == ["1 · Spirals", "Group 2", "3 · Group 3"]
     with pytest.raises(NotFound, match="1 to 3, but 4 was named"):
         name_group(now(), 3, "x")
     (now().path / "names.json").write_text("[1, 2]")
@@ -204,6 +218,9 @@ def test_a_table_counts_answers_finds_and_flags(services, tiny, db):
         (1, 0, 0),
     ]
     assert (some.n_objects, some.in_none) == (4, 1)
+    # Of what passes, rows 0, 6 and 7 are measured and none is in the second group.
+    assert some.rows[1].flagged is not None
+    assert (some.rows[1].flagged.measured, some.rows[1].flagged.elsewhere) == (0, 2 / 3)
     db.change_task("dual", "ann", blind=True)
     hidden = group_table(services, db.task("dual"), tiny, CAT, grouping)
     assert {(row.labelled, row.finds) for row in hidden.rows} == {(None, None)}
@@ -225,6 +242,91 @@ def test_known_columns_of_a_blind_task_set_nothing_apart(services, tiny, db, mon
     db.change_task("dual", "ann", blind=True)
     assert sorted(names(ANN)) == ["flux", "known_z", "morph_r"]
     assert sorted(names(CAT)) == ["flux", "morph_r"]
+
+
+def test_no_two_choices_are_called_alike(services, tiny):
+    runs = [grouped(tiny), grouped(tiny), grouped(tiny, seed=3), grouped(tiny, method="mixture")]
+    titles = grouping_titles(kept_groupings(services, tiny))
+    assert len(set(titles.values())) == 4
+    assert titles[runs[2]].endswith(", seed 3") or titles[runs[2]].endswith(runs[2])
+    assert distinct({1: "a", 2: "a", 3: "b"}, lambda _: "same", str) == {
+        1: "a, 1",
+        2: "a, 2",
+        3: "b",
+    }
+
+
+def test_names_are_kept_from_annotators_of_a_blind_task(services, sign_in, tiny, db):
+    embed(tiny)
+    grouped(tiny)
+    name_group(kept_groupings(services, tiny)[0], 0, "bleeds")
+    script = opened()
+    assert "bleeds: 4 objects" in text_of(script)
+    assert one(script.selectbox, "Group").options[0] == "1 · bleeds (4)"
+    press(script, "Select this group (4)")
+    made = services.selections.get(script.query_params["selection"])
+    assert made.origin["tells"] == ["dual"]
+    assert services.selections.may_see(made, CAT)
+    db.change_task("dual", "ann", blind=True)
+    assert not services.selections.may_see(made, CAT)
+    assert shown_groupings(services, tiny, ANN)[0].names == {0: "bleeds"}
+    assert shown_groupings(services, tiny, CAT)[0].names == {}
+    sign_in("cat")
+    script = opened()
+    assert "bleeds" not in text_of(script)
+    assert "Names that groups were given are kept from you" in text_of(script)
+    assert "Save its name" not in labels_of(script)
+    press(script, "Select this group (4)")
+    assert "tells" not in services.selections.get(script.query_params["selection"]).origin
+
+
+def test_groups_of_a_taught_embedding_are_kept_as_the_answers_are(services, sign_in, tiny, db):
+    embed(tiny)
+    run = max((tiny.folder / "runs").glob("embed-*"))
+    record = json.loads((run / "config.json").read_text())
+    record["result"] = {"weights": {"refined": {"task": "dual", "earlier": []}}}
+    (run / "config.json").write_text(json.dumps(record))
+    grouped(tiny, embedding_run=run.name)
+    assert "taught answers of dual, and the groups hang on these too" in text_of(opened())
+    made = services.selections.get(press_all(opened()))
+    assert made.origin["tells"] == ["dual"]
+    gone = grouped(tiny, embedding_run="embed-gone", taught_by=["dual"])
+    by = {one["by"] for one in colourings(services, db.task("dual"), tiny, CAT)}
+    assert "group" in by
+    db.change_task("dual", "ann", blind=True)
+    assert shown_groupings(services, tiny, ANN)[0].run_id == gone
+    assert shown_groupings(services, tiny, CAT) == []
+    by = {one["by"] for one in colourings(services, db.task("dual"), tiny, CAT)}
+    assert "group" not in by
+    sign_in("cat")
+    assert "2 more are kept from you" in text_of(opened())
+
+
+def press_all(script) -> str:
+    press(script, "Select this group (4)")
+    return script.query_params["selection"]
+
+
+def test_a_damaged_grouping_colours_no_map(services, tiny, db):
+    path = tiny.folder / "runs" / grouped(tiny) / "groups.npy"
+    task = db.task("dual")
+    assert "group" in {one["by"] for one in colourings(services, task, tiny, ANN)}
+    for damage in (b"", b"no array", path.read_bytes()[:-9]):
+        path.write_bytes(damage)
+        assert "group" not in {one["by"] for one in colourings(services, task, tiny, ANN)}
+
+
+def test_columns_that_begin_alike_are_two_bars():
+    long = "a column of a long and a wordy name, "
+    found = [
+        (Column(name, f"<b>{long}{name}", Kind.NUMBER), Apart(name, 1.0, 0.5, 1.0, 0.0, 9, 9))
+        for name in ("one", "two")
+    ]
+    figure = _bars(found)
+    assert list(figure.data[0].y) == [0, 1]
+    assert [one.startswith("&lt;b&gt;a column") for one in figure.layout.yaxis.ticktext] == [
+        True
+    ] * 2
 
 
 def test_without_groups_the_owner_makes_some(services, sign_in, tiny, jobs):

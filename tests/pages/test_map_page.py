@@ -11,6 +11,7 @@ import pytest
 from core.errors import NotReady
 from core.survey import RunFolder
 from core.vocabulary import JobKind
+from pages._server.filters import Filtered
 from pages._server.map_colours import Paint
 from pages._shared import map_fallback
 from pages._shared.map_fallback import outline_of
@@ -68,7 +69,7 @@ def test_a_browser_without_webgl_gets_the_drawn_map_and_may_try_again(mapped, mo
 
     monkeypatch.setattr(map_fallback, "paint", gone)
     page.run()
-    assert [one.value for one in page.warning] == ["It has just gone."]
+    assert [one.value for one in page.warning] == [r"It has just gone\."]
     page = press(page, "Try again with WebGL")
     assert "has no WebGL" not in text_of(page)
 
@@ -88,6 +89,10 @@ def test_the_address_of_the_drawn_map_changes_with_its_colours():
     assert names[0] == names[1] != names[2]
     other = map_fallback._named(Paint(codes, {"colours": ["#000000", "#fffffe"]}))
     assert other != names[0]
+    some = [Filtered((), np.arange(3) < n, "", {}) for n in (1, 1, 2)]
+    names = [map_fallback._named(Paint(codes, legend), one) for one in (None, *some)]
+    assert names[1] == names[2]
+    assert len(set(names)) == 3
 
 
 # The sources

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from core.errors import NotFound
+from core.errors import NotFound, NotReady
 from core.survey import RunFolder
 from core.vocabulary import JobKind, Role
 from pages._server.identity import Identity
@@ -72,6 +72,24 @@ def test_a_link_shows_its_map_and_one_that_is_gone_is_told(make):
     assert "UMAP of the embedding" in page.caption[0].value
 
 
+def test_a_chosen_map_that_cannot_be_read_is_told_and_the_newest_is_shown(make, tiny):
+    broken, _ = make("tsne"), make()
+    (tiny.folder / "runs" / broken / "map.npy").write_bytes(b"\x93NUMPY torn")
+    page = draw(map=broken)
+    assert f"The map {broken} cannot be read" in page.warning[0].value.replace("\\", "")
+    assert "map" not in page.query_params
+    assert "UMAP of the embedding" in page.caption[0].value
+    page.run()
+    assert not page.exception
+    assert not page.warning
+
+
+def test_a_map_of_a_task_that_is_gone_is_its_owners(make, services, tiny):
+    taught = make("umap", "gone")
+    assert map_versions(services, tiny, CAT) == []
+    assert [run.run_id for run in map_versions(services, tiny, ANN)] == [taught]
+
+
 def test_what_was_not_measured_is_said(make):
     make(result={"trustworthiness": None, "neighbours_kept": None, "notes": ["3 are *too few*."]})
     said = text_of(draw())
@@ -86,7 +104,7 @@ def test_a_map_taught_answers_is_shown_to_who_chooses_it_and_may_know_them(
     plain, taught = make("pca"), make("umap", "dual", scale=-1.0)
     assert placed_map(services, tiny).view.map_run == plain  # never unasked
     found = placed_map(services, tiny, KEPT + taught, CAT)
-    assert found.view.taught_by == "dual"
+    assert found.view.taught_by == ("dual",)
     assert found.map_name == taught
     asked = urlencode({"task": "dual", "map": KEPT + taught})
     for path in ("map", "map_points", "map_state"):
@@ -94,7 +112,14 @@ def test_a_map_taught_answers_is_shown_to_who_chooses_it_and_may_know_them(
     page = draw(map=taught)
     assert "is no evidence that they differ" in text_of(page)
     assert "taught dual" in one(page.selectbox, "Map").options[1]
+    whole = {"box": [-1, -1, 1, 1], "task": "dual"}
+    made = browser.post("/api/map_select", {**whole, "map_run": KEPT + taught}).json()
+    lasso = services.selections.get(made["selection"])
+    assert lasso.origin["tells"] == ["dual"]
+    made = browser.post("/api/map_select", {**whole, "map_run": plain}).json()
+    assert "tells" not in services.selections.get(made["selection"]).origin
     services.db().change_task("dual", "ann", blind=True)
+    assert not services.selections.may_see(lasso, CAT)
     assert [run.run_id for run in map_versions(services, tiny, CAT)] == [plain]
     assert len(map_versions(services, tiny, ANN)) == 2
     with pytest.raises(NotFound):
@@ -122,6 +147,43 @@ def test_a_chosen_map_stays_when_a_newer_one_comes(make, browser):
     assert browser.get(f"/api/map_points?task=dual&map={old}").status == 404
     assert browser.get("/api/map?task=dual").json()["projection"] == "UMAP"
     assert browser.get(f"/api/map?task=dual&map={KEPT}map-none").status == 404
+
+
+def test_a_map_of_an_embedding_that_was_taught_answers_is_hidden_on_a_blind_task(
+    make, services, tiny, browser, annotator, sign_in
+):
+    old = make("pca", embedding_run="embed-before")
+    taught = make("umap", taught_by=["dual"])
+    asked = urlencode({"task": "dual", "map": taught, "hash": "1"})
+    told = annotator.get(f"/api/map_points?{asked}")
+    assert told.status == 200
+    assert told.headers["cache-control"] == "private, no-cache"  # who may see it can change
+    assert "behind the embedding" in text_of(draw())
+    services.db().change_task("dual", "ann", blind=True)
+    assert placed_map(services, tiny, None, ANN).view.map_run == taught
+    assert placed_map(services, tiny, None, CAT).view.map_run == old
+    assert annotator.get(f"/api/map_points?{asked}").status == 404
+    assert browser.get(f"/api/map_points?{asked}").status == 200
+    assert [run.run_id for run in map_versions(services, tiny, CAT)] == [old]
+    assert services.prepare(tiny).mapped  # it is there, if not for everybody
+    sign_in("cat")
+    assert "another embedding" in draw().caption[0].value
+
+
+def test_without_another_map_the_principal_components_are_hidden_too(services, tiny, monkeypatch):
+    embed(tiny)
+    monkeypatch.setattr("pages._server.map_view.tasks_taught", lambda *_: ["dual"])
+    assert placed_map(services, tiny, None, CAT).view.taught_by == ("dual",)
+    services.db().change_task("dual", "ann", blind=True)
+    assert placed_map(services, tiny, None, ANN).view.projection == "PCA"
+    with pytest.raises(NotReady, match="kept from you"):
+        placed_map(services, tiny, None, CAT)
+
+
+def test_a_map_is_not_made_while_another_is(make, services, tiny, monkeypatch):
+    make()
+    monkeypatch.setattr(services.children, "start_job", lambda *_: False)
+    assert "The job map of tiny runs already" in press(draw(), "Make this map").error[0].value
 
 
 def test_the_owner_makes_maps(make, jobs, services, tiny, sign_in):

@@ -348,6 +348,10 @@ def test_classes_beyond_what_a_byte_tells_apart_are_others(browser, mapped, monk
     legend, codes = colours(browser, mapped, "class")
     assert legend["names"] == [NO_ANSWER, "dual", OTHER_CLASSES]
     assert codes[:3].tolist() == [2, 1, 0]
+    told = browser.get("/api/map?task=dual").json()
+    assert [name for name, _ in told["classes"]] == ["dual"]
+    state = browser.get(address("map_state", mapped)).json()
+    assert (state["rings"], state["ring_classes"]) == ([0, 1], [1, 0])  # 1 has no class there
 
 
 def test_classes_named_by_numbers_keep_their_order_and_what_is_offered_is_named(

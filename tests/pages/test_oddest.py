@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import json
 import statistics
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +18,21 @@ from core.survey import RunFolder
 from core.survey.added_columns import write_columns
 from core.vocabulary import JobKind
 from labels_db import LabelsDB
-from pages._server.oddest import Ranked, ranked_by_group, rankings, reasons, standardised_by_group
+from pages._server.odd import Why
+from pages._server.oddest import (
+    Ranked,
+    ranked_by_group,
+    rankings,
+    reasons,
+    shown_rankings,
+    standardised_by_group,
+)
 from pages._server.oddest_agreement import agreement
 from pages._shared.oddest_words import short_reason
 from tests.pages.acts import says
 from tests.pages.conftest import IDS, embed
 from tests.pages.kit import labels_of, one, open_page, press, text_of
+from tests.pages.test_selections import ANN, CAT
 
 SCORES = [0.1, 0.9, np.nan, 0.4, 0.9, 0.2, 0.3, np.nan, 0.8]
 ORDER = [1, 4, 8, 3, 6, 5, 0]
@@ -162,7 +169,9 @@ def test_the_page_says_what_there_is_to_do(services, tiny, jobs):
     press(page, "Rank")
     run_id = max(path.name for path in (tiny.folder / "runs").glob("embed-*"))
     arguments = ["tiny", "--detector=lof", "--detector=rank_ensemble"]
-    assert jobs == [(JobKind.DETECT, "tiny", [*arguments, f"--embedding={run_id}", "--seed=0"])]
+    whole = [*arguments, f"--embedding={run_id}", "--seed=0"]
+    assert jobs == [(JobKind.DETECT, "tiny", whole)]
+    assert f"core.run detect {' '.join(whole)}" in text_of(page)
 
 
 def test_the_oddest_come_first_and_the_first_become_the_selection(services, seen):
@@ -177,7 +186,41 @@ def test_the_oddest_come_first_and_the_first_become_the_selection(services, seen
     assert sorted(chosen(services, page, seen)) == sorted(IDS[row] for row in ORDER[:3])
     origin = services.selections.get(page.session_state["selection"]).origin
     assert origin["words"] == "The 3 objects that are oddest by Isolation forest"
-    assert (origin["kind"], "tells" in origin, "knows" in origin) == ("search", False, False)
+    assert (origin["kind"], origin["tells"], "knows" in origin) == ("search", ["dual"], False)
+
+
+def test_what_was_taken_from_a_ranking_is_kept_as_the_ranking_is(services, seen, db):
+    page = open_page("oddest")
+    press(page, "Select the first 7")
+    made = services.selections.get(page.session_state["selection"])
+    assert services.selections.may_see(made, CAT)
+    db.change_task("dual", "ann", blind=True)
+    assert not services.selections.may_see(made, CAT)
+    assert services.selections.may_see(made, ANN)
+
+
+def test_a_ranking_of_a_taught_embedding_is_kept_as_the_answers_are(services, seen, db):
+    config = detections(seen)[0].path / "config.json"
+    record = json.loads(config.read_text())
+    record["config"]["taught_by"] = ["dual", "gone"]
+    config.write_text(json.dumps(record))
+    rank_by(seen, "lof")  # the folder of the runs has changed
+    page = open_page("oddest")
+    assert "taught answers of dual, gone, and what is odd hangs on these too" in text_of(page)
+    press(page, "Select the first 7")
+    origin = services.selections.get(page.session_state["selection"]).origin
+    assert origin["tells"] == ["dual", "gone"]
+    assert len(shown_rankings(services, seen, CAT)) == 2
+    db.change_task("dual", "ann", blind=True)
+    assert [one.detector for one in shown_rankings(services, seen, CAT)] == ["lof"]
+    assert len(shown_rankings(services, seen, ANN)) == 2
+
+
+def test_a_link_to_a_ranking_that_is_gone_is_told(seen):
+    page = open_page("oddest", {"ranking": "lof@embed-<b>"})
+    assert "of this link is not there" in text_of(page)
+    page.run()
+    assert "of this link is not there" not in text_of(page)
 
 
 def test_the_known_are_grey_and_may_be_left_out(services, seen, db):
@@ -195,6 +238,9 @@ def test_the_known_are_grey_and_may_be_left_out(services, seen, db):
     press(page, "Select the first 5")
     origin = services.selections.get(page.session_state["selection"]).origin
     assert (origin["tells"], origin["knows"]) == (["dual"], True)
+    assert origin["words"] == (
+        "The 5 objects that are oddest by Isolation forest, without what is labelled or known"
+    )
 
 
 def test_the_filter_in_use_counts(services, seen):
@@ -242,6 +288,24 @@ def test_agreement_is_drawn_of_two_or_more(seen):
     assert len(page.get("plotly_chart")) == 2
 
 
+def test_those_that_detectors_agree_on_pass_the_filter_and_have_their_scores(seen, monkeypatch):
+    monkeypatch.setattr("pages._server.oddest_agreement._SHARE", 0.6)
+    rank_by(seen, "lof")
+    rank_by(seen, "mahalanobis", [np.nan] * 8 + [1.0])  # of nothing that the others agree on
+    used = detections(seen)[0].embedding_run
+    state = {
+        "oddest: view": "Agreement",
+        f"oddest: held tiny {used} 3": [f"{one}@{used}" for one in ("lof", "isolation_forest")],
+    }
+    page = open_page("oddest", {"ranking": f"mahalanobis@{used}"}, state=state)
+    assert grid(page) == [IDS[row] for row in (1, 4, 8, 3)]
+    assert "Places and scores are those by LOF" in text_of(page)
+    assert "nan" not in html_of(page)
+    given = json.dumps([["flux", ">", 3]])
+    page = open_page("oddest", {"filter": given, "ranking": f"lof@{used}"}, state=state)
+    assert grid(page) == [IDS[row] for row in (4, 8)]
+
+
 def test_what_makes_it_odd_is_told(services, seen):
     page = open_page("oddest")
     said = text_of(page)
@@ -264,12 +328,12 @@ def test_a_reason_in_a_few_words():
         return {"title": title, "scatters": scatters, "share": share, "value": value}
 
     def said(items, learnt=None):
-        why: Any = SimpleNamespace(items=items, learnt_shares=learnt or {})
-        return short_reason(why)
+        return short_reason(Why(9, 0.5, items, "", learnt or {}))
 
     assert said([item("peaks", -6.2, 0.3), item("size", 9.1, 0.2)]) == "peaks −6.2σ, size +9.1σ"
     assert said([item("flag", 0, 0.2, "yes")], {"pca": 0.31}) == "flag: yes, what pca learnt, 31 %"
     assert said([item("size", 1.1, 0.03)]) == said([]) == "many things a little"
+    assert short_reason(Why(9, 0.1, [], "", {}, False)) == "not above the usual score"
 
 
 def test_a_viewer_looks_and_neither_ranks_nor_selects(seen, sign_in, tiny):

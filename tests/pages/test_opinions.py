@@ -9,6 +9,7 @@ import pytest
 
 from core.run_worker import save_class_probabilities
 from pages._server.items import AFTERWARDS, NEVER
+from pages._server.probabilities import opinions
 from tests.pages.acts import NO, ODD, answer, learn, says, seen
 from tests.pages.conftest import IDS, rank
 
@@ -42,6 +43,11 @@ def test_why_there_are_no_chances(browser, workspace, services, monkeypatch):
     stood_in = seen(browser)
     assert stood_in["score_kind"] == "P(target)"
     assert "only the chance of dual says something" in stood_in["probabilities_state"]
+    # Nor is there one of a model whose files were all swept away.
+    model, task = services.db().latest_model("dual"), services.db().task("dual")
+    (workspace.task_scores("dual") / model.scores_file).unlink()
+    ((_, gone),) = opinions(services, task, services.survey("tiny"), [(0, model.version)])
+    assert gone.startswith("They cannot be read any more")
     learn(workspace)
     model = services.db().latest_model("dual")
     (workspace.task_scores("dual") / "classes" / model.scores_file).write_bytes(b"not numpy")

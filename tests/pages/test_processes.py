@@ -94,6 +94,10 @@ def test_a_job_is_started_once_and_its_error_kept(start):
     children.start_job(JobKind.EMBED, "tiny", ["tiny"])
     until(lambda: not children.job_running(JobKind.EMBED, "tiny"))
     assert children.job_error(JobKind.EMBED, "tiny") == "The survey is gone."
+    assert children.job_error(JobKind.EMBED, "tiny", ["tiny"]) == "The survey is gone."
+    assert children.job_error(JobKind.EMBED, "tiny", ["tiny", "--more"]) is None
+    children.forget_job(JobKind.EMBED, "tiny")
+    assert children.job_error(JobKind.EMBED, "tiny") is None
 
 
 def test_a_worker_nobody_asks_for_is_stopped(start, monkeypatch):
@@ -121,7 +125,10 @@ def test_what_is_at_work_is_known(start):
     assert not children.embedding()
     assert children.tasks_at_work() == []
     children.ensure_worker("a")
-    children.start_job(JobKind.MAP, "s", ["s"])
+    assert children.start_job(JobKind.MAP, "s", ["s"])
+    assert not children.start_job(JobKind.MAP, "s", ["s", "--anew"])
+    children.forget_job(JobKind.MAP, "s")
+    assert children.job_running(JobKind.MAP, "s")
     assert not children.embedding()
     assert children.tasks_at_work() == ["a"]
     children.close()

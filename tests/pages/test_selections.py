@@ -225,7 +225,8 @@ def test_a_lasso_without_what_is_known_tells_it_too(
     painted = SimpleNamespace(hidden=lambda _names: np.array([False, True, False]))
     monkeypatch.setattr(map_selecting, "paint", lambda *_given, **_more: painted)
     places = np.array([[0, 0], [0.5, 0.5], [0.2, -0.2]], np.float32)
-    placed = Placed("m", cast(Any, None), np.array([2, 5, 7]), places)
+    view = cast(Any, SimpleNamespace(taught_by=()))
+    placed = Placed("m", view, np.array([2, 5, 7]), places)
     square = map_selecting.polygon_of(None, [-1, -1, 1, 1])
     origins = {}
     for by in ("column:hole", "column:flux"):

@@ -120,7 +120,7 @@ def chances_kept(services: Services, ids: list[str]) -> None:
 def test_candidates_for_any_target_or_one(both, services: Services, db: LabelsDB) -> None:
     rank(services.workspace, IDS)
     script = open_page("candidates")
-    assert "The ranking is for any target. Of each alone: Not kept" in text_of(script)
+    assert "The ranking is for any target. Of each alone: None yet" in text_of(script)
     chances_kept(services, IDS)
     says(db, len(IDS) - 1, "lens", "anomaly")
     script = open_page("candidates")

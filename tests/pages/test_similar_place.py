@@ -19,6 +19,7 @@ from pages._server.identity import Identity
 from pages._server.similar import search
 from pages._server.similar_place import Archive, example_at, read_place, usual_archive
 from pages._server.similar_query import Example, SimilarQuery
+from pages._shared import similar_examples
 from tests.pages.kit import one, open_page, text_of
 from tests.survey.sky.server import Archive as ArchiveServer
 from tests.survey.sky.server import measured, picture
@@ -89,7 +90,7 @@ def test_the_object_at_a_place_is_taken_and_nobody_is_asked(services, server):
 
 
 def test_elsewhere_a_cutout_as_the_surveys_own_is_downloaded_once_and_searched_with(
-    services, server
+    services, server, monkeypatch
 ):
     task, survey = make(services, server)
     assert usual_archive(survey) == "sdss"
@@ -111,8 +112,11 @@ def test_elsewhere_a_cutout_as_the_surveys_own_is_downloaded_once_and_searched_w
     asked = len(server.asked)
     again, _ = at(services, task, survey, (RA + 0.3, DEC), Archive("sdss"), radius=-1.0)
     assert (again, len(server.asked)) == (same, asked)
-    (kept,) = (services.workspace.root / "cache").glob("downloads")
-    assert kept.is_dir()
+    kept = services.workspace.root / "cache" / "downloads" / "places"
+    assert len(list(kept.rglob("*.answer"))) == 2
+    monkeypatch.setattr(similar_place, "KEPT_CUTOUTS", 1)
+    at(services, task, survey, (50.0, DEC), Archive("sdss"))
+    assert len(list(kept.rglob("*.answer"))) == 1
 
 
 def test_measured_pixels_come_in_the_surveys_bands(services, server):
@@ -146,6 +150,47 @@ def test_what_fails_is_told(services, server):
     with pytest.raises(NotReady, match="The service sdss does not answer as it should"):
         at(services, task, survey, (61.0, 5.0), Archive("sdss"))
     assert not similar_place._clients
+
+
+def test_a_service_that_asks_to_be_left_alone_is_named_and_holds_up_nobody(services, server):
+    task, survey = make(services, server)
+    server.always = {"ra=60": "429 300"}
+    with pytest.raises(BadInput, match="says 429"):
+        at(services, task, survey, (60.0, 5.0), Archive("sdss"))
+    asked = len(server.asked)
+    for _ in range(2):  # it stays so: the service is asked no more until then
+        with pytest.raises(NotReady, match=r"sdss asks to be left alone for (2\d\d|300) seconds"):
+            at(services, task, survey, (61.0, 5.0), Archive("sdss"))
+    assert len(server.asked) == asked
+    (line,) = similar_place._clients
+    assert line[1] == "sdss"
+    assert not similar_place._asking[line].locked()
+
+
+def test_what_a_cutout_may_differ_in_is_said(services, server):
+    _, survey = make(services, server)
+    record = survey.path / "import.json"
+
+    def said(archive, **more):
+        record.write_text(json.dumps({"reader": "sky", "options": {"more": more}}))
+        return similar_place._caution(survey, archive)
+
+    assert said(Archive("sdss"), service="sdss") == ""
+    assert "was not made from it" in said(Archive("legacy"), service="sdss")
+    red = {"service": "hips", "hips": "CDS/P/DSS2/red"}
+    assert said(Archive("hips"), **red) == ""
+    assert said(Archive("hips", hips=" CDS/P/DSS2/red "), **red) == ""
+    other = said(Archive("hips", hips="CDS/P/DSS2/blue"), **red)
+    assert "was made from another HiPS, CDS/P/DSS2/red: depth" in other
+    record.write_text(json.dumps({"reader": "folder"}))
+    assert "is not known to be made from it" in similar_place._caution(survey, Archive("sdss"))
+
+
+def test_two_cutouts_of_one_place_have_names_of_their_own():
+    a, b = (Example(picture=one * 24, called="J1") for one in "ab")
+    other = Example(object_id="s1")
+    names = similar_examples._names([a, other, b])
+    assert names == {"J1 (picture aaaaaa)": a, "s1": other, "J1 (picture bbbbbb)": b}
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,15 @@ def draw(view: str = "embeddings", survey: str = "") -> AppTest:
 
 
 def train(
-    survey, method: str = "vicreg", steps: int = 50, kept: float | None = None, **more
+    survey,
+    method: str = "vicreg",
+    steps: int = 50,
+    kept: float | None = None,
+    quality: dict[str, float] | None = None,
+    **more,
 ) -> str:
-    """Write a finished pretraining run; `kept` of the neighbours on held-out objects."""
+    """Write a finished pretraining run; `kept` of the neighbours on held-out objects, or a whole
+    `quality` of the weights kept."""
     config = PretrainConfig(method=method).as_dict() | {"surveys": {survey.name: "x"}}
     with RunFolder(survey, JobKind.PRETRAIN, config | more) as run:
         records = [
@@ -54,6 +60,8 @@ def train(
         run.result.update(ENDED, steps=steps)
         if kept is not None:
             run.result["best_quality"] = {"neighbour_consistency": kept}
+        if quality is not None:
+            run.result["best_quality"] = quality
     return run.run_id
 
 

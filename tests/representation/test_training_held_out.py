@@ -94,6 +94,7 @@ def test_training_stops_early_when_the_quality_no_longer_rises(patterns, monkeyp
 def test_codes_that_say_nothing_are_no_error(patterns):
     class Nothing:
         spec = METHODS["vicreg"].input_spec(3)
+        reconstructs = False
 
         def eval(self):
             return self

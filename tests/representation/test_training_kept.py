@@ -58,6 +58,7 @@ class Giving:
     """Codes that are one constant but for noise of a given size."""
 
     spec = InputSpec()
+    reconstructs = False
 
     def __init__(self, noise):
         self.noise = noise

@@ -38,14 +38,18 @@ def surveys(tmp_path):
     return made
 
 
-def trained(survey, kept, steps, of=None, bands=3, measured=True):
-    """A finished training of BYOL that kept so many neighbours; collapsed where that is None."""
+def trained(survey, kept, steps, of=None, bands=3, measured=True, error=None):
+    """A finished training of BYOL that kept so many neighbours; collapsed where that is None.
+    With an `error` it is one of VAE, whose error was not measured where that is 0."""
+    name, settings = ("byol", SLIM) if error is None else ("vae", {"latent": 2, "widths": [2]})
     seen = {one.name: one.manifest.content_hash for one in of or [survey]}
-    config = {"method": "byol", "steps": steps, "surveys": seen, "bands": bands}
+    config = {"method": name, "steps": steps, "surveys": seen, "bands": bands}
     torch.manual_seed(0)
     with RunFolder(survey, JobKind.PRETRAIN, config) as run:
-        save_method(METHODS["byol"](METHODS["byol"].input_spec(3), SLIM), run.path, {})
+        save_method(METHODS[name](METHODS[name].input_spec(3), settings), run.path, {})
         quality = {"rank": 1.0} if kept is None else {"neighbour_consistency": kept}
+        if error:
+            quality["reconstruction_error"] = error
         run.result["best_quality"] = quality if measured else {}
     return run.run_id
 
@@ -120,3 +124,37 @@ def test_a_training_that_collapsed_is_doubted(surveys):
     trained(survey, None, 500)
     (note,) = make_encoder("byol", survey).notes
     assert f"training {good}, which kept more neighbours" in note
+
+
+def test_of_autoencoders_the_one_that_rebuilds_best_is_taken_once_that_is_measured(surveys):
+    survey = surveys[0]
+    old = trained(survey, 0.8, 500, error=0)
+    trained(survey, 0.4, 500, error=0)
+    assert weights_folder(survey, "vae").name == old  # by neighbours, as it was
+    (note,) = make_encoder("vae", survey).notes
+    assert f"training {old}, which kept more neighbours" in note
+    first = trained(survey, 0.0, 500, error=0.02)
+    assert weights_folder(survey, "vae").name == first
+    assert make_encoder("vae", survey).notes == []  # it copies well, whatever its neighbours
+    good = trained(survey, 0.1, 500, error=0.01)
+    assert weights_folder(survey, "vae").name == good
+    near = trained(survey, 0.0, 500, error=0.0109)
+    assert weights_folder(survey, "vae").name == near
+    newest = trained(survey, 0.9, 500, error=0.0125)
+    assert weights_folder(survey, "vae").name == near
+    (note,) = make_encoder("vae", survey).notes
+    assert f"training {near}, which rebuilt held-out pictures with less error (0.0109)" in note
+    assert f"than the newest, {newest} (0.0125)" in note
+    trained(survey, None, 500, error=0.001)  # of codes that collapsed
+    assert weights_folder(survey, "vae").name == near
+    (note,) = make_encoder("vae", survey).notes
+    assert "(its codes collapsed)" in note
+
+
+def test_a_collapsed_autoencoder_does_not_put_older_trainings_aside(surveys):
+    survey = surveys[0]
+    old = trained(survey, 0.5, 500, error=0)
+    trained(survey, None, 500, error=0.001)
+    assert weights_folder(survey, "vae").name == old
+    (note,) = make_encoder("vae", survey).notes
+    assert f"training {old}, which kept more neighbours" in note

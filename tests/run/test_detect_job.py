@@ -153,6 +153,7 @@ def test_what_cannot_be_ranked(workspace, survey):
     for given, error, said in (
         ({"detectors": ["nose"]}, BadInput, "detector must be one of .*'nose'"),
         ({"seed": -1}, BadInput, "--seed must be zero or more"),
+        ({"seed": 2**32}, BadInput, "below 4,294,967,296, but is 4294967296"),
         ({"embedding_run": "embed-none"}, NotFound, "no finished embedding of spots"),
         (
             {"embedding_run": embed(survey, values_of(), unseen=range(4, N))},
@@ -169,6 +170,22 @@ def test_what_cannot_be_ranked(workspace, survey):
         with pytest.raises(error, match=said):
             run_detect(workspace, "spots", **asked, quiet=True)
     assert detections(survey) == []
+
+
+def test_a_ranking_says_whose_answers_the_embedding_was_taught(workspace, survey):
+    run_id = embed(survey, values_of())
+    [made] = run_detect(workspace, "spots", ["lof"], run_id, quiet=True)
+    assert made.taught_by == ()
+    config = survey.folder / "runs" / run_id / "config.json"
+    record = json.loads(config.read_text())
+    refined = {"run": "refine-1", "task": "rings", "earlier": ["bars"]}
+    part = {"name": "vicreg", "settings": {"weights": {"surveys": [], "refined": refined}}}
+    record["result"] = {"parts": [{"name": "peaks", "settings": {"weights": "x"}}, part]}
+    config.write_text(json.dumps(record))
+    [made] = run_detect(workspace, "spots", ["lof"], run_id, quiet=True)
+    assert made.taught_by == ("bars", "rings")
+    record = json.loads((made.path / "config.json").read_text())
+    assert record["config"]["taught_by"] == ["bars", "rings"]
 
 
 def test_a_ranking_of_another_version_or_a_damaged_one(workspace, survey):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from core.errors import NotFound
+from core.errors import BadInput, NotFound
 from core.mapping import PROJECTIONS
 from core.mapping.projections import Projection
+from core.representation import load_embedding
 from core.run import main
 from core.run_map import PROJECTION_NAMES, MapSettings, run_map
 from core.run_map_before import map_before
@@ -116,10 +118,46 @@ def test_a_map_taught_by_answers_is_no_start_for_others(workspace, opened, monke
     codes = places_of(survey, taught["run_id"])[:, 0]
     assert codes.tolist() == [*([0, 1] * 10), *([-1] * 20)]
     assert map_before(opened, survey, projection="umap") is None
-    assert map_before(opened, survey, projection="umap", supervised="u") is None
-    found = map_before(opened, survey, projection="umap", supervised="t")
+    assert map_before(opened, survey, projection="umap", taught=["u"]) is None
+    found = map_before(opened, survey, projection="umap", taught=["t"])
     assert found is not None
     assert found.run_id == taught["run_id"]
+    # Objects that are added need no answers: the map stays one of those that it was taught.
+    monkeypatch.setattr("core.run_map._answers", None)
+    run_map(opened, "spots", MapSettings("umap", ENCODER, supervised="t", keep=True), quiet=True)
+    added = finished_runs(survey, JobKind.MAP)[0]
+    for key in ("supervised", "label_seq", "taught_by"):
+        assert added.config[key] == record.config[key]
+    assert added.config["taught_by"] == ["t"]
+
+
+def test_a_map_of_an_embedding_that_was_taught_answers_tells_them_too(opened):
+    survey = Survey.open(opened, "spots")
+    folder = survey.folder / "runs" / load_embedding(survey, ENCODER).run_id
+    config = json.loads((folder / "config.json").read_text())
+    refined = {"refined": {"task": "t", "earlier": ["s"], "run": "refine-1"}}
+    plain = run_map(opened, "spots", MapSettings("pca", ENCODER), quiet=True)
+    config["result"]["weights"] = refined
+    (folder / "config.json").write_text(json.dumps(config))
+    run_map(opened, "spots", MapSettings("pca", ENCODER), quiet=True)
+    record = finished_runs(survey, JobKind.MAP)[0]
+    assert record.config["taught_by"] == ["s", "t"]
+    assert record.config["supervised"] is None
+    assert record.config["after"] == plain["run_id"]
+    for taught, after in ((["t"], plain["run_id"]), (["s", "t"], record.run_id)):
+        found = map_before(opened, survey, projection="pca", taught=taught)
+        assert found is not None
+        assert found.run_id == after
+
+
+def test_a_map_with_axes_is_laid_over_its_like_alone(opened):
+    other = run_map(opened, "spots", MapSettings("tsne", ENCODER), quiet=True)
+    first = run_map(opened, "spots", MapSettings("pca", ENCODER), quiet=True)
+    assert first["n_common"] is None
+    with pytest.raises(BadInput, match="laid over such"):
+        run_map(opened, "spots", MapSettings("pca", ENCODER, after=other["run_id"]), quiet=True)
+    kept = run_map(opened, "spots", MapSettings("umap", ENCODER, keep=True), quiet=True)
+    assert kept["notes"][0] == f"Objects were added to {first['run_id']}, a map by pca."
 
 
 def test_what_may_not_be_asked(workspace, capsys):
@@ -146,9 +184,11 @@ def test_an_earlier_map_that_cannot_be_used_is_told(workspace, opened):
     first = run_map(opened, "spots", settings, quiet=True)
     survey = Survey.open(opened, "spots")
     folder = survey.folder / "runs" / first["run_id"]
-    (folder / "map.npy").write_bytes(b"torn")
-    made = run_map(opened, "spots", settings, quiet=True)
-    assert "cannot be read" in made["notes"][0]
+    for torn in (b"torn", b""):
+        (folder / "map.npy").write_bytes(torn)
+        made = run_map(opened, "spots", settings, quiet=True)
+        assert "cannot be read" in made["notes"][0]
+        shutil.rmtree(survey.folder / "runs" / made["run_id"])
     config = json.loads((folder / "config.json").read_text())
     config["survey"] = {"name": "spots", "version": 9, "content_hash": "gone"}
     (folder / "config.json").write_text(json.dumps(config))

@@ -30,7 +30,8 @@ class Aligned:
         Objects with a place on both.
     moved
         How far a common object lies from where it was, in the middle (median), as a share of the
-        old map's longer side.
+        old map's longer side; of maps with axes once both have one middle and one longer side, as
+        they are drawn.
     """
 
     places: np.ndarray
@@ -67,8 +68,10 @@ def aligned(places: np.ndarray, onto: np.ndarray, *, mirror_only: bool = False) 
     if not side > 0 or not size > 0:
         return None
     if mirror_only:
-        laid = places * np.where(np.diag(cross) < 0, -1.0, 1.0)
-        return Aligned(laid.astype(np.float32), n_common, _moved(laid[common], old, side))
+        signs = np.where(np.diag(cross) < 0, -1.0, 1.0)
+        drawn, width = (new - new_middle) * signs, float(np.ptp(new, axis=0).max())
+        moved = _moved(drawn / width, (old - old_middle) / side, 1.0)
+        return Aligned((places * signs).astype(np.float32), n_common, moved)
     left, strengths, right = np.linalg.svd(cross)
     scale = float(strengths.sum()) / size
     if not scale > 0:

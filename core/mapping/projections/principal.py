@@ -20,4 +20,4 @@ __all__ = ["principal"]
 )
 def principal(objects: Objects) -> np.ndarray:
     """See the registration; it needs no start."""
-    return pca(objects.values, 2)
+    return pca(objects.values, 2, objects.rows, objects.take)

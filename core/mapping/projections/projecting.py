@@ -91,18 +91,25 @@ def project(
     arranged = _sample(rows, most or way.most, taught, seed)
     if len(rows) < way.fewest:
         return _principal(values, rows, f"{len(rows):,} objects are too few for {way.title}")
+    import faiss  # noqa: F401  (only what is loaded is held to one thread)
+
     with threadpool_limits(1):  # sums of several threads end in any order
         space = Space(values, rows, leading=not way.has_axes)
-        near = space.of(arranged)
-        if (near == near[0]).all():
+        # Of a projection that arranges all objects no copy is made.
+        near = space.of(arranged[:1] if way.has_axes else arranged)
+        alike = _are_alike(space, arranged) if way.has_axes else (near == near[0]).all()
+        if alike:
             which = "objects" if len(arranged) == len(rows) else "objects of a large sample"
             return _principal(values, rows, f"All {which} are alike")
         begin = None if start is None or way.has_axes else _start(near, start[arranged], seed)
         rest = np.setdiff1d(rows, arranged, assume_unique=True)
         told = part_of(progress, 0.0, 0.7 if len(rest) else 1.0)
-        found = way.arrange(
-            Objects(near, seed, begin, None if taught is None else taught[arranged], told)
-        )
+        if way.has_axes:
+            given = Objects(values, seed, progress=told, rows=arranged, take=space.of)
+        else:
+            classes = None if taught is None else taught[arranged]
+            given = Objects(near, seed, begin, classes, told)
+        found = way.arrange(given)
         places = np.full((len(values), 2), np.nan, np.float32)
         places[arranged] = found * space.unit if way.has_axes else found
         notes = []
@@ -139,6 +146,8 @@ def added_to_map(
     out = np.where(known[:, None], places, np.nan).astype(np.float32)
     old, new = np.flatnonzero(known), np.flatnonzero(seen & ~known)
     if len(new):
+        import faiss  # noqa: F401  (as in `project`)
+
         with threadpool_limits(1):
             _place(out, old, new, Space(values, np.flatnonzero(seen)), progress)
     note = f"{len(old):,} objects stayed where they were; {len(new):,} were placed by neighbours."
@@ -177,6 +186,12 @@ def _sample(
     return np.union1d(drawn, np.flatnonzero(taught >= 0))
 
 
+def _are_alike(space: Space, rows: np.ndarray) -> bool:
+    first = space.of(rows[:1])
+    parts = (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+    return all((space.of(part) == first).all() for part in parts)
+
+
 def _start(near: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray | None:
     """(M, 2) float32 of variance 1, no two alike; None where too few objects have a place."""
     known = np.isfinite(start).all(axis=1)
@@ -184,7 +199,10 @@ def _start(near: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray | None:
         return None
     begin = np.array(start, np.float64)
     if not known.all():
-        begin[~known] = Placer(near[known], start[known]).place(near[~known])
+        placer, new = Placer(near[known], start[known]), np.flatnonzero(~known)
+        for first in range(0, len(new), _CHUNK):
+            part = new[first : first + _CHUNK]
+            begin[part] = placer.place(near[part])
     begin -= begin.mean(axis=0)
     deviation = float(np.sqrt(np.square(begin).mean()))
     if not deviation > 0:
@@ -207,5 +225,5 @@ def _place(
 def _principal(values: np.ndarray, rows: np.ndarray, why: str) -> Projected:
     places = np.full((len(values), 2), np.nan, np.float32)
     if len(rows):
-        places[rows] = pca(np.asarray(values[rows], np.float32), 2)
+        places[rows] = pca(values, 2, rows)
     return Projected(places, len(rows), notes=(f"{why}: mapped by principal components.",))

@@ -20,7 +20,8 @@ class Objects:
     Attributes
     ----------
     values
-        (M, D) float32, finite, centred, of a spread of about 1; not all rows alike.
+        (M, D) float32, finite, centred, of a spread of about 1; not all rows alike. A projection
+        with axes gets the whole embedding instead, (N, D), which may be memory-mapped float16.
     seed
         The same seed gives the same places.
     start
@@ -29,6 +30,9 @@ class Objects:
         (M,) int, -1 for an object without an answer; None where labels shall not be used.
     progress
         Told how far it is; may raise `Cancelled`.
+    rows, take
+        Of a projection with axes: (M,) the rows that are meant, and what makes (B, D) numbers as
+        others get them of some rows, so that large surveys are gone through in parts.
     """
 
     values: np.ndarray
@@ -36,6 +40,8 @@ class Objects:
     start: np.ndarray | None = None
     classes: np.ndarray | None = None
     progress: Progress = silent
+    rows: np.ndarray | None = None
+    take: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 Arrange = Callable[[Objects], np.ndarray]

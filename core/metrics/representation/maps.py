@@ -45,35 +45,42 @@ def trustworthiness(values: np.ndarray, places: np.ndarray, k: int = MAP_NEIGHBO
 
 
 def neighbours_kept(
-    values: np.ndarray, places: np.ndarray, rows: np.ndarray, k: int = MAP_NEIGHBOURS
+    values: np.ndarray,
+    places: np.ndarray,
+    rows: np.ndarray,
+    k: int = MAP_NEIGHBOURS,
+    *,
+    among: np.ndarray | None = None,
 ) -> float:
     """Share of an object's `k` nearest in the embedding that are among its `k` nearest on the map.
 
-    values: (N, D), may be memory-mapped; places: (N, 2); both finite and row-aligned. rows: (Q,)
-    objects that are looked at, each beside all N. Straight distances. By chance k / (N - 1).
+    values: (N, D), may be memory-mapped; places: (N, 2); both row-aligned. among: (M,) ascending
+    rows that are finite in both; all where left out. rows: (Q,) of these, the objects that are
+    looked at, each beside all M. Straight distances. By chance k / (M - 1).
     """
-    n = len(places)
-    if values.ndim != 2 or len(values) != n or not 1 <= k < n or not len(rows):
+    n = len(places) if among is None else len(among)
+    if values.ndim != 2 or len(values) != len(places) or not 1 <= k < n or not len(rows):
         raise BadInput(
             f"Neighbours are compared of 1 or more objects, 1 to {n - 1} of each, but came"
-            f" {len(rows)} objects of {len(values)} and {n}, and k = {k}."
+            f" {len(rows)} objects of {len(values)} and {len(places)}, and k = {k}."
         )
-    first, second = _nearest(values, rows, k), _nearest(places, rows, k)
+    first, second = _nearest(values, rows, k, among), _nearest(places, rows, k, among)
     shared = [len(np.intersect1d(a, b)) for a, b in zip(first, second, strict=True)]
     return float(np.mean(shared)) / k
 
 
-def _nearest(table: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """(Q, k) the nearest others of some rows."""
+def _nearest(table: np.ndarray, rows: np.ndarray, k: int, among: np.ndarray | None) -> np.ndarray:
+    """(Q, k) the nearest others of some rows, among those rows (None: all)."""
     import faiss
 
     wanted = np.ascontiguousarray(table[rows], np.float32)
     gaps: np.ndarray = np.empty((len(rows), 0), np.float32)
     found: np.ndarray = np.empty((len(rows), 0), np.int64)
-    for start in range(0, len(table), _ROWS):
-        part = np.ascontiguousarray(table[start : start + _ROWS], np.float32)
+    for start in range(0, len(table) if among is None else len(among), _ROWS):
+        some = slice(start, start + _ROWS) if among is None else among[start : start + _ROWS]
+        part = np.ascontiguousarray(table[some], np.float32)
         more, at = faiss.knn(wanted, part, min(k + 1, len(part)))
-        at += start
+        at = at + start if among is None else among[start + at]
         more[at == np.asarray(rows)[:, None]] = np.inf
         gaps, found = np.hstack([gaps, more]), np.hstack([found, at])
         order = np.argsort(gaps, axis=1, kind="stable")[:, : k + 1]

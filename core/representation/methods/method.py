@@ -38,7 +38,8 @@ class Method(nn.Module, ABC):
     augments
         Whether views differ by more than turns and flips. An autoencoder copies what it is given.
     reconstructs
-        Whether `decode` gives pictures back.
+        Whether `decode` gives pictures back; then the reconstruction error of held-out pictures
+        picks the weights. Not so of one that draws in what was hidden: it is trained for codes.
     training_only
         Prefixes of state that embedding does not need; not written with the weights.
     batch_size, learning_rate

@@ -5,7 +5,7 @@ The loss says little of it: its scale moves with the augmentations and differs b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,9 +23,14 @@ from core.representation.training.views import as_seen, random_numbers
 from core.representation.whitening import Whitening
 
 PROGRESS_MEASURE = "neighbour_consistency"
-"""The measure that picks the weights which are kept, and by which training stops early."""
+"""The measure that picks the weights which are kept, and by which training stops early, of methods
+that are trained for codes."""
 
-LOWER_IS_BETTER = frozenset({"alignment", "uniformity"})
+RECONSTRUCTION_ERROR = "reconstruction_error"
+"""The one that does so of methods that give pictures back: maps that learn to copy may keep ever
+fewer neighbours of turned views, and the other then picks a network that has hardly learnt to."""
+
+LOWER_IS_BETTER = frozenset({"alignment", "uniformity", RECONSTRUCTION_ERROR})
 
 COMPONENTS = 64
 """As an encoder keeps of a network: neighbours are looked up where the app will look them up. A
@@ -127,7 +132,30 @@ class HeldOut:
 
     def quality(self, method: Method) -> dict[str, float]:
         """Measures of `core.metrics` by name; those that make no sense are left out, and of codes
-        that have collapsed there is the rank alone, 0 where all are the same."""
+        that have collapsed there is the rank alone, 0 where all are the same. With them the
+        reconstruction error of a method that `reconstructs`; nothing where codes are no
+        numbers."""
+        found = self._of_codes(method)
+        if self.plain is not None and method.reconstructs:
+            error = self.reconstruction_error(method)
+            if np.isfinite(error):
+                found[RECONSTRUCTION_ERROR] = float(f"{error:.6g}")
+        return found
+
+    def reconstruction_error(self, method: Method) -> float:
+        """Mean squared difference a pixel between the objects as they are, pixels 0 to 1, and
+        what the method makes of their codes; in float32, as reconstructions are shown."""
+        total, pixels = 0.0, 0
+        with evaluating(method), torch.inference_mode():
+            for block in self.shown:
+                seen = block[0].to(best_device()).float()
+                seen = seen.contiguous(memory_format=torch.channels_last)
+                rebuilt = method.decode(method.codes(seen))
+                total += float((rebuilt - seen.clamp(0, 1)).double().square().sum())
+                pixels += seen.numel()
+        return total / pixels
+
+    def _of_codes(self, method: Method) -> dict[str, float]:
         self.plain = None
         plain, first, second = self.codes(method)
         if not all(np.isfinite(codes).all() for codes in (plain, first, second)):
@@ -163,17 +191,43 @@ def collapsed(quality: dict[str, float]) -> bool:
     return quality.get("rank", LEAST_RANK) < LEAST_RANK
 
 
+def picked_by(*qualities: Mapping[str, object]) -> str:
+    """The measure by which such qualities are compared: the reconstruction error where one of them
+    has it, else the neighbour consistency, as of autoencoders of versions that had no other."""
+    has_error = any(RECONSTRUCTION_ERROR in one for one in qualities)
+    return RECONSTRUCTION_ERROR if has_error else PROGRESS_MEASURE
+
+
+def picked_words(quality: Mapping[str, object]) -> str:
+    """That measure and its value, as told of the weights kept; "" where it was not measured."""
+    measure = picked_by(quality)
+    value = quality.get(measure)
+    if not isinstance(value, int | float):
+        return ""
+    told = f"{value:.3g}" if measure == RECONSTRUCTION_ERROR else f"{value:.3f}"
+    return f"picked by {measure.replace('_', ' ')}, {told}"
+
+
+def stalled(quality: Mapping[str, object]) -> str:
+    """That the measure which picked this quality gets no better, in words."""
+    measure = picked_by(quality)
+    return f"{measure} has not {'fallen' if measure in LOWER_IS_BETTER else 'risen'}"
+
+
 def better(present: dict[str, float], best: dict[str, float] | None) -> bool:
-    """Whether a quality is at least as good as the best one before. Codes that have collapsed are
-    better than nothing, and than others that have."""
+    """Whether a quality is at least as good as the best one before, by `picked_by`. Codes that
+    have collapsed are better than nothing, and than others that have."""
     if best and collapsed(present) and not collapsed(best):
         return False
-    if best is None or PROGRESS_MEASURE not in best:
+    if best and present and collapsed(best) and not collapsed(present):
         return True
-    if PROGRESS_MEASURE not in present:
+    measure = picked_by(present, best or {})
+    if best is None or measure not in best:
+        return True
+    if measure not in present:
         return False
-    sign = -1 if PROGRESS_MEASURE in LOWER_IS_BETTER else 1
-    return sign * present[PROGRESS_MEASURE] >= sign * best[PROGRESS_MEASURE]
+    sign = -1 if measure in LOWER_IS_BETTER else 1
+    return sign * present[measure] >= sign * best[measure]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from core.representation.methods.method import method_named
 from core.representation.training import held_out
 from core.representation.training.checkpoint import load_checkpoint, save_checkpoint
 from core.representation.training.guard import LossWatch
-from core.representation.training.held_out import PROGRESS_MEASURE, HeldOut
+from core.representation.training.held_out import HeldOut
 from core.representation.training.interrupts import held_back
 from core.representation.training.maps import mapped
 from core.representation.training.order import Order, divided
@@ -353,7 +353,7 @@ class Trainer:
                 late = step >= self.config.steps / 2 and step < self.config.steps
                 if self.config.early_stop and enough and late and self.since_best >= PATIENCE:
                     self.ending = (
-                        f"stopped early at step {step}: {PROGRESS_MEASURE} has not risen for"
+                        f"stopped early at step {step}: {held_out.stalled(self.best_quality)} for"
                         f" {self.since_best} evaluations"
                     )
         self.ending = str(self.team.told(self.ending))

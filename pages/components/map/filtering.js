@@ -17,10 +17,21 @@ class Filtering {
   reset() {
     this.bits = null;
     this.told = null;
+    this.of = ""; // the filter that the bits are of
+    this.hasFailed = false; // to fetch them; the server filters a selection all the same
   }
 
+  /** Whether it is known what passes, so that the others are dim. */
   get isOn() {
     return this.bits !== null;
+  }
+
+  /** What a person should know of a filter that could not be fetched; "" of another. */
+  get trouble() {
+    if (!this.hasFailed) return "";
+    return this.isOn
+      ? "the filter could not be fetched again and is shown as it was"
+      : "the filter could not be fetched, nothing is dimmed";
   }
 
   /** Whether answers or scores, which change while one labels, say what passes. */
@@ -37,7 +48,10 @@ class Filtering {
     this.map.repaint();
   }
 
-  /** Fetch which points pass the filter in use; what is wrong is said, and everything passes. */
+  /**
+   * Fetch which points pass the filter in use. What is wrong is said, and tried again with the
+   * next look at what changed; until then the points are as they were for this filter.
+   */
   async load() {
     const { map, text } = this;
     const { epoch } = map;
@@ -49,11 +63,13 @@ class Filtering {
     try {
       const { head, bytes } = await map.headed("map_filter", { filter: text });
       if (epoch !== map.epoch || text !== this.text) return;
-      Object.assign(this, { told: head, bits: bytes });
+      Object.assign(this, { told: head, bits: bytes, of: text, hasFailed: false });
     } catch (error) {
       if (epoch !== map.epoch || text !== this.text) return;
-      this.reset();
-      map.say(error.message);
+      if (text !== this.of) this.reset();
+      if (!this.hasFailed) map.say(error.message);
+      this.hasFailed = true;
+      map.following.due.filter = true;
     }
     map.bar.filtered();
   }

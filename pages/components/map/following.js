@@ -6,7 +6,7 @@
  */
 
 const FOLLOWING_MS = 4000;
-const FOLLOWING_PAINT_MS = 6000; // at least between two draws for answers alone
+const FOLLOWING_PAINT_MS = 6000; // at least between two draws for answers alone, or two filters
 const FOLLOWING_RINGS = 5000;
 const FOLLOWING_MODEL = ["prediction", "uncertainty", "anomaly"];
 
@@ -15,6 +15,7 @@ class Following {
   constructor(map) {
     this.map = map;
     this.paintedAt = 0;
+    this.filteredAt = -FOLLOWING_PAINT_MS;
     this.reset();
     setInterval(() => this.poll(), FOLLOWING_MS);
     document.addEventListener("visibilitychange", () => document.hidden || this.poll());
@@ -116,14 +117,17 @@ class Following {
   catchUp() {
     const { map, due } = this;
     if (map.hover.isPinned || !map.hasPlaces || !map.chart.isOpen) return;
-    if (due.filter) this._filter();
+    const now = performance.now();
+    if (due.filter && now - this.filteredAt > FOLLOWING_PAINT_MS) this._filter();
     if (due.fetch) map.recolour();
-    else if (due.paint && performance.now() - this.paintedAt > FOLLOWING_PAINT_MS) map.repaint();
+    else if (due.paint && now - this.paintedAt > FOLLOWING_PAINT_MS) map.repaint();
   }
 
   async _filter() {
     this.due.filter = false;
+    this.filteredAt = Infinity; // none beside this one
     await this.map.filtering.load();
+    this.filteredAt = performance.now();
     this.due.paint = true;
     this.catchUp();
   }

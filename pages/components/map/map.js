@@ -329,6 +329,7 @@ class SkyMap {
     if (filtering.isOn) parts.push(`${words(total)} of ${words(chart.n)} objects pass the filter and are shown`);
     else parts.push(total < chart.n ? `${words(total)} of ${words(chart.n)} objects shown` : `${words(total)} objects`);
     if (lost) parts.push(`${words(lost)} without a place on it`);
+    if (filtering.trouble) parts.push(filtering.trouble);
     this.counts.textContent = parts.join(", ");
   }
 

@@ -19,12 +19,12 @@ class Selecting {
         task: map.taskName, map_run: map.told.map, polygon,
         filter: {
           ...shown, hidden: [...legend.hidden], only_unlabelled: kept.unlabelled,
-          conditions: filtering.isOn ? filtering.text : "",
+          conditions: filtering.text,
         },
       });
       if (epoch !== map.epoch) return;
       if (!answer.selection) {
-        map.say(filtering.isOn
+        map.say(filtering.text
           ? "Nothing in there passes the filter; the selection stays as it is"
           : "No object lies in there; the selection stays as it is");
         return;
