@@ -148,9 +148,7 @@ class Shortlisting(Learner):
         taught = (self.X_training[:, : values.shape[1]], self.y_training)
         with one_blas_thread():
             probabilities, self.told = two_passes(
-                lambda rows: np.vstack(
-                    [whole(seen[rows[part]], n_classes) for part in pieces(len(rows))]
-                ),
+                lambda rows: _in_pieces(lambda part: whole(seen[part], n_classes), rows),
                 taught,
                 cast(np.ndarray, values),
                 self.wanted,
@@ -163,6 +161,12 @@ class Shortlisting(Learner):
         if self.partitions is None or self.X_training is None:
             return in_words(self.told)
         return in_words(self.told) + self.partitions.in_words(used=self.told is not None)
+
+
+def _in_pieces(predict: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """(n, C) of rows (n,), some at a time: wide ones of all at once would fill the memory."""
+    parts = pieces(len(rows)) or [slice(0)]
+    return np.vstack([predict(rows[part]) for part in parts])
 
 
 def two_passes(

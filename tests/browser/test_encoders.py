@@ -185,4 +185,4 @@ def test_a_viewer_reads_and_starts_nothing(context: BrowserContext, server: Serv
         main = theirs.locator("[data-testid=stMain]")
         main.locator("[data-testid=stDataFrame]").wait_for(timeout=LONG_MS)
         assert main.locator("[data-testid=stButton]").count() == 0
-    theirs.get_by_text("Neighbour consistency").wait_for()
+    theirs.get_by_text("Neighbour consistency", exact=True).wait_for()

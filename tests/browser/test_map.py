@@ -25,15 +25,15 @@ N, N_APART = 5_000, 300
 TASK = "find-odd"
 
 
-def make_survey(workspace: Workspace) -> np.ndarray:
-    """Plain pictures whose colour tells the object; (N, 2) places on its map."""
+def make_survey(workspace: Workspace, n: int = N, n_apart: int = N_APART) -> np.ndarray:
+    """Plain pictures whose colour tells the object; (n, 2) places on its map."""
     rng = np.random.default_rng(5)
-    places = rng.uniform([-8, -5], [2, 5], (N, 2))
-    angle, radius = rng.uniform(0, 2 * np.pi, N_APART), np.sqrt(rng.uniform(0, 1, N_APART))
-    apart = rng.permutation(N)[:N_APART]
+    places = rng.uniform([-8, -5], [2, 5], (n, 2))
+    angle, radius = rng.uniform(0, 2 * np.pi, n_apart), np.sqrt(rng.uniform(0, 1, n_apart))
+    apart = rng.permutation(n)[:n_apart]
     places[apart] = np.column_stack([6 + radius * np.cos(angle), 2 + radius * np.sin(angle)])
-    numbers = np.arange(N)
-    pixels = np.stack([numbers % 250, numbers // 250 * 10, np.full(N, 128)], axis=1)
+    numbers = np.arange(n)
+    pixels = np.stack([numbers % 250, numbers // 250 * 10 % 250, np.full(n, 128)], axis=1)
     images = np.repeat(pixels.astype(np.uint8)[:, :, None, None], 8, axis=2).repeat(8, axis=3)
     with SurveyWriter(
         workspace,
@@ -57,7 +57,7 @@ def make_survey(workspace: Workspace) -> np.ndarray:
     config = {"encoder": DEFAULT_ENCODER, "survey_version": survey.version}
     with RunFolder(survey, JobKind.EMBED, config) as run:
         np.save(run.path / "embedding.npy", places.astype(np.float32))
-        np.save(run.path / "mask.npy", np.ones(N, bool))
+        np.save(run.path / "mask.npy", np.ones(n, bool))
     config = {"projection": "umap", "embedding_run": run.run_id}
     with RunFolder(survey, JobKind.MAP, config) as made:
         np.save(made.path / "map.npy", places.astype(np.float32))

@@ -67,7 +67,7 @@ def test_twenty_labels_one_undone_reload_map_export(page, server, task):
 def _map(page: Page) -> None:
     page.get_by_role("link", name="Map").click()
     page.locator(".skymap[data-ready]").wait_for(timeout=60_000)
-    page.get_by_text("UMAP of the embedding").wait_for()
+    page.get_by_text("UMAP of the embedding embed-").wait_for()
     page.get_by_role("button", name="Select view").click()
     page.locator(".skymap[data-selected]").wait_for()
     page.get_by_text(f"{N_OBJECTS} objects").first.wait_for(timeout=20_000)

@@ -210,10 +210,17 @@ def test_a_ranking_of_a_taught_embedding_is_kept_as_the_answers_are(services, se
     press(page, "Select the first 7")
     origin = services.selections.get(page.session_state["selection"]).origin
     assert origin["tells"] == ["dual", "gone"]
-    assert len(shown_rankings(services, seen, CAT)) == 2
-    db.change_task("dual", "ann", blind=True)
+    # Nobody knows any more whether the task that is gone was blind.
     assert [one.detector for one in shown_rankings(services, seen, CAT)] == ["lof"]
     assert len(shown_rankings(services, seen, ANN)) == 2
+    record["config"]["taught_by"] = ["dual"]
+    config.write_text(json.dumps(record))
+    rank_by(seen, "knn_distance")
+    assert len(shown_rankings(services, seen, CAT)) == 3
+    db.change_task("dual", "ann", blind=True)
+    left = {one.detector for one in shown_rankings(services, seen, CAT)}
+    assert left == {"lof", "knn_distance"}
+    assert len(shown_rankings(services, seen, ANN)) == 3
 
 
 def test_a_link_to_a_ranking_that_is_gone_is_told(seen):
