@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from benchmarks.browser import FLAGS, TOKEN, app_command, free_port, fresh_task, serving
@@ -40,6 +40,8 @@ COLUMNS = (
     *("map", "points", "first paint s", "frame ms", "frame ms, worst tenth"),
     *("hover to picture ms", "lasso to answer s", "memory MB", "received MB"),
 )
+VIEWPORT = ViewportSize(width=1280, height=1100)
+"""The whole map is in it: a pointer beyond its end would rest on nothing."""
 _FRAMES = """() => { window.frames_ = []; let before = performance.now();
   const tick = (now) => { window.frames_.push(now - before); before = now;
     window.ticking = requestAnimationFrame(tick); };
@@ -115,7 +117,7 @@ def ours(browser: Browser, workspace: Workspace, survey: Survey) -> list[Any]:
     origin = f"http://127.0.0.1:{port}"
     command = app_command(str(workspace.root), port, "--no-workers")
     with serving(command, "Open http"):
-        page = browser.new_page(viewport={"width": 1280, "height": 850})
+        page = browser.new_page(viewport=VIEWPORT)
         page.goto(f"{origin}/favicon.png?token={TOKEN}")
         page.goto(f"{origin}/runs?task={task}")  # the server has imported what it needs
         page.get_by_role("heading", name="Runs").wait_for(timeout=120_000)
@@ -151,7 +153,7 @@ def plotly(browser: Browser, survey: Survey, patience_s: float) -> list[Any]:
     for drag in ("pan", "lasso"):
         os.environ["SKYSIFT_BENCH_DRAG"] = drag
         with serving(command, "URL"):
-            page = browser.new_page(viewport={"width": 1280, "height": 850})
+            page = browser.new_page(viewport=VIEWPORT)
             received = counted(page)
             began = time.perf_counter()
             try:
@@ -229,7 +231,8 @@ def hovered(page: Page, box: Any) -> float:
         page.mouse.move(box["x"] + left, box["y"] + top)
         found.append(
             page.evaluate(
-                """async () => { for (;;) {
+                """async () => { const until = performance.now() + 20000; for (;;) {
+                  if (performance.now() > until) throw new Error("no picture in 20 s");
                   const { element } = window.skysiftMap.hover;
                   const img = element.hidden ? null : element.querySelector("img");
                   if (img) { await img.decode(); return performance.now() - window.moved_ - 120; }
