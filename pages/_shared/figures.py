@@ -7,6 +7,9 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+GREY, ACCENT = "#8b97a8", "#3f8fdc"
+"""Of what is in the background and of what is shown, readable on light and dark."""
+
 
 def show(figure: go.Figure, key: str) -> None:
     """Draw a figure; its bar of buttons has the download as PNG."""
@@ -33,3 +36,18 @@ def fixed_axis() -> dict[str, Any]:
         "title_standoff": 8,
         "title_font_size": 13,
     }
+
+
+def framed(figure: go.Figure, height: int, **layout: Any) -> None:
+    """Give a figure its height in pixels, the page's type and no ground of its own: the browser
+    may be light or dark, and grey reads on both. `layout`: what Plotly's layout has more."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 8, "t": 26, "b": 4},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "size": 13, "family": "Source Sans, sans-serif"},
+        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": ACCENT},
+    )
+    figure.update_layout(**layout)

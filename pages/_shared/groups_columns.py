@@ -15,14 +15,13 @@ from pages._server.groups import KeptGrouping, title_of
 from pages._server.groups_columns import MOST_COMPARED, TOP, columns_apart, sides_of
 from pages._server.services import services
 from pages._server.tables import Column
-from pages._shared.figures import fixed_axis, show
+from pages._shared.figures import ACCENT, GREY, fixed_axis, framed, show
 from pages._shared.who import who
 from pages._shared.words import command, plain
 
 __all__ = ["draw_columns"]
 
 BINS = 40
-_GREY, _ACCENT = "#8b97a8", "#3f8fdc"
 _TAIL = 0.5
 """Percent at either end of a histogram that goes into its last bin: columns have tails."""
 
@@ -84,7 +83,7 @@ def _bars(found: list[tuple[Column, Apart]]) -> go.Figure:
             y=list(range(len(found))),
             x=[one.difference for _, one in found],
             orientation="h",
-            marker={"color": _ACCENT, "line": {"width": 0}},
+            marker={"color": ACCENT, "line": {"width": 0}},
             customdata=[
                 [
                     _safe(_titled(column)),
@@ -99,9 +98,9 @@ def _bars(found: list[tuple[Column, Apart]]) -> go.Figure:
             "<extra></extra>",
         )
     )
-    _framed(figure, 60 + 26 * TOP)
+    framed(figure, 60 + 26 * TOP, showlegend=False)
     figure.update_xaxes(title_text="difference / standard deviation", **fixed_axis())
-    figure.add_vline(x=0, line={"color": _GREY, "width": 1})
+    figure.add_vline(x=0, line={"color": GREY, "width": 1})
     figure.update_yaxes(
         range=[len(found) - 0.5, -0.5],
         tickvals=list(range(len(found))),
@@ -126,7 +125,7 @@ def _histograms(column: Column, inside: np.ndarray, rest: np.ndarray, name: str)
     edges = np.linspace(low, high, bins + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     figure = go.Figure()
-    for values, title, colour in ((rest, "elsewhere", _GREY), (inside, name, _ACCENT)):
+    for values, title, colour in ((rest, "elsewhere", GREY), (inside, name, ACCENT)):
         counts = np.histogram(np.clip(values, low, high), edges)[0]
         figure.add_bar(
             x=middle,
@@ -136,7 +135,7 @@ def _histograms(column: Column, inside: np.ndarray, rest: np.ndarray, name: str)
             marker={"color": colour, "opacity": 0.6, "line": {"width": 0}},
             hovertemplate="%{x:.4g}: %{y:.1%}<extra>" + _safe(_short(title)) + "</extra>",
         )
-    _framed(figure, 60 + 26 * TOP - 70)
+    framed(figure, 60 + 26 * TOP - 70, showlegend=False)
     figure.update_layout(
         barmode="overlay",
         bargap=0,
@@ -147,19 +146,6 @@ def _histograms(column: Column, inside: np.ndarray, rest: np.ndarray, name: str)
     figure.update_xaxes(title_text=_safe(_titled(column)), **ticks, **fixed_axis())
     figure.update_yaxes(title_text="share of objects", tickformat=".0%", **fixed_axis())
     return figure
-
-
-def _framed(figure: go.Figure, height: int) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 4, "r": 8, "t": 26, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 13, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        showlegend=False,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
-    )
 
 
 def _short(text: str) -> str:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from pages._server.oddest import Ranked
 from pages._server.oddest_agreement import Agreement
-from pages._shared.figures import fixed_axis
+from pages._shared.figures import fixed_axis, framed
 from pages._shared.review_figures import heat_map
 
 __all__ = ["correlations", "distribution", "tops"]
@@ -41,16 +41,8 @@ def distribution(ranking: Ranked, shown: np.ndarray, title: str) -> go.Figure:
         customdata=ranking.places[shown],
         hovertemplate="%{x:.4g}<extra>place %{customdata:,}</extra>",
     )
-    figure.update_layout(
-        height=240,
-        margin={"l": 4, "r": 8, "t": 26, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 13, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
-        bargap=0,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
+    framed(
+        figure, 240, legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0}, bargap=0
     )
     figure.update_xaxes(title_text=title, **fixed_axis())
     highest = np.log10(max(int(counts.max()), 1))

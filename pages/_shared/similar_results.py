@@ -28,7 +28,7 @@ from pages._server.similar_query import Example, SimilarQuery
 from pages._server.visibility import prediction_shown
 from pages._shared.colours import class_colours
 from pages._shared.faults import errors_told
-from pages._shared.figures import fixed_axis, show
+from pages._shared.figures import fixed_axis, framed, show
 from pages._shared.selection_panel import selection_panel
 from pages._shared.selection_state import choose_selection, current_selection, object_query
 from pages._shared.sight import may_start, shown_classes
@@ -256,16 +256,8 @@ def _histogram(query: SimilarQuery, found: Similar) -> go.Figure:
         hovertemplate="%{x:.4g}<extra>place %{customdata}</extra>",
     )
     title = f"{query.metric} distance" + (", longer near what is not sought" if counter else "")
-    figure.update_layout(
-        height=240,
-        margin={"l": 4, "r": 8, "t": 26, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 13, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
-        bargap=0,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
+    framed(
+        figure, 240, legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0}, bargap=0
     )
     figure.update_xaxes(title_text=title, **fixed_axis())
     figure.update_yaxes(title_text="objects", **fixed_axis())

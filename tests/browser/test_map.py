@@ -64,14 +64,18 @@ def make_survey(workspace: Workspace, n: int = N, n_apart: int = N_APART) -> np.
     return places
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
-    folder = tmp_path_factory.mktemp("map") / "ws"
+def make_task(folder: Path, n: int = N, n_apart: int = N_APART) -> tuple[Path, np.ndarray]:
+    """A workspace at `folder` with the survey and a task for it; the places of the map."""
     workspace = open_workspace(folder)
-    made = make_survey(workspace)
+    made = make_survey(workspace, n, n_apart)
     with LabelsDB(workspace.labels) as db:
         db.create_task(TaskSpec(TASK, "dots", "Odd?", ("odd", "even"), "odd"))
     return folder, made
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    return make_task(tmp_path_factory.mktemp("map") / "ws")
 
 
 @pytest.fixture(scope="module")

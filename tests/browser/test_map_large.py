@@ -10,9 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.workspace import open_workspace
-from labels_db import LabelsDB, TaskSpec
 from tests.browser.conftest import WEBGL_FLAGS, Server
-from tests.browser.test_map import TASK, apart, lasso, make_survey, selected
+from tests.browser.test_map import TASK, apart, lasso, make_task, selected
 
 CHROMIUM_FLAGS = WEBGL_FLAGS
 N, N_APART = 100_000, 1_000
@@ -21,12 +20,7 @@ WAIT_MS = 60_000
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
-    folder = tmp_path_factory.mktemp("map") / "ws"
-    workspace = open_workspace(folder)
-    made = make_survey(workspace, N, N_APART)
-    with LabelsDB(workspace.labels) as db:
-        db.create_task(TaskSpec(TASK, "dots", "Odd?", ("odd", "even"), "odd"))
-    return folder, made
+    return make_task(tmp_path_factory.mktemp("map") / "ws", N, N_APART)
 
 
 @pytest.fixture(scope="module")
