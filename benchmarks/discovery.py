@@ -20,7 +20,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -28,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, arguments, report
 from benchmarks.discovery_figures import Areas, area_rows, compared
@@ -75,17 +76,27 @@ class Found:
     objects: int
 
 
-def search(given: RareSet, asked: Asked) -> Found:
-    """Run one search. The control sample is left out: it would be the same for all."""
-    kept = given.drawn(asked.start, LEFT_OUT)
-    values, is_target = given.features[kept], given.is_target[kept]
+MakeEngine = Callable[[RareSet, NDArray[np.int64], Asked], Engine]
+"""Makes what ranks the (M,) rows of a start."""
+
+
+def engine_of(given: RareSet, rows: NDArray[np.int64], asked: Asked) -> Engine:
+    """Skysift's, by the sampler and learner that are asked for. The control sample is left out: it
+    would be the same for all."""
+    values = given.features[rows]
     sampler, _, learner = asked.search.partition("/")
     config = LoopConfig(
         sampler=sampler, learner=learner or DEFAULT, control_share=0.0, seed=asked.start
     )
+    return Engine(values, np.ones(len(values), bool), (OTHER, TARGET), TARGET, config)
+
+
+def search(given: RareSet, asked: Asked, make: MakeEngine = engine_of) -> Found:
+    """Run one search."""
+    rows = given.drawn(asked.start, LEFT_OUT)
     began = time.process_time()
-    engine = Engine(values, np.ones(len(values), bool), (OTHER, TARGET), TARGET, config)
-    truth = {row: TARGET if hit else OTHER for row, hit in enumerate(is_target.tolist())}
+    engine = make(given, rows, asked)
+    truth = {n: TARGET if hit else OTHER for n, hit in enumerate(given.is_target[rows].tolist())}
     known = known_targets(truth, TARGET, asked.known, asked.start)
     done = simulate(engine, truth, asked.budget, asked.batch, known=known)
     curve = np.cumsum(done.is_target)

@@ -14,7 +14,14 @@ import numpy as np
 from core.discovery import LEARNERS, SAMPLERS, control_order, sampler_names
 from core.discovery.random_rate import RandomRate, random_rate
 from core.discovery.registry import without_target
-from core.discovery.schedule import COLD_START, DEFAULT_LEARNER, SEEKING, TARGET_FINDING, unique
+from core.discovery.schedule import (
+    COLD_START,
+    DEFAULT_LEARNER,
+    PATIENCE,
+    SEEKING,
+    TARGET_FINDING,
+    unique,
+)
 from core.discovery.validation import Validation, answered_values, require_both, validate
 from core.errors import BadInput, NotFound
 from core.metrics.discovery import Calibration, calibration, exact_interval
@@ -295,11 +302,12 @@ def cold_start_words() -> str:
     """What is shown while a choice waits for answers, and which choices wait."""
     *first, last = (SAMPLERS[name].description for name in unique(COLD_START))
     return (
-        f"Until a target is found, the default shows {', '.join(first)} and {last}, by turns; so"
-        " does any choice that needs a find, or answers of the target and of another class, as"
-        " long as it lacks them. Choices that need no answer start at once. Of several targets"
-        " each that was found has its turn in the default, and as long as one was not, one place"
-        f" in {SEEKING} goes on as at the start."
+        f"Until a target is found, the default shows {', '.join(first)} and {last}, by turns,"
+        f" and after {PATIENCE} answers objects at random in every other place, for what is rare"
+        " need not be odd; so does any choice that needs a find, or answers of the target and of"
+        " another class, as long as it lacks them. Choices that need no answer start at once. Of"
+        " several targets each that was found has its turn in the default, and as long as one was"
+        f" not, one place in {SEEKING} goes on as at the start."
     )
 
 

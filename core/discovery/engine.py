@@ -28,7 +28,7 @@ from core.discovery.prepare import CHUNK, Standardised, chunks, whiten
 from core.discovery.ranking import Pick, Ranking
 from core.discovery.registry import DETECTORS, SAMPLERS
 from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
-from core.discovery.schedule import COLD_START, schedule_of, unique
+from core.discovery.schedule import LATE_START, schedule_of, unique
 from core.discovery.scratch import keep_rows
 from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
 from core.discovery.state import state_in_words
@@ -274,13 +274,14 @@ class Engine:
 
         n_done = len(self) - len(open_rows)
         seeking = len(met) < len(self.targets)
-        cycle = schedule_of(self.config.sampler, trained=trained, found=found, seeking=seeking)
+        cycle = schedule_of(
+            self.config.sampler, n_answers, trained=trained, found=found, seeking=seeking
+        )
         length = min(length, len(open_rows))
-        top_only = TOP_ONLY & set(cycle) and set(cycle) <= TOP_ONLY | set(COLD_START)
+        top_only = TOP_ONLY & set(cycle) and set(cycle) <= TOP_ONLY | set(LATE_START)
         if top_only and self._learner.name not in QUICK_LEARNERS:
             # Any of these may come up as control, beside rows with the learner's own P(class).
-            share = self.config.control_share
-            controls = open_controls(self._control, open_rows) if share else ()
+            controls = open_controls(self._control, open_rows) if self.config.control_share else ()
             certain = np.array([*labelled, *islice(controls, length)], dtype=np.int64)
             learner.wanted = Wanted(
                 met[0], open_rows, length, certain, self.config.seed, tuple(met[1:])

@@ -18,7 +18,13 @@ from core.discovery import (
     top_draw,
 )
 from core.discovery.control import is_control_position, n_controls_before
-from core.discovery.schedule import COLD_START, TARGET_FINDING, schedule_of
+from core.discovery.schedule import (
+    COLD_START,
+    LATE_START,
+    PATIENCE,
+    TARGET_FINDING,
+    schedule_of,
+)
 from core.errors import BadInput, NotFound
 from core.vocabulary import CONTROL_SAMPLER, ScoreKind
 
@@ -120,6 +126,29 @@ def test_the_turn_goes_on_where_the_answers_ended():
     labels = {80: "other", 81: "other"}
     expected = [COLD_START[(2 + turn) % len(COLD_START)] for turn in range(20)]
     assert [pick.sampler for pick in engine().rerank(labels).picks] == expected
+
+
+@pytest.mark.parametrize("sampler", ["default", "margin"])
+def test_where_nothing_odd_was_a_target_every_other_place_goes_by_chance(sampler):
+    labels = dict.fromkeys(range(40, 40 + PATIENCE), "other")
+    last = labels.popitem()
+    before = engine(sampler=sampler).rerank(labels)
+    assert "random" not in {pick.sampler for pick in before.picks}
+    picks = engine(sampler=sampler).rerank(labels | dict([last])).picks
+    turn = PATIENCE % len(LATE_START)
+    expected = [LATE_START[(turn + rank) % len(LATE_START)] for rank in range(len(picks))]
+    assert [pick.sampler for pick in picks] == expected
+    assert expected.count("random") == len(picks) // 2
+    n_open = len(engine()) - PATIENCE
+    by_chance = [pick.probability for pick in picks if pick.sampler == "random"]
+    assert by_chance[0] == pytest.approx(1 / n_open)
+    # What another sampler showed before is passed over, and one draw more was made by then.
+    draws = [n_open - 1 / chance for chance in by_chance]
+    assert draws == pytest.approx([round(draw) for draw in draws])
+    assert (np.diff(draws) > 0.5).all()
+    assert draws[-1] < len(picks)
+    found = engine(sampler=sampler).rerank(labels | {3: "dual"}).picks
+    assert "random" not in {pick.sampler for pick in found}
 
 
 def test_trained_it_shows_the_likeliest_targets():

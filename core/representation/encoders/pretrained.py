@@ -23,6 +23,12 @@ from core.representation.inputs.scaling import PixelScaling, resized, to_bands
 from core.representation.weightfiles import write_arrays
 from core.survey import Survey
 
+POOLED = "pooled"
+"""The layer that is taken unless another one is named: the second-last."""
+
+NAMED = 24
+"""Layers that are named where there is no such one, at most."""
+
 BATCH = 64
 FIT_ROWS = 5000
 MAX_COMPONENTS = 1024
@@ -47,7 +53,7 @@ class PretrainedEncoder(ABC):
     """
 
     name: str
-    default_layer: ClassVar[str] = "pooled"
+    default_layer: ClassVar[str] = POOLED
     own_options: ClassVar[dict[str, str]] = {
         "layer": "which layer's numbers, mean over the picture (default: the second-last)",
         "components": "leading principal components kept of them; 0 keeps all (default 0)",
@@ -133,9 +139,10 @@ class PretrainedEncoder(ABC):
 
 
 def over_picture(x: Tensor) -> Tensor:
-    """(B, D, H, W) maps, (B, T, D) tokens or (B, D) numbers -> (B, D)."""
+    """(B, D, H, H) maps, (B, H, H, D) as some networks order them, (B, T, D) tokens or (B, D)
+    numbers -> (B, D)."""
     if x.ndim == 4:
-        return x.mean((2, 3))
+        return x.mean((1, 2) if x.shape[1] == x.shape[2] != x.shape[3] else (2, 3))
     return x.mean(1) if x.ndim == 3 else x.flatten(1)
 
 
@@ -149,12 +156,11 @@ def output_of(network: nn.Module, layer: str, run: Callable[[], object]) -> Tens
     BadInput
         There is no such module, or it is not used.
     """
-    parts = dict(network.named_modules())
-    if layer not in parts or not layer:
-        few = ", ".join(name for name in parts if name and name.count(".") < 2)[:400]
-        raise BadInput(f"The network has no layer {layer!r}; choose pooled, or one of {few}.")
+    check_layer(network, layer)
     kept: list[Any] = []
-    handle = parts[layer].register_forward_hook(lambda _module, _given, out: kept.append(out))
+    handle = network.get_submodule(layer).register_forward_hook(
+        lambda _module, _given, out: kept.append(out)
+    )
     try:
         run()
     finally:
@@ -162,6 +168,26 @@ def output_of(network: nn.Module, layer: str, run: Callable[[], object]) -> Tens
     if not kept or not isinstance(kept[-1], Tensor):
         raise BadInput(f"The layer {layer!r} gives no numbers for a picture; choose another.")
     return over_picture(kept[-1])
+
+
+def check_layer(network: nn.Module, layer: str) -> None:
+    """See that a network has a module of this dotted name, or that `pooled` is meant.
+
+    Raises
+    ------
+    BadInput
+        It has none; the sentence names some of those nearest to the outside.
+    """
+    parts = {
+        name: part
+        for name, part in network.named_modules()
+        if name and not isinstance(part, nn.ModuleList | nn.ModuleDict)
+    }
+    if layer == POOLED or layer in parts:
+        return
+    few = ", ".join(sorted(parts, key=lambda name: name.count("."))[:NAMED])
+    more = " and so on" if len(parts) > NAMED else ""
+    raise BadInput(f"The network has no layer {layer!r}; choose {POOLED}, or one of {few}{more}.")
 
 
 def state_hash(network: nn.Module) -> str:
@@ -173,4 +199,4 @@ def state_hash(network: nn.Module) -> str:
     return found.hexdigest()[:16]
 
 
-__all__ = ["PretrainedEncoder", "output_of", "over_picture", "state_hash"]
+__all__ = ["PretrainedEncoder", "check_layer", "output_of", "over_picture", "state_hash"]
