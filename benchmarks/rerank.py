@@ -1,17 +1,20 @@
 """Time and memory from the answers to a new ranking, by survey size, beside the peers.
 
 The embedding is float16 in a file: twenty Gaussian clusters of 128 dimensions, one object in 500
-of a kind that differs from its cluster in twelve directions; or real tables of the ODDS
-collection, as long as they are. 150 answers are known, 15 of them targets. Each method runs in a
+of a kind that differs from its cluster in twelve directions; or, planted among the clusters, one
+in 1,000 that is odd by few of its columns (`PLANTED`); or real tables of the ODDS collection, as
+long as they are. 150 answers are known, 15 of them targets. Each method runs in a
 process of its own. Other work on the machine slows all alike, so that each process also times a
 yardstick (a product of the embedding with one vector, from the file); its ratio and the processor
 time, of all cores together, are what compares. "Every row scored" is the default learner without a
-short list; overlap is that of its first hundred with the default's. "Over Dask" is the default
+short list; overlap is that of its first hundred with the default's, beside which stands how many
+of the first hundred are targets. "Over Dask" is the default
 with a cluster of this machine's cores, whose own time and memory are not counted. A method whose
 rows as float32 would not fit in the memory that is left is named and left out.
 
 python -m benchmarks.rerank
 python -m benchmarks.rerank --large --methods default "every row scored"
+python -m benchmarks.rerank --planted --methods default "every row scored"
 python -m benchmarks.rerank --tables FOLDER
 """
 
@@ -36,26 +39,61 @@ from core.vocabulary import DEFAULT
 DIMENSIONS = 128
 TABLES = ("http", "cover")
 """The longest real ones: 567,498 x 3 and 286,048 x 10."""
+PLANTED = {
+    "one column": "one column lies higher by five of its standard deviations",
+    "narrow band": "one column lies within a tenth of its standard deviation, beyond 2.2 of them",
+    "odd": "six columns, other ones each time, lie off by 4.5 of their standard deviations",
+}
+"""What a target is among the clusters where few columns tell it."""
+
+ODD_COLUMN = 77
+LEAST_PLANTED = 100_000
 TARGETS, OTHERS = 15, 135
 _CHUNK = 65_536
 
 
-def clusters(size: int, path: Path) -> np.ndarray:
-    """Write the embedding to `path`; returns (N,) bool, which rows are targets."""
+def clusters(size: int, path: Path, kind: str = "clusters", d: int = DIMENSIONS) -> np.ndarray:
+    """Write the embedding (N, d) to `path`; returns (N,) bool, which rows are targets.
+
+    kind : "clusters", or one of `PLANTED`
+    """
     rng = np.random.default_rng(0)
-    centres = rng.normal(0, 2, (20, DIMENSIONS)).astype(np.float32)
-    is_target = rng.random(size) < 0.002
-    offset = np.zeros(DIMENSIONS, np.float32)
+    centres = rng.normal(0, 2, (20, d)).astype(np.float32)
+    is_target = rng.random(size) < (0.001 if kind in PLANTED else 0.002)
+    offset = np.zeros(d, np.float32)
     offset[:12] = 1.5
-    out = np.lib.format.open_memmap(path, "w+", np.float16, (size, DIMENSIONS))
+    deviation = np.sqrt(1 + centres.var(axis=0))
+    out = np.lib.format.open_memmap(path, "w+", np.float16, (size, d))
     for start in range(0, size, _CHUNK):
         part = slice(start, min(start + _CHUNK, size))
         n = part.stop - start
-        rows = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
+        rows = rng.standard_normal((n, d), dtype=np.float32)
         rows += centres[rng.integers(0, 20, n)]
-        rows[is_target[part]] += offset
+        if kind in PLANTED:
+            plant(kind, rows, np.flatnonzero(is_target[part]), deviation, rng)
+        else:
+            rows[is_target[part]] += offset
         out[part] = rows
     return is_target
+
+
+def plant(
+    kind: str,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    deviation: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Make the rows of these numbers targets of a kind of `PLANTED`; deviation : (D,)"""
+    unit = deviation[ODD_COLUMN]
+    if kind == "one column":
+        rows[targets, ODD_COLUMN] += 5 * unit
+    elif kind == "narrow band":
+        rows[targets, ODD_COLUMN] = unit * rng.uniform(2.2, 2.3, len(targets))
+    else:
+        for target in targets:
+            columns = rng.choice(rows.shape[1], 6, replace=False)
+            rows[target, columns] += 4.5 * deviation[columns] * rng.choice([-1, 1], 6)
 
 
 def table(name: str, folder: Path, path: Path) -> np.ndarray:
@@ -287,13 +325,16 @@ def one(method: str, folder: Path, repeats: int) -> dict[str, Any]:
     if picks is not None and method in SAME_SEARCH:
         measured["rows"] = [pick.row for pick in picks if pick.sampler != "control"][:100]
         measured["state"] = getattr(result, "state", "")
+        measured["targets"] = int(np.load(folder / "targets.npy")[measured["rows"]].sum())
     return measured
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--sizes", type=int, nargs="+", help="objects")
     parser.add_argument("--large", action="store_true", help="ten million objects instead")
+    parser.add_argument("--planted", action="store_true", help="targets that few columns tell")
+    parser.add_argument("--dimensions", type=int, default=DIMENSIONS, help="of the clusters")
     parser.add_argument("--name", default="rerank", help="of the file in benchmarks/results")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--tables", type=Path, help="a folder with http.npz and cover.npz")
@@ -304,12 +345,22 @@ def main() -> None:
         print(json.dumps(one(a.one[0], Path(a.one[1]), a.repeats)))
         return
     rows = []
-    sizes = [10_000_000] if a.large else a.sizes
-    for name, size in [(t, 0) for t in TABLES] if a.tables else [("clusters", n) for n in sizes]:
+    sizes = a.sizes or ([300_000] if a.planted else [10_000, 100_000, 1_000_000])
+    if a.planted and min(sizes) < LEAST_PLANTED:
+        parser.error(f"--planted takes {LEAST_PLANTED:,} objects or more")
+    if a.large:
+        sizes = [10_000_000]
+    kinds = list(PLANTED) if a.planted else ["clusters"]
+    surveys = [(t, 0) for t in TABLES] if a.tables else [(k, n) for n in sizes for k in kinds]
+    for name, size in surveys:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             path = folder / "embedding.npy"
-            is_target = table(name, a.tables, path) if a.tables else clusters(size, path)
+            if a.tables:
+                is_target = table(name, a.tables, path)
+            else:
+                is_target = clusters(size, path, name, a.dimensions)
+            np.save(folder / "targets.npy", is_target)
             rng = np.random.default_rng(1)
             known = [
                 rng.choice(np.flatnonzero(is_target == kind), count, replace=False)
@@ -319,7 +370,7 @@ def main() -> None:
             rows += measure(name, len(is_target), folder, a.methods, a.repeats)
     columns = [
         *("survey", "objects", "method", "ready (s)", "re-rank (s)", "processor (s)"),
-        *("by the yardstick", "memory beside files (MB)", "overlap of the first 100"),
+        *("by the yardstick", "memory beside files (MB)", "overlap of the first 100", "targets"),
     ]
     report(a.name, columns, rows, {"answers": TARGETS + OTHERS, "repeats": a.repeats})
 
@@ -333,7 +384,7 @@ def measure(
     for method in methods:
         n_values = np.load(folder / "embedding.npy", mmap_mode="r").size
         if method in IN_MEMORY and 8 * n_values > memory_left():
-            left_out.append([name, f"{size:,}", method, "does not fit", *[""] * 5])
+            left_out.append([name, f"{size:,}", method, "does not fit", *[""] * 6])
             continue
         command = [sys.executable, "-m", "benchmarks.rerank", "--one", method, str(folder)]
         done = subprocess.run(
@@ -347,6 +398,7 @@ def measure(
             *(name, f"{size:,}", method, one["ready"], one["seconds"], one["processor"]),
             *(one["seconds"] / one["yardstick"], one["memory"]),
             len(best & set(one["rows"])) / 100 if best and "rows" in one else "",
+            one.get("targets", ""),
         ]
         for method, one in found.items()
     ]

@@ -2,8 +2,9 @@
 
 Each holds some of the whitened rows, which it makes from the embedding's file: nothing but that
 file has to be where the workers see it, at the same path. A re-rank sends the few numbers that the
-simple model is made of to them and brings one number a class and row back. A worker that is lost
-is replaced by another, which makes its rows anew.
+simple model is made of to them and brings one number a class and row back; the own columns that
+this model sees are read from the file each time, for they change with the answers. A worker that
+is lost is replaced by another, which makes its rows anew.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.discovery import shortlist
-from core.discovery.prepare import CHUNK, Standardised, Whitening, chunks
+from core.discovery.imitation import Imitation, pieces
+from core.discovery.prepare import CHUNK, Scale, Standardised, Whitening, chunks
 from core.discovery.threads import one_blas_thread
+from core.discovery.wide import some_columns
 from core.errors import BadInput, NotReady
 
 PART_ROWS = 4 * CHUNK
@@ -36,6 +39,26 @@ class Stored(NamedTuple):
     path: str
     shape: tuple[int, int]
     dtype: str
+
+
+class Part(NamedTuple):
+    """Some rows of a survey in a worker's memory.
+
+    Attributes
+    ----------
+    white
+        (n, D) float32, whitened.
+    stored, rows
+        The embedding that they were made of, and which of its rows they are.
+    mask, scale
+        (n,), and what standardises own columns.
+    """
+
+    white: np.ndarray
+    stored: Stored
+    rows: slice
+    mask: np.ndarray
+    scale: Scale
 
 
 class Partitions:
@@ -75,7 +98,7 @@ class Partitions:
             )
             self._parts.append((part, made))
 
-    def regressed(self, simple: shortlist.Imitation) -> np.ndarray | None:
+    def regressed(self, simple: Imitation) -> np.ndarray | None:
         """(N, K) float32: `Imitation.regressed` of every row; None where the workers are lost."""
         if self._lost or not self._parts:
             return None
@@ -122,8 +145,8 @@ class Partitions:
 
 def whitened_part(
     stored: Stored, part: slice, step: int, mask: np.ndarray, whitening: Whitening
-) -> np.ndarray:
-    """On a worker: (n, K) float32, the whitened rows of a part.
+) -> Part:
+    """On a worker: a part of the survey.
 
     step : rows of a piece, as the survey was whitened in; mask : (n,), of the part
     """
@@ -134,15 +157,17 @@ def whitened_part(
             piece = slice(start, min(start + step, len(mask)))
             block = embedding[part.start + piece.start : part.start + piece.stop]
             rows[piece] = whitening.rows(block, mask[piece])
-    return rows
+    return Part(rows, stored, part, mask, whitening.scale)
 
 
-def regressed_part(rows: np.ndarray, simple: shortlist.Imitation) -> np.ndarray:
-    """On a worker: (n, K) float32, `Imitation.regressed` of the rows (n, D) of a part."""
-    found = np.empty((len(rows), simple.n_known), dtype=np.float32)
+def regressed_part(part: Part, simple: Imitation) -> np.ndarray:
+    """On a worker: (n, K) float32, `Imitation.regressed` of the rows of a part."""
+    found = np.empty((len(part.white), simple.n_known), dtype=np.float32)
+    embedding = opened(part.stored)[part.rows]
     with one_blas_thread():
-        for piece in shortlist.pieces(len(rows)):
-            found[piece] = simple.regressed(rows[piece])
+        for piece in pieces(len(part.white)):
+            own = some_columns(embedding[piece], part.mask[piece], part.scale, simple.columns)
+            found[piece] = simple.regressed(part.white[piece], own)
     return found
 
 

@@ -141,7 +141,8 @@ def register_learner(
     """Register a factory of supervised models.
 
     wide : it is taught the rows of `core.discovery.wide` rather than whitened components; its
-        parameter `n_leading` is how many columns a linear model sees (None: all)
+        parameter `n_leading` is how many columns a linear model sees (None: all), and once taught
+        its `feature_importances_` say what each column is to it
     """
 
     def register(call: LearnerFactory) -> LearnerFactory:

@@ -1,10 +1,9 @@
 """P(class) of a large survey in two passes: a simple model for all, the learner for the likely.
 
-Of a million rows a few hundred are shown. A simple model imitates the learner: a ridge regression
-(Hoerl & Kennard 1970) of its P(class) on the whitened columns, their squares and the probabilities
-of a logistic regression of the same answers, fitted to rows at random that the learner scored. It
-costs three thin matrix products; the learner scores only the rows it puts first. Other rows at
-random, scored by the learner too, tell what that misses.
+Of a million rows a few hundred are shown. A simple model imitates the learner (`Imitation`), by
+rows at random that the learner scored. It costs a few thin matrix products; the learner scores
+only the rows that it puts first. Other rows at random, scored by the learner too, tell what that
+misses.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from core.discovery.committee import class_logits
+from core.discovery.imitation import Imitation, View, leaned_on, pieces
 from core.discovery.learner import Learner
-from core.discovery.learners.logistic import logistic
 from core.discovery.pool import any_of
-from core.discovery.threads import in_threads, one_blas_thread
+from core.discovery.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from core.discovery.partitions import Partitions
@@ -49,9 +47,6 @@ TOP_ONLY = frozenset({"most_likely"})
 QUICK_LEARNERS = frozenset({"logistic"})
 """Learners that score a survey in no more time than their imitation would."""
 
-_RIDGE = 1e-4
-_LEAST = 1e-6
-_CHUNK = 8_192
 _MARGIN = 1e-5
 """So much below the floor a sum stays there however float32 adds it up."""
 
@@ -131,7 +126,8 @@ class Shortlisting(Learner):
     """A learner that gives a survey of more than `FULL_ROWS` rows its P(class) in two passes, once
     it is told what for (`wanted`). `told` says what the last call did; None if all was scored.
     With `partitions` the simple model's pass is done by the workers of a Dask cluster. With `wide`
-    the learner is taught and sees these rows, of which the simple model has the first columns."""
+    the learner is taught and sees these rows, and the simple model the columns of them that it
+    leans on."""
 
     wanted: Wanted | None = None
     wide: np.ndarray | Wide | None = None
@@ -146,11 +142,16 @@ class Shortlisting(Learner):
             self.told = None
             return whole(seen, n_classes)
         taught = (self.X_training[:, : values.shape[1]], self.y_training)
+        view = View(cast(np.ndarray, values))
+        # Rows of all columns at once are kept of surveys that are scored whole.
+        if self.wide is not None and not isinstance(self.wide, np.ndarray):
+            columns = leaned_on(self.estimator, self.wide)
+            view = View(cast(np.ndarray, values), self.wide, columns)
         with one_blas_thread():
             probabilities, self.told = two_passes(
                 lambda rows: _in_pieces(lambda part: whole(seen[part], n_classes), rows),
                 taught,
-                cast(np.ndarray, values),
+                view,
                 self.wanted,
                 self.partitions,
             )
@@ -172,7 +173,7 @@ def _in_pieces(predict: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) ->
 def two_passes(
     predict: Callable[[np.ndarray], np.ndarray],
     taught: tuple[np.ndarray, np.ndarray],
-    values: np.ndarray,
+    view: View,
     wanted: Wanted,
     partitions: Partitions | None = None,
 ) -> tuple[np.ndarray, Told]:
@@ -188,25 +189,27 @@ def two_passes(
     Parameters
     ----------
     predict : numbers of rows (n,) -> (n, C), the learner's P(class)
-    taught : X (L, D) and y (L,), what the learner was taught, two classes or more
-    values : (N, D) float32
+    taught : X (L, D) and y (L,), what the learner was taught of whitened columns, two classes or
+        more
+    view : the survey's N rows as the simple model sees them
     partitions : the first of these rows in the hands of Dask workers
     """
-    rng = np.random.default_rng([wanted.seed, len(values), 0x5C])
-    drawn = rng.choice(len(values), min(FITTED_TO + CHECKED, len(values)), replace=False)
+    n_rows = len(view)
+    rng = np.random.default_rng([wanted.seed, n_rows, 0x5C])
+    drawn = rng.choice(n_rows, min(FITTED_TO + CHECKED, n_rows), replace=False)
     fitted_to, checked = np.sort(drawn[:FITTED_TO]), np.sort(drawn[FITTED_TO:])
-    is_full = np.zeros(len(values), dtype=bool)
+    is_full = np.zeros(n_rows, dtype=bool)
     is_full[drawn] = is_full[wanted.certain] = True
     full = np.flatnonzero(is_full)
     own = predict(full)
     imitated = own[np.searchsorted(full, fitted_to)]
-    simple = Imitation(taught, values[fitted_to], imitated, wanted.targets)
+    simple = Imitation(taught, view[fitted_to], imitated, wanted.targets, view.columns)
     spread = None if partitions is None else partitions.regressed(simple)
     n_workers = 0 if partitions is None or spread is None else partitions.n_workers
-    probabilities, orders = simple.score(values, spread)
+    probabilities, orders = simple.score(view, spread)
     probabilities[full] = own
 
-    is_open = np.zeros(len(values), dtype=bool)
+    is_open = np.zeros(n_rows, dtype=bool)
     is_open[wanted.open_rows] = True
     n = min(wanted.n, len(wanted.open_rows))
     floors, all_missed = [], 0.0
@@ -243,7 +246,7 @@ def two_passes(
         scored = any_of(probabilities[is_full & is_open], wanted.targets)
         of_any = np.partition(scored, len(scored) - n)[len(scored) - n]
     _keep_below(probabilities, ~is_full, wanted.targets, np.array(floors), float(of_any))
-    return probabilities, Told(len(values), int(is_full.sum()), n, all_missed, n_workers)
+    return probabilities, Told(n_rows, int(is_full.sum()), n, all_missed, n_workers)
 
 
 def _keep_below(
@@ -280,101 +283,3 @@ def _keep_below(
     probabilities[rows] *= (taken / np.where(left > 0, left, 1))[:, None]
     probabilities[rows[left <= 0], other] = taken[left <= 0]
     probabilities[np.ix_(rows, columns)] = after
-
-
-def pieces(n: int) -> list[slice]:
-    """The rows 0 to n - 1 in pieces that stay in the processor's cache."""
-    return [slice(start, start + _CHUNK) for start in range(0, n, _CHUNK)]
-
-
-class Imitation:
-    """A learner's P(class), imitated by a ridge regression; some numbers a column, to be sent.
-
-    Parameters
-    ----------
-    taught : X (L, D), y (L,), what the learner was taught
-    rows, own : (n, D) rows, and the learner's P(class) of them (n, C)
-    targets : (T,) the classes whose P orders rows
-    """
-
-    def __init__(
-        self,
-        taught: tuple[np.ndarray, np.ndarray],
-        rows: np.ndarray,
-        own: np.ndarray,
-        targets: tuple[int, ...],
-    ) -> None:
-        guide = logistic(0).fit(*taught)
-        self._n_classes, self._targets = own.shape[1], targets
-        self._known = np.asarray(guide.classes_, dtype=np.intp)
-        self._weights = class_logits(guide.coef_).astype(np.float32).T
-        self._offsets = class_logits(guide.intercept_[:, None])[:, 0].astype(np.float32)
-        features = np.hstack([rows, rows * rows, self._guided(rows)]).astype(np.float64)
-        centre, spread = features.mean(axis=0), features.std(axis=0)
-        spread[spread < 1e-9] = np.inf  # says nothing: weight 0
-        features = (features - centre) / spread
-        mean = own[:, self._known].mean(axis=0, dtype=np.float64)
-        scatter = features.T @ features + _RIDGE * len(rows) * np.eye(features.shape[1])
-        slopes = np.linalg.solve(scatter, features.T @ (own[:, self._known] - mean))
-        slopes /= spread[:, None]
-        d = rows.shape[1]
-        self._linear, self._square, self._guide = (
-            part.astype(np.float32) for part in np.split(slopes, [d, 2 * d])
-        )
-        self._level = (mean - centre @ slopes).astype(np.float32)
-
-    @property
-    def n_known(self) -> int:
-        """Classes that were taught."""
-        return len(self._known)
-
-    def regressed(self, rows: np.ndarray) -> np.ndarray:
-        """(n, K) float32 of rows (n, D): what the regression says of each class that was taught,
-        below 0 and above 1 too."""
-        own: np.ndarray = rows @ self._linear + (rows * rows) @ self._square
-        own += self._guided(rows) @ self._guide + self._level
-        return own
-
-    def score(
-        self, values: np.ndarray, spread: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(N, C) float32 P(class), each row adding up to 1, and (N, T) float32 that order rows as
-        P(target) does, but where that is 0 or 1 too.
-
-        spread : (M, K) `regressed` of the first M rows, where others worked it out
-        """
-        probabilities = np.zeros((len(values), self._n_classes), dtype=np.float32)
-        orders = np.empty((len(values), len(self._targets)), dtype=np.float32)
-        at = [int(np.flatnonzero(self._known == target)[0]) for target in self._targets]
-
-        def score(part: slice) -> None:
-            if spread is None or part.stop > len(spread):
-                own = self.regressed(values[part])
-            else:
-                own = spread[part]
-            orders[part] = own[:, at]
-            np.clip(own, _LEAST, 1, out=own)
-            total = _row_sums(own)
-            for k, column in enumerate(self._known):
-                probabilities[part, column] = own[:, k] / total
-
-        in_threads(score, pieces(len(values)))
-        return probabilities, orders
-
-    def _guided(self, rows: np.ndarray) -> np.ndarray:
-        """(n, C) P(class) by the logistic regression, over the classes that were taught."""
-        logits = rows @ self._weights + self._offsets
-        top = logits[:, 0].copy()
-        for k in range(1, logits.shape[1]):
-            np.maximum(top, logits[:, k], out=top)
-        np.exp(logits - top[:, None], out=logits)
-        return logits / _row_sums(logits)[:, None]
-
-
-def _row_sums(table: np.ndarray) -> np.ndarray:
-    """(n,) of (n, C), column by column: numpy's own sum over a short last axis takes ten times
-    as long."""
-    total = table[:, 0].copy()
-    for k in range(1, table.shape[1]):
-        total += table[:, k]
-    return total

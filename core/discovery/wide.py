@@ -13,12 +13,20 @@ import numpy as np
 from scipy.special import ndtri
 
 from core.discovery.detecting import FITTED
-from core.discovery.prepare import Standardised
+from core.discovery.prepare import Scale, Standardised
 from core.discovery.scratch import keep_rows
 from core.discovery.shortlist import FULL_ROWS
 from core.discovery.threads import one_blas_thread
 
-__all__ = ["DETECTORS_SEEN", "Wide", "made_wide", "nearest_rows", "normal_scores", "wide_sample"]
+__all__ = [
+    "DETECTORS_SEEN",
+    "Wide",
+    "made_wide",
+    "nearest_rows",
+    "normal_scores",
+    "some_columns",
+    "wide_sample",
+]
 
 DETECTORS_SEEN = ("isolation_forest", "knn_distance")
 """Those that order the cold start: a search that began without a target has worked them out."""
@@ -36,7 +44,16 @@ class Wide:
     """Rows of K whitened components, S detector scores and D own columns, made as they are read.
 
     It stands for an (N, K + S + D) float32 array where one reads rows only (`wide[rows]`, by
-    slice, numbers or mask). `n_leading` = K + S: the columns that a linear model sees.
+    slice, numbers or mask).
+
+    Attributes
+    ----------
+    n_leading
+        K + S: the columns that a linear model sees.
+    n_own
+        Own columns behind them, without the flag that tells what is missing.
+    scores
+        (N, S) float32 of the detectors.
 
     Parameters
     ----------
@@ -57,8 +74,9 @@ class Wide:
         below: np.ndarray | None = None,
     ) -> None:
         self._white, self._own, self._below = white, own, below
-        self._scores = np.stack(scores, axis=1) if scores else np.empty((len(white), 0), "f4")
-        self.n_leading = white.shape[1] + self._scores.shape[1]
+        self.scores = np.stack(scores, axis=1) if scores else np.empty((len(white), 0), "f4")
+        self.n_leading = white.shape[1] + self.scores.shape[1]
+        self.n_own = own.n_columns if isinstance(own, Standardised) else own.shape[1]
         self.shape = (len(white), self.n_leading + own.shape[1])
 
     def __len__(self) -> int:
@@ -73,7 +91,7 @@ class Wide:
             part = index[start : start + _CHUNK]
             block = found[start : start + _CHUNK]
             block[:, :n_white] = self._white[part]
-            block[:, n_white : self.n_leading] = self._scores[part]
+            block[:, n_white : self.n_leading] = self.scores[part]
             block[:, self.n_leading :] = self._columns(part)
         return found
 
@@ -86,6 +104,21 @@ class Wide:
         is_own = rows < n
         found[is_own] = self._own[rows[is_own]]
         found[~is_own] = self._below[rows[~is_own] - n]
+        return found
+
+    def own_columns(self, rows: slice | np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """(n, M) float32: the own columns of these numbers (M,) alone, no other one being made."""
+        index, n = _numbers(rows, len(self)), len(self._own)
+        found = np.empty((len(index), len(columns)), dtype=np.float32)
+        is_own = index < n
+        part = _as_slice(index[is_own])
+        if isinstance(self._own, Standardised):
+            embedding, mask = self._own.embedding[part], self._own.mask[part]
+            found[is_own] = some_columns(embedding, mask, self._own.scale, columns)
+        else:
+            found[is_own] = self._own[part][:, columns]
+        if self._below is not None:
+            found[~is_own] = self._below[index[~is_own] - n][:, columns]
         return found
 
     def kept(self, folder: str | None = None) -> np.ndarray:
@@ -122,6 +155,14 @@ def made_wide(
         placed = [np.concatenate([one, one[like]]) for one in placed]
     found = Wide(white, placed, rows, below)
     return found.n_leading, found.kept(folder) if n <= FULL_ROWS else found
+
+
+def some_columns(
+    embedding: np.ndarray, mask: np.ndarray, scale: Scale, columns: np.ndarray
+) -> np.ndarray:
+    """(n, M) float32: columns (M,) of rows (n, D) of an embedding and their mask (n,), scaled."""
+    part = Scale(scale.mean[columns], scale.deviation[columns], flagged=False)
+    return part.filled(embedding[:, columns], mask)
 
 
 def wide_sample(
@@ -196,6 +237,8 @@ def _numbers(rows: slice | np.ndarray, n: int) -> np.ndarray:
 
 def _as_slice(rows: np.ndarray) -> slice | np.ndarray:
     """Rows that follow one another as a slice, which copies nothing of a mapped array first."""
+    if not len(rows):
+        return rows
     first, last = int(rows[0]), int(rows[-1])
     together = last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all())
     return slice(first, last + 1) if together else rows

@@ -10,7 +10,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from core.config import LoopConfig
-from core.discovery import Engine, partitions, prepare, shortlist
+from core.discovery import Engine, imitation, partitions, prepare, shortlist, wide
 from core.discovery.outside import Outside
 from core.errors import BadInput, NotReady
 
@@ -22,11 +22,12 @@ CONFIG = LoopConfig(learner="kernel", control_share=0.1, queue_length=60)
 @pytest.fixture(autouse=True)
 def small_numbers(monkeypatch):
     """Six thousand rows are a large survey here, of three parts."""
+    monkeypatch.setattr(wide, "FULL_ROWS", 1_000)
     for name, value in (("FULL_ROWS", 1_000), ("LISTED", 400), ("MOST_LISTED", 1_500)):
         monkeypatch.setattr(shortlist, name, value)
     for name in ("FITTED_TO", "CHECKED"):
         monkeypatch.setattr(shortlist, name, 600)
-    monkeypatch.setattr(shortlist, "_CHUNK", 256)
+    monkeypatch.setattr(imitation, "_CHUNK", 256)
     monkeypatch.setattr(prepare, "CHUNK", 1_024)
     monkeypatch.setattr(partitions, "CHUNK", 1_024)
     monkeypatch.setattr(partitions, "PART_ROWS", 2_048)
@@ -80,8 +81,9 @@ def assert_same(there: Any, here: Any, workers: str) -> None:
     assert there.state == here.state.replace(others, f"{others} on {workers}")
 
 
-def test_the_queue_of_two_workers_is_that_of_one_machine(client, stored):
-    one = engine(stored)
+@pytest.mark.parametrize("learner", ["kernel", "broad"])
+def test_the_queue_of_two_workers_is_that_of_one_machine(client, stored, learner):
+    one = engine(stored, learner=learner)
     parted = one.with_partitions(client)
     here, there = one.rerank(stored[2]), parted.rerank(stored[2])
     assert there.told is not None
@@ -105,8 +107,8 @@ def test_a_worker_s_rows_are_those_of_the_machine_that_asks(stored):
     for start in range(0, N, 2_048):
         part = slice(start, min(start + 2_048, N))
         found = partitions.whitened_part(there, part, step, stored[1][part], rows.whitening)
-        assert found.dtype == np.float32
-        assert np.allclose(found, expected[part], atol=1e-4)
+        assert found.white.dtype == np.float32
+        assert np.allclose(found.white, expected[part], atol=1e-4)
 
 
 def test_a_worker_that_is_lost_is_replaced_and_without_any_this_machine_goes_on(

@@ -12,11 +12,12 @@ import pytest
 from core.config import LoopConfig
 from core.discovery import LEARNERS, SAMPLERS, Engine, Oracle, shortlist, simulate
 from core.discovery.answered import aimed
+from core.discovery.imitation import View
 from core.discovery.learners import chosen as chosen_module
 from core.discovery.learners.calibrated import Calibrated
 from core.discovery.pool import any_of, top_draw
 from core.discovery.registry import without_target
-from core.discovery.schedule import COLD_START, SEEKING, schedule_of
+from core.discovery.schedule import COLD_START, LATE_START, PATIENCE, SEEKING, schedule_of
 from core.discovery.shortlist import FULL_ROWS, Shortlisting, Wanted, two_passes
 from core.discovery.simulate import known_targets
 from core.discovery.validation import validate
@@ -174,6 +175,10 @@ def test_until_each_was_found_some_places_go_on_as_at_the_start() -> None:
     assert set(schedule_of("default", trained=True, seeking=False)) == {"most_likely"}
     assert schedule_of("margin", trained=True, seeking=True) == ("margin",)
     assert schedule_of("default", trained=False, seeking=True) == COLD_START
+    # The start's share of the answers counts, not those that went to the target that was found.
+    late = schedule_of("default", PATIENCE * SEEKING, trained=True, seeking=True)
+    assert set(late) == {"most_likely", *LATE_START}
+    assert "random" not in schedule_of("default", PATIENCE, trained=True, seeking=True)
 
 
 def test_finds_alone_are_held_against_rows_at_random() -> None:
@@ -245,7 +250,7 @@ def test_two_passes_show_the_best_of_each_target() -> None:
 
     taught = values[:90], np.arange(90) % 3
     wanted = Wanted(1, open_rows, 50, np.arange(4), 7, (2,))
-    found, told = two_passes(lambda rows: predict(values[rows]), taught, values, wanted)
+    found, told = two_passes(lambda rows: predict(values[rows]), taught, View(values), wanted)
     whole = predict(values)
     assert told.n_full < 40_000
     own = (found == whole).all(axis=1)
@@ -282,7 +287,7 @@ def test_no_row_that_was_not_scored_heads_those_by_any_target(monkeypatch) -> No
 
     taught = values[:1_500:10], np.arange(150) % 3
     wanted = Wanted(1, np.arange(6_000), 50, np.arange(4), 7, (2,))
-    found, _ = two_passes(lambda rows: predict(values[rows]), taught, values, wanted)
+    found, _ = two_passes(lambda rows: predict(values[rows]), taught, View(values), wanted)
     own = np.array([row.tobytes() in asked for row in values])
     assert 30 < (~own[both]).sum() < len(both)
     by_any = any_of(found, (1, 2))

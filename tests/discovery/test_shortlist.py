@@ -10,7 +10,8 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 
 from core.config import LoopConfig
-from core.discovery import Engine, prepare, scratch, shortlist, threads
+from core.discovery import Engine, imitation, prepare, scratch, shortlist, threads, wide
+from core.discovery.imitation import View
 from core.discovery.learner import Learner
 from core.discovery.shortlist import Shortlisting, Wanted, two_passes
 from core.errors import StorageFull
@@ -23,12 +24,13 @@ KINDS = ("rare", "common", "dust")
 @pytest.fixture(autouse=True)
 def small_numbers(monkeypatch):
     """Six thousand rows are a large survey here."""
-    monkeypatch.setattr(shortlist, "FULL_ROWS", 1_000)
+    for module in (shortlist, wide):
+        monkeypatch.setattr(module, "FULL_ROWS", 1_000)
     monkeypatch.setattr(shortlist, "LISTED", 400)
     monkeypatch.setattr(shortlist, "MOST_LISTED", 1_500)
     monkeypatch.setattr(shortlist, "FITTED_TO", 800)
     monkeypatch.setattr(shortlist, "CHECKED", 800)
-    monkeypatch.setattr(shortlist, "_CHUNK", 512)
+    monkeypatch.setattr(imitation, "_CHUNK", 512)
 
 
 def planted(seed=0):
@@ -138,7 +140,7 @@ def passes(chance, values, n=50, left_out=()):
     rows = np.setdiff1d(np.arange(len(values)), left_out)
     taught = values[1000:1040], (values[1000:1040, 0] < 0).astype(int)
     wanted = Wanted(0, rows, n, np.array([3, 4]), 7)
-    return *two_passes(lambda places: spy(values[places]), taught, values, wanted), spy
+    return *two_passes(lambda places: spy(values[places]), taught, View(values), wanted), spy
 
 
 def test_what_the_imitation_cannot_see_is_told():

@@ -6,7 +6,7 @@ import pytest
 from distributed import LocalCluster
 
 import app
-from core.discovery import partitions, prepare, shortlist
+from core.discovery import partitions, prepare, shortlist, wide
 from core.errors import BadInput
 from core.run import main
 from core.run_worker import work
@@ -24,7 +24,8 @@ def test_the_worker_of_a_task_hands_the_survey_to_a_cluster(workspace, monkeypat
     path, _ = workspace
     assert main([*TASK, "--class", "single", "--workspace", path]) == 0
     monkeypatch.setattr("core.representation.encoder.DEFAULT_ENCODER", "structure")
-    monkeypatch.setattr(shortlist, "FULL_ROWS", 20)
+    for module in (shortlist, wide):
+        monkeypatch.setattr(module, "FULL_ROWS", 20)
     for module in (prepare, partitions):
         monkeypatch.setattr(module, "CHUNK", 8)
     monkeypatch.setattr(partitions, "PART_ROWS", 16)

@@ -53,6 +53,11 @@ class Broad(ClassifierMixin, BaseEstimator):
         self.trees_.fit(X, y, sample_weight=sample_weight)
         return self
 
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """(D,) what each column of X is to the trees, adding up to 1."""
+        return np.asarray(self.trees_.feature_importances_)
+
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """(N, C): P(class) of every row of X (N, D), in the order of `classes_`."""
         linear = self.logistic_.predict_proba(X[:, : self.n_leading])
