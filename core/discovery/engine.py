@@ -28,7 +28,7 @@ from core.discovery.prepare import CHUNK, Standardised, chunks, whiten
 from core.discovery.ranking import Pick, Ranking
 from core.discovery.registry import DETECTORS, SAMPLERS
 from core.discovery.samplers.like_this import LIKE_THIS, nearest_distance
-from core.discovery.schedule import LATE_START, schedule_of, unique
+from core.discovery.schedule import LATE_START, n_of_start, schedule_of, unique
 from core.discovery.scratch import keep_rows
 from core.discovery.shortlist import QUICK_LEARNERS, TOP_ONLY, Shortlisting, Wanted
 from core.discovery.state import state_in_words
@@ -271,11 +271,11 @@ class Engine:
                 n_survey=len(self),
                 take_back=self._learner.wide,
             )
-
         n_done = len(self) - len(open_rows)
         seeking = len(met) < len(self.targets)
+        n_started = n_of_start(asked_by, labelled.tolist(), n_answers)
         cycle = schedule_of(
-            self.config.sampler, n_answers, trained=trained, found=found, seeking=seeking
+            self.config.sampler, n_started, trained=trained, found=found, seeking=seeking
         )
         length = min(length, len(open_rows))
         top_only = TOP_ONLY & set(cycle) and set(cycle) <= TOP_ONLY | set(LATE_START)

@@ -6,7 +6,7 @@ the task, so that a queue replaced after every few answers still comes to the en
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from core.discovery.registry import SAMPLERS, Need
 from core.vocabulary import DEFAULT
@@ -17,7 +17,8 @@ target came after 8.3 answers (mean of ten starts each, 68 in the worst of the 9
 `isolated` after 12.3; docs/discovery.md has the table."""
 
 PATIENCE = 40
-"""Answers after which a target that was not met is thought to be none of the odd."""
+"""Answers to places of the start after which a target that was not met is thought to be none of
+the odd."""
 
 LATE_START = ("anomaly", "random", "isolated", "random", "anomaly", "random", "diverse", "random")
 """From then on, for what is rare need not be odd: of the narrow-line AGN and the star-forming
@@ -40,14 +41,23 @@ def sampler_names() -> tuple[str, ...]:
     return (DEFAULT, *SAMPLERS)
 
 
-def cold_start(n_answers: int) -> tuple[str, ...]:
-    """The cycle of samplers of a task that has so many answers and no find."""
-    return COLD_START if n_answers < PATIENCE else LATE_START
+def cold_start(n_started: int) -> tuple[str, ...]:
+    """The cycle of samplers of a task without a find, so many places of the start answered."""
+    return COLD_START if n_started < PATIENCE else LATE_START
+
+
+def n_of_start(asked_by: Mapping[int, str] | None, labelled: Iterable[int], n_answers: int) -> int:
+    """How many of the `labelled` rows a place of the start showed: labels from a file are none of
+    them, nor is what the search for another target showed. Where nobody says who showed what, all
+    `n_answers`."""
+    if asked_by is None:
+        return n_answers
+    return sum(asked_by.get(row) in LATE_START for row in labelled)
 
 
 def schedule_of(
     sampler: str,
-    n_answers: int = 0,
+    n_started: int = 0,
     *,
     trained: bool,
     found: bool = False,
@@ -55,24 +65,23 @@ def schedule_of(
 ) -> tuple[str, ...]:
     """The cycle of samplers that `sampler` stands for; `BadInput` for an unknown name.
 
-    A sampler whose needs are not met yet stands for the cold start. trained: the target and
+    A sampler whose needs are not met yet stands for the cold start. n_started: see `n_of_start`;
+    trained: the target and
     another class were answered; found: the target was, which is all that some samplers need, or
     one of several; seeking: another one of these was not.
     """
     if sampler == DEFAULT:
         if not (trained or found):
-            return cold_start(n_answers)
+            return cold_start(n_started)
         if seeking:
             usual = TARGET_FINDING * (SEEKING - 1)
-            return tuple(
-                name for one in cold_start(n_answers // SEEKING) for name in (*usual, one)
-            )
+            return tuple(name for one in cold_start(n_started) for name in (*usual, one))
         return TARGET_FINDING
     needs = SAMPLERS.find(sampler).needs
     if needs is Need.BOTH_CLASSES and not trained:
-        return cold_start(n_answers)
+        return cold_start(n_started)
     if needs is Need.TARGET and not (trained or found):
-        return cold_start(n_answers)
+        return cold_start(n_started)
     return (sampler,)
 
 

@@ -151,6 +151,19 @@ def test_where_nothing_odd_was_a_target_every_other_place_goes_by_chance(sampler
     assert "random" not in {pick.sampler for pick in found}
 
 
+def test_what_the_start_did_not_show_does_not_use_up_its_patience():
+    labels = dict.fromkeys(range(30, 35 + PATIENCE), "other")
+    rows = list(labels)
+    # From a file nobody was shown anything; controls and gold objects show nothing odd.
+    too_few = dict.fromkeys(rows[1:PATIENCE], "anomaly")
+    for asked_by in ({}, dict.fromkeys(rows, "control"), too_few):
+        picks = engine().rerank(labels, asked_by=asked_by).picks
+        assert "random" not in {pick.sampler for pick in picks}
+    asked_by = dict.fromkeys(rows[:PATIENCE], "isolated")
+    picks = engine().rerank(labels, asked_by=asked_by).picks
+    assert "random" in {pick.sampler for pick in picks}
+
+
 def test_trained_it_shows_the_likeliest_targets():
     ranking = engine().rerank(LABELS)
     assert ranking.sampler == "+".join(TARGET_FINDING) == "most_likely"

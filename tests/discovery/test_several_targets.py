@@ -167,7 +167,7 @@ def test_with_one_target_nothing_changes(sampler: str) -> None:
 
 def test_until_each_was_found_some_places_go_on_as_at_the_start() -> None:
     labels = {row: name for row, name in some_labels().items() if name != "rare"}
-    picks = engine().rerank(labels).picks
+    picks = engine().rerank(labels, asked_by={}).picks
     cold = [pick.sampler for pick in picks if pick.sampler in COLD_START]
     assert len(cold) == len(picks) // SEEKING
     assert set(cold) == set(COLD_START)
@@ -175,10 +175,16 @@ def test_until_each_was_found_some_places_go_on_as_at_the_start() -> None:
     assert set(schedule_of("default", trained=True, seeking=False)) == {"most_likely"}
     assert schedule_of("margin", trained=True, seeking=True) == ("margin",)
     assert schedule_of("default", trained=False, seeking=True) == COLD_START
-    # The start's share of the answers counts, not those that went to the target that was found.
-    late = schedule_of("default", PATIENCE * SEEKING, trained=True, seeking=True)
+    # What the start showed in vain before the find of another target still counts.
+    late = schedule_of("default", PATIENCE, trained=True, seeking=True)
     assert set(late) == {"most_likely", *LATE_START}
-    assert "random" not in schedule_of("default", PATIENCE, trained=True, seeking=True)
+    assert "random" not in schedule_of("default", PATIENCE - 1, trained=True, seeking=True)
+    barren = dict.fromkeys(list(labels)[: PATIENCE // 2], "anomaly")
+    shown = {**barren, **dict.fromkeys(list(labels)[PATIENCE // 2 :], "most_likely")}
+    picks = engine().rerank(labels, asked_by=shown).picks
+    assert "random" not in {pick.sampler for pick in picks}
+    picks = engine().rerank(labels, asked_by=dict.fromkeys(labels, "anomaly")).picks
+    assert "random" in {pick.sampler for pick in picks}
 
 
 def test_finds_alone_are_held_against_rows_at_random() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.discovery import LEARNERS, control_order, sampler_names
+from core.discovery.schedule import PATIENCE
 from core.errors import BadInput, NotFound, NotReady
 from core.representation import Embedding
 from core.run_discovery import (
@@ -215,6 +216,7 @@ def test_strategies_are_of_what_is_registered(db) -> None:
     assert tuple(learner_words()) == ("default", *LEARNERS)
     assert all(strategy_words().values())
     assert "Until a target is found, the default shows" in cold_start_words()
+    assert f"after {PATIENCE} answers objects at random" in cold_start_words()
     assert set_strategy(db, "t", "ann", sampler="margin", learner="logistic").version == 1
     for change in ({"sampler": "of_tomorrow"}, {"learner": "of_tomorrow"}):
         with pytest.raises(BadInput, match="'of_tomorrow'; choose one"):
