@@ -13,9 +13,9 @@ from benchmarks.common import arguments
 EACH = (
     *("finds", "rerank", "label_speed", "label_storm", "picture_route", "start"),
     *("label_writes", "label_reads", "import_speed"),
-    *("two_point", "embed_speed", "pretrain_speed", "backbone", "measures", "discovery"),
-    *("several_targets", "selections", "lookalikes", "map", "catalogue", "artefact_study"),
-    "projections",
+    *("two_point", "embed_speed", "pretrain_speed", "backbone", "measures", "progress"),
+    *("discovery", "several_targets", "selections", "lookalikes", "map", "catalogue"),
+    *("artefact_study", "projections"),
 )
 
 

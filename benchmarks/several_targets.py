@@ -8,7 +8,6 @@ python -m benchmarks.several_targets [--starts 4] [--budget 200]
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.datasets import load_digits
 
-from benchmarks.common import report
+from benchmarks.common import arguments, report
 from core.config import LoopConfig
 from core.discovery import SAMPLERS, Draw, Engine, Pool, simulate, top_draw
 
@@ -29,7 +28,7 @@ BY_TURNS, BY_ANY = "by turns", "P(any target)"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--starts", type=int, default=4)
     parser.add_argument("--budget", type=int, default=200)
     a = parser.parse_args()

@@ -122,13 +122,17 @@ def quality_lines(found: QualityRun) -> list[str]:
     rows += [
         (measure.title, *(cell_of(measure, one) for one in assessments)) for measure in MEASURES
     ]
-    for place, first in enumerate(assessments[0].probes if assessments else ()):
+    by_target = [{probe.target: probe for probe in one.probes} for one in assessments]
+    for target in dict.fromkeys(target for each in by_target for target in each):
         for title, kind in (("linear probe", "linear"), ("neighbours", "nearest")):
             cells = []
-            for one in assessments:
-                value, low, high = getattr(one.probes[place], kind)
+            for each in by_target:
+                if target not in each:  # too few labels among its objects
+                    cells.append("\N{EN DASH}")
+                    continue
+                value, low, high = getattr(each[target], kind)
                 cells.append(f"{value:.3f} ({low:.3f} to {high:.3f})")
-            rows.append((f"AP {first.target}, {title}", *cells))
+            rows.append((f"AP {target}, {title}", *cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

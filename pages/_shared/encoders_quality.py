@@ -28,7 +28,7 @@ from core.representation.quality import (
     verdict_of,
 )
 from core.representation.quality.naming import embedding_names
-from core.representation.quality.verdict import best_of
+from core.representation.quality.verdict import best_of, deciding_target
 from core.survey import RunRecord, Survey
 from core.vocabulary import JobKind, Role
 from labels_db import RunRow
@@ -208,7 +208,7 @@ def _verdict(survey: Survey, found: QualityRun, names: Mapping[str, str], used: 
     # Measured anew from what was kept: an older version may have been too sure.
     said = plain(comparison(assessments, names))
     if said:
-        decided = all(one.probes for one in assessments)
+        decided = deciding_target(assessments) is not None
         st.markdown(f"**{said}**" if decided else said)
     best = best_of(assessments)
     here = names.get(used)

@@ -2,8 +2,6 @@
 timm 1.0.31, astropt 2.0.9, polymathic-aion 0.0.2, huggingface_hub 2.4.0 (the real one)."""
 
 import json
-import os
-import pickle
 import shutil
 import sys
 import threading
@@ -21,8 +19,9 @@ from torch import nn
 
 from core.errors import BadInput, Damaged, NotFound, NotReady
 from core.representation import ENCODERS, make_encoder
-from core.representation.encoders.adapter_weights import loading
+from core.representation.encoders import adapters
 from core.representation.encoders.pretrained import output_of, over_picture
+from core.representation.inputs.scaling import resized
 from core.survey import Batch, Survey, SurveyWriter
 from core.workspace import open_workspace
 
@@ -84,8 +83,9 @@ class Small(nn.Module):
         return self.conv(x).mean((2, 3))
 
 
-def fake_timm(monkeypatch, create):
+def fake_timm(monkeypatch, create, **settings):
     config = {"input_size": (3, 48, 48), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    config |= settings
 
     def create_model(model_name, pretrained=False, num_classes=1000):
         assert pretrained
@@ -125,10 +125,69 @@ def test_timm_and_zoobot_see_pictures_as_they_were_trained(survey, tmp_path, mon
     assert made[-1] == f"local-dir:{tmp_path.resolve()}"
     with pytest.raises(NotFound, match="There is no folder"):
         make_encoder("timm", survey, {"model": str(tmp_path / "none")})
-    with pytest.raises(BadInput, match="leave local-dir: out"):  # a path that no page would check
-        make_encoder("timm", survey, {"model": f"local-dir:{tmp_path}"})
     with pytest.raises(BadInput, match="install the former"):
         ENCODERS["timm"].load(tmp_path, {**encoder.save(tmp_path), "weights": "others"})
+
+
+@pytest.mark.parametrize("kind", ["timm", "zoobot"])
+@pytest.mark.parametrize(
+    "model",
+    ["local-dir:{}", "Local-Dir:{}", "LOCAL-DIR:{}", "local-dir :{}", "file:{}", " {}", "a{}"],
+)
+def test_a_path_that_no_page_would_have_checked_is_refused(
+    survey, tmp_path, monkeypatch, kind, model
+):
+    fake_timm(monkeypatch, lambda _name: Small())
+    with pytest.raises(BadInput, match="a folder's path with /, ~ or . first, but is"):
+        make_encoder(kind, survey, {"model": model.format(tmp_path)})
+
+
+def test_a_hub_may_be_written_either_way(survey, monkeypatch):
+    made: list[str] = []
+
+    def create(name):
+        made.append(name)
+        return Small()
+
+    fake_timm(monkeypatch, create)
+    for name in ("hf_hub:own/net", "HF-hub:own/net"):
+        make_encoder("zoobot", survey, {"model": name})
+    assert made == ["hf_hub:own/net", "HF-hub:own/net"]
+
+
+def test_a_folder_is_found_again_from_anywhere(survey, tmp_path, monkeypatch):
+    fake_timm(monkeypatch, lambda _name: Small())
+    (tmp_path / "net").mkdir()
+    (tmp_path / "link").symlink_to("net")
+    monkeypatch.chdir(tmp_path)
+    encoder = fitted(make_encoder("timm", survey, {"model": "./link"}), survey)
+    settings = encoder.save(tmp_path)
+    assert settings["options"]["model"] == str(tmp_path.resolve() / "net")
+    monkeypatch.chdir("/")
+    assert ENCODERS["timm"].load(tmp_path, settings).origin == encoder.origin
+
+
+@pytest.mark.parametrize("model", ["~nosuchuser/net", "/net\0", f"/{'x' * 300}"])
+def test_what_can_be_no_folder_is_refused(survey, monkeypatch, model):
+    fake_timm(monkeypatch, lambda _name: Small())
+    with pytest.raises(BadInput, match="cannot be a folder") as told:
+        make_encoder("timm", survey, {"model": model})
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("mean", "grey"), [((0.25,), 0.25), ((0.1, 0.2, 0.6), 0.3)])
+def test_a_network_without_colour_sees_the_mean_of_the_bands(survey, monkeypatch, mean, grey):
+    class Grey(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    fake_timm(monkeypatch, lambda _name: Grey(), input_size=(1, 8, 8), mean=mean, std=(0.5,))
+    pictures = np.zeros((2, 3, 32, 32), np.uint8)
+    pictures[:, 1:] = 255
+    encoder = fitted(make_encoder("timm", survey), survey)
+    assert encoder.encode(pictures) == pytest.approx(np.full((2, 1), (2 / 3 - grey) / 0.5))
+    zoobot = fitted(make_encoder("zoobot", survey), survey)
+    assert zoobot.encode(pictures) == pytest.approx(np.full((2, 1), 2 / 3))
 
 
 def test_a_wrong_layer_is_refused_before_anything_is_embedded(survey, monkeypatch):
@@ -137,9 +196,39 @@ def test_a_wrong_layer_is_refused_before_anything_is_embedded(survey, monkeypatc
         make_encoder("timm", survey, {"layer": "stage9"})
     network = nn.ModuleDict({"blocks": nn.ModuleList([nn.Identity()]), "unused": nn.Identity()})
     with pytest.raises(BadInput, match=r"or one of unused, blocks\.0\."):  # no mere lists
-        output_of(network, "blocks", lambda: None)
-    with pytest.raises(BadInput, match="'unused' gives no numbers"):
-        output_of(network, "unused", lambda: None)
+        output_of(network, "blocks", lambda: None, 2)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[], [(2, 5), (2, 5)], [(8, 4, 5)], [(1, 2, 5)], [(2,)], [()]],
+    ids=["unused", "twice", "windows", "tokens first", "a number", "one number"],
+)
+def test_a_layer_without_a_row_for_every_picture_is_refused(shapes):
+    network = nn.Sequential(nn.Identity())
+    with pytest.raises(BadInput, match="'0' gives no numbers a picture"):
+        output_of(network, "0", lambda: [network(torch.ones(one)) for one in shapes], 2)
+    assert not network[0]._forward_hooks
+
+
+def test_two_threads_may_look_at_one_network():
+    network = nn.Sequential(nn.Identity())
+    found: dict[str, torch.Tensor] = {}
+
+    def of_the_second():
+        found["b"] = output_of(network, "0", lambda: network(torch.ones(2, 3)), 2)
+
+    second = threading.Thread(target=of_the_second)
+
+    def run():
+        network(torch.zeros(2, 3))
+        second.start()
+        second.join(0.1)  # time for it to come in between
+
+    found["a"] = output_of(network, "0", run, 2)
+    second.join()
+    assert torch.equal(found["a"], torch.zeros(2, 3))
+    assert torch.equal(found["b"], torch.ones(2, 3))
 
 
 def test_a_layer_is_averaged_over_the_picture_whatever_its_order():
@@ -149,61 +238,6 @@ def test_a_layer_is_averaged_over_the_picture_whatever_its_order():
     assert torch.allclose(over_picture(x.permute(0, 2, 3, 1)), expected)  # as Swin orders them
     assert torch.allclose(over_picture(x.flatten(2).transpose(1, 2)), expected)
     assert torch.equal(over_picture(expected), expected)
-
-
-class Ran(Exception):
-    pass
-
-
-def run_it():
-    raise Ran
-
-
-class Malicious:
-    def __reduce__(self):
-        return (run_it, ())
-
-
-def test_a_pickle_in_disguise_and_weights_of_another_network_are_refused(
-    survey, tmp_path, monkeypatch
-):
-    file = tmp_path / "pytorch_model.bin"
-
-    def create(_name):
-        network = Small()
-        network.load_state_dict(torch.load(file, weights_only=False), strict=False)
-        return network
-
-    fake_timm(monkeypatch, create)
-    torch.save(Small().state_dict(), file)
-    assert make_encoder("timm", survey).origin.startswith("resnet18.a1_in1k by timm (")
-    torch.save({"conv.weight": Malicious()}, file)
-    with pytest.raises(Damaged, match=r"a pickle that asks for more than numbers .*run_it.*"):
-        make_encoder("timm", survey)
-    file.write_bytes(pickle.dumps(Malicious()))
-    with pytest.raises(Damaged, match="nothing of it was run"):
-        make_encoder("timm", survey)
-    torch.save({"stem.weight": torch.zeros(3), "conv.bias": torch.zeros(4)}, file)
-    with pytest.raises(Damaged, match=r"of another network .*no conv\.weight"):
-        make_encoder("timm", survey)
-    torch.save({"conv.weight": torch.zeros(9, 3, 3, 3), "conv.bias": torch.zeros(4)}, file)
-    with pytest.raises(Damaged, match="of another network"):
-        make_encoder("timm", survey)
-    assert nn.Module.load_state_dict.__module__ == "torch.nn.modules.module"
-    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
-
-
-def test_a_parameter_of_two_names_may_be_in_the_file_once():
-    class Tied(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.one = nn.Linear(2, 2)
-            self.other = self.one
-
-    with loading("The weights"):
-        Tied().load_state_dict({"one.weight": torch.ones(2, 2), "one.bias": torch.ones(2)}, False)
-    with pytest.raises(Damaged, match=r"no one\.bias and 1 more"), loading("The weights"):
-        Tied().load_state_dict({"one.weight": torch.ones(2, 2)}, strict=False)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +281,11 @@ def test_a_package_that_is_absent_is_told_with_the_line_that_brings_it(
         make_encoder(name, survey)
 
 
+class Malicious:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit",))
+
+
 class ModalityConfig:
     patch_size = 16
 
@@ -260,6 +299,9 @@ class ModalityRegistry:
 
     def get_config(self, name):
         return self.modalities[name]
+
+    def names(self):
+        return sorted(self.modalities)
 
 
 class GPTConfig:
@@ -325,6 +367,10 @@ def test_astropt_is_given_patches_and_positions(survey, tmp_path, monkeypatch):
     assert encoder._patches.seen[:, 136:].max() < 1
     torch.save({**saved, "config": Malicious()}, tmp_path / "ckpt.pt")
     with pytest.raises(Damaged, match="more than numbers"):
+        make_encoder("astropt", survey, {"model": str(tmp_path)})
+    kinds = [ModalityConfig(name=name, patch_size=16) for name in ("images", "spectra")]
+    torch.save({**saved, "modality_registry": ModalityRegistry(kinds)}, tmp_path / "ckpt.pt")
+    with pytest.raises(BadInput, match="reads images, spectra, but is given pictures alone"):
         make_encoder("astropt", survey, {"model": str(tmp_path)})
     torch.save({"model": saved["model"]}, tmp_path / "ckpt.pt")  # of a version before
     with pytest.raises(Damaged, match="model_args"):
@@ -413,9 +459,43 @@ def test_aion_is_given_native_fluxes_on_its_own_pixels(survey, fluxes, tmp_path,
     four = fitted(make_encoder("aion", fluxes, {"model": str(tmp_path)}), fluxes)
     with pytest.raises(BadInput, match="the survey has 3"):
         four.encode(pictures)
-    for bands in ("g,r,z", "DES-G,HSC-G"):
+    for bands in ("g,r,z", "DES-G,HSC-G", "DES-G,DES-R,DES-G"):
         with pytest.raises(BadInput, match="AION's bands are, of one survey, DES-G"):
             make_encoder("aion", fluxes, {**options, "bands": bands})
+
+
+def test_aion_takes_what_is_no_number_as_sky(fluxes, tmp_path, monkeypatch):
+    fake_aion(monkeypatch, tmp_path)
+    encoder = fitted(make_encoder("aion", fluxes, {**THREE, "model": str(tmp_path)}), fluxes)
+    pictures = np.ones((4, 3, 32, 32), np.float32)
+    for row, one in enumerate((0.0, np.nan, np.inf, -np.inf)):
+        pictures[row, :, 4] = one
+    encoder.encode(pictures)
+    seen = encoder._codec.seen.flux
+    assert torch.equal(seen[1:], seen[:1].expand(3, -1, -1, -1))
+
+
+@pytest.mark.parametrize("arcsec", [0.131, 0.262, 0.4, 1.048])
+def test_aion_scales_no_more_than_its_pixels_need(fluxes, tmp_path, monkeypatch, arcsec):
+    fake_aion(monkeypatch, tmp_path)
+    encoder = make_encoder("aion", fluxes, {**THREE, "model": str(tmp_path)})
+    encoder._pixel_arcsec = arcsec
+    y, x = torch.meshgrid(*[torch.arange(600.0)] * 2, indexing="ij")
+    flux = torch.exp(-((y - 290) ** 2 + (x - 310) ** 2) / 2 / (2 / arcsec) ** 2)[None, None]
+    side = round(600 * arcsec / 0.262)
+    low = (side - 96) // 2
+    whole = resized(flux, side)[:, :, low : low + 96, low : low + 96] * (600 / side) ** 2
+    asked: list[int] = []
+
+    def seen(given, px):
+        asked.append(max(px, given.shape[-1]))
+        return resized(given, px)
+
+    monkeypatch.setattr(adapters, "resized", seen)
+    assert encoder._on_its_pixels(flux).numpy() == pytest.approx(
+        whole.numpy(), abs=0.01 * float(whole.max())
+    )
+    assert max(asked) < 130 * max(1, 0.262 / arcsec)
 
 
 def test_a_model_comes_from_the_hub_once_and_then_from_its_cache(fluxes, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from torch import Tensor
 from core.errors import BadInput, Damaged
 from core.representation import ENCODERS, make_encoder
 from core.representation.encoders.adapter_weights import import_torchvision
+from core.representation.encoders.pretrained import IMAGENET_MEAN, IMAGENET_STD
 from core.survey import Batch, Survey, SurveyWriter
 from core.workspace import open_workspace
 
@@ -83,7 +84,7 @@ def saved(timm, folder, architecture, seed=0, **options):
     network = timm.create_model(architecture, **options).eval()
     timm.models.save_for_hf(network, folder, safe_serialization=True)
     config = json.loads((folder / "config.json").read_text())
-    config["pretrained_cfg"]["input_size"] = [3, PX, PX]
+    config["pretrained_cfg"]["input_size"][1:] = [PX, PX]
     (folder / "config.json").write_text(json.dumps(config))
     return network
 
@@ -122,6 +123,39 @@ def test_zoobot_sees_pixels_as_they_are(survey, tmp_path):
     with torch.inference_mode():
         expected = network(seen(survey, (0.0,) * 3, (1.0,) * 3))
     assert codes == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
+
+
+@needs("timm")
+def test_a_network_without_colour(survey, tmp_path):
+    timm = importlib.import_module("timm")
+    network = saved(timm, tmp_path / "net", "test_resnet", in_chans=1, num_classes=0)
+    grey_mean, grey_std = sum(IMAGENET_MEAN) / 3, sum(IMAGENET_STD) / 3
+    for kind, mean, std in (("timm", grey_mean, grey_std), ("zoobot", 0.0, 1.0)):
+        _, codes = fitted(kind, survey, tmp_path, model=str(tmp_path / "net"))
+        x = torch.from_numpy(survey.images(np.arange(3))).float() / 255
+        with torch.inference_mode():
+            expected = network((x.mean(1, keepdim=True) - mean) / std)
+        assert codes == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
+
+
+@needs("timm")
+@pytest.mark.parametrize(
+    "architecture", ["test_convnext", "test_efficientnet", "test_mambaout", "test_nfnet"]
+)
+def test_classes_in_the_file_are_no_part_of_another_network(survey, tmp_path, architecture):
+    timm = importlib.import_module("timm")
+    saved(timm, tmp_path, architecture)
+    make_encoder("timm", survey, {"model": str(tmp_path)})
+
+
+@needs("timm")
+def test_timm_refuses_the_weights_of_a_deeper_network(survey, tmp_path):
+    timm = importlib.import_module("timm")
+    saved(timm, tmp_path, "test_vit")
+    saved(timm, tmp_path / "deep", "test_vit", depth=8)
+    (tmp_path / "deep/model.safetensors").rename(tmp_path / "model.safetensors")
+    with pytest.raises(Damaged, match=r"another network .*no place for blocks\.6\..* more"):
+        make_encoder("timm", survey, {"model": str(tmp_path)})
 
 
 class Malicious:

@@ -78,12 +78,12 @@ def test_layers_are_those_of_the_network(network):
                 sizes.get(name, network.layer(x, name).shape[1]),
             )
         # The last block of the third stage, taken by a hook instead.
-        third = output_of(network, "_blocks.4", lambda: network(x))
+        third = output_of(network, "_blocks.4", lambda: network(x), len(x))
         assert torch.allclose(network.layer(x, "stage3"), third)
         classes = network._fc(network.layer(x, "pooled"))
         assert torch.allclose(classes, network(x), atol=1e-5)
     with pytest.raises(BadInput, match="no layer 'stage9'"):
-        output_of(network, "stage9", lambda: network(x))
+        output_of(network, "stage9", lambda: network(x), len(x))
 
 
 def test_photographs_of_one_thing_lie_together(survey):

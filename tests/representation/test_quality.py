@@ -18,6 +18,7 @@ from core.representation.quality import (
     Comparison,
     Labels,
     Probe,
+    QualityRun,
     Sheet,
     assess,
     assess_all,
@@ -34,9 +35,10 @@ from core.representation.quality import (
     verdict_of,
 )
 from core.representation.quality.labels import probe
-from core.representation.quality.verdict import best_of
+from core.representation.quality.verdict import best_of, deciding_target
 from core.representation.quality.views import ViewedSurvey, changed
-from core.survey import Batch, RunFolder, SurveyWriter
+from core.run_quality import quality_lines
+from core.survey import Batch, RunFolder, RunRecord, SurveyWriter
 from core.vocabulary import JobKind
 from core.workspace import open_workspace
 
@@ -346,6 +348,22 @@ def test_two_measures_or_differences_within_the_errors_decide_nothing(better):
     assert comparison(pair).startswith("No clear difference between a and b.")
 
 
+def test_clumps_decide_nothing_where_there_are_no_views_either():
+    """Over the six sets of the benchmark they name the better of two no more often than chance."""
+    clumps = {"two_point": 99.0, "silhouette": 0.5, "davies_bouldin": 1.0}
+    unseen = assessment("table", consistency=None, retrieval=None, **clumps)
+    for other in (assessment("pca"), assessment("file", consistency=None, retrieval=None)):
+        pair = [other, unseen]
+        assert best_of(pair) is None
+        words = comparison(pair)
+        assert words.startswith(f"No clear difference between {other.encoder} and table.")
+        named = "file and table" if other.encoder == "file" else "table"
+        assert f"Of {named} no two views could be compared, and how far objects clump" in words
+    seen = assessment("good", two_point=9.0, consistency=0.6, retrieval=0.7)
+    assert "no two views" not in comparison([assessment("pca"), seen])
+    assert best_of([assessment("pca"), unseen, seen]) is seen
+
+
 def test_neighbours_weigh_most_and_a_disagreement_is_told():
     fusion = assessment(
         "fusion",
@@ -384,6 +402,60 @@ def test_labels_decide_and_intervals_that_meet_are_told():
     assert words.startswith("Take clear: its linear probe of lens is the best")
     assert "Within the intervals close is as good" in words
     assert "far" not in words
+
+
+def probed(encoder: str, alarms: tuple[str, ...] = (), **precision: float) -> Assessment:
+    """An assessment with a probe a class: its average precision."""
+    probes = tuple(
+        Probe(target, 10, 100, (value, value - 0.05, value + 0.05), (value, value, value))
+        for target, value in precision.items()
+    )
+    plain: Assessment = assessment(encoder, alarms=alarms)
+    return replace(plain, probes=probes)
+
+
+def test_probes_are_compared_of_one_class_that_all_have():
+    first = probed("first", lens=0.9, merger=0.3)
+    second = probed("second", merger=0.5, lens=0.1)  # the same classes in another order
+    assert best_of([first, second]) is first
+    assert deciding_target([first, second]) == "lens"
+    third = probed("third", merger=0.6)  # too few lenses among its objects
+    assert best_of([first, second, third]) is third
+    words = comparison([first, second, third])
+    assert words.startswith("Take third: its linear probe of merger is the best (average")
+    assert "Within the intervals second is as good" in words
+    # No class that all have: nothing is said by labels.
+    apart = [probed("one", lens=0.9), probed("two", merger=0.2)]
+    assert deciding_target(apart) is None
+    assert best_of(apart) is None
+    assert comparison(apart).startswith("No clear difference between one and two.")
+
+
+def test_a_class_without_a_probe_has_a_dash_at_the_terminal(tmp_path):
+    found = (probed("one", merger=0.2), probed("two", lens=0.9, merger=0.3))
+    run = RunRecord("run", tmp_path, {}, JobKind.QUALITY, {})
+    lines = quality_lines(QualityRun(run, Comparison(found, ""), (), "", {}))
+    (lens,) = (line for line in lines if line.startswith("AP lens, linear probe"))
+    assert lens.split()[4:] == ["\N{EN DASH}", "0.900", "(0.850", "to", "0.950)"]
+    (merger,) = (line for line in lines if line.startswith("AP merger, linear probe"))
+    assert [merger.split()[at] for at in (4, 8)] == ["0.200", "0.300"]
+
+
+def test_labels_decide_among_the_sound_and_the_words_say_so():
+    """One rule for which to take and for why: the collapsed one has no probe, or the best one."""
+    good, fair = probed("good", lens=0.8), probed("fair", lens=0.4)
+    for collapsed in (
+        assessment("collapsed", alarms=["Dead."]),
+        probed("collapsed", alarms=("Dead.",), lens=0.99),
+    ):
+        found = [collapsed, fair, good]
+        assert best_of(found) is good
+        words = comparison(found)
+        assert words.startswith(
+            "Take good: its linear probe of lens is the best of those without a sign of collapse"
+        )
+        assert words.endswith(" Signs of collapse: collapsed.")
+        assert "Within the intervals" not in words
 
 
 def test_cells_have_their_errors_and_dashes():

@@ -21,7 +21,9 @@ FEWEST_APART = 3
 """Measures that must be apart before one embedding is preferred to another without labels."""
 
 WEIGHT = {"consistency": 2, "retrieval": 2}
-"""Measures that count more than once: they are what a search for similar objects rests on."""
+"""Measures that count more than once, and without which none is preferred: they are what a search
+for similar objects rests on, and of all they follow probes with labels best. Measures of clumps
+alone name the better of two embeddings no more often than chance (docs/quality.md)."""
 
 HINT = " Without labels this is a hint: a probe with the labels of a task says more."
 
@@ -69,21 +71,30 @@ def best_of(found: Sequence[Assessment]) -> Assessment | None:
     """The embedding to take, or None where there is no clear one.
 
     Of those without an alarm (of all, if each has one): with labels, the one whose linear probe of
-    the first class is best. Without, the one that is ahead of most others and behind none. One is
-    ahead of another if at least three measures are apart by more than their errors, neighbours
+    `deciding_target` is best. Without, the one that is ahead of most others and behind none. One
+    is ahead of another if at least three measures are apart by more than their errors, neighbours
     kept or found again among them, and more of these speak for it, where these two count twice.
     """
     if len(found) < 2:
         return None
-    sound = [one for one in found if not one.alarms] or list(found)
-    if all(one.probes for one in sound):
-        return max(sound, key=lambda one: one.probes[0].linear[0])
+    sound, target = _sound(found), deciding_target(found)
+    if target is not None:
+        return max(sound, key=lambda one: _linear(one, target)[0])
     if len(sound) == 1:
         return sound[0]
     leads = {id(one): [_lead(one, other) for other in sound if other is not one] for one in sound}
     best = max(sound, key=lambda one: sum(_sign(lead) for lead in leads[id(one)]))
     mine = leads[id(best)]
     return best if max(mine, default=0) > 0 and min(mine) >= 0 else None
+
+
+def deciding_target(found: Sequence[Assessment]) -> str | None:
+    """The class whose linear probe decides between embeddings: the first of which each one without
+    an alarm (each of all, if all have one) has a probe. None where labels do not decide."""
+    sound = _sound(found)
+    shared = [{probe.target for probe in one.probes} for one in sound]
+    targets = [probe.target for one in sound[:1] for probe in one.probes]
+    return next((one for one in targets if all(one in each for each in shared)), None)
 
 
 def comparison(found: Sequence[Assessment], names: Mapping[str, str] | None = None) -> str:
@@ -94,14 +105,15 @@ def comparison(found: Sequence[Assessment], names: Mapping[str, str] | None = No
     if len(found) < 2:
         return ""
     called = _called(found, names or {})
-    best = best_of(found)
+    best, target = best_of(found), deciding_target(found)
     alarmed = [called[one.run_id] for one in found if one.alarms and one is not best]
-    alarms = f" Signs of collapse: {_listed(alarmed)}." if alarmed else ""
+    remarks = f" Signs of collapse: {_listed(alarmed)}." if alarmed else ""
+    if best is not None and target is not None:
+        return _by_labels(found, best, target, called) + remarks
+    remarks += _unseen([called[one.run_id] for one in found if not _has_views(one)])
     if best is None:
         all_of = _listed([called[one.run_id] for one in found])
-        return f"No clear difference between {all_of}.{alarms}{HINT}"
-    if best.probes and all(one.probes for one in found):
-        return _by_labels(found, best, called)
+        return f"No clear difference between {all_of}.{remarks}{HINT}"
     ahead, level, against = [], [], []
     for other in found:
         if other is best:
@@ -125,17 +137,45 @@ def comparison(found: Sequence[Assessment], names: Mapping[str, str] | None = No
             f" The measures disagree: {'; '.join(against)}. Neighbours kept and found again count"
             " most in a search for similar objects."
         )
-    return words + alarms + HINT
+    return words + remarks + HINT
 
 
-def _by_labels(found: Sequence[Assessment], best: Assessment, called: Mapping[str, str]) -> str:
-    first = best.probes[0]
-    value, low, _high = first.linear
-    others = [one for one in found if one is not best]
-    level = [called[one.run_id] for one in others if one.probes[0].linear[2] >= low]
+def _has_views(one: Assessment) -> bool:
+    return any(one.measures.get(name) is not None for name in WEIGHT)
+
+
+def _unseen(names: Sequence[str]) -> str:
+    """What is to be said of embeddings that have no two views to compare."""
+    if not names:
+        return ""
+    return (
+        f" Of {_listed(names)} no two views could be compared, and how far objects clump does not"
+        " tell which embedding is better."
+    )
+
+
+def _sound(found: Sequence[Assessment]) -> list[Assessment]:
+    """Those without an alarm; all, if each has one."""
+    return [one for one in found if not one.alarms] or list(found)
+
+
+def _linear(one: Assessment, target: str) -> tuple[float, float, float]:
+    """Average precision of the linear probe of a class that has one, and its interval."""
+    return next(probe.linear for probe in one.probes if probe.target == target)
+
+
+def _by_labels(
+    found: Sequence[Assessment], best: Assessment, target: str, called: Mapping[str, str]
+) -> str:
+    probe = next(one for one in best.probes if one.target == target)
+    value, low, _high = probe.linear
+    sound = _sound(found)
+    others = [one for one in sound if one is not best]
+    level = [called[one.run_id] for one in others if _linear(one, target)[2] >= low]
+    among = "" if len(sound) == len(found) else " of those without a sign of collapse"
     words = (
-        f"Take {called[best.run_id]}: its linear probe of {first.target} is the best"
-        f" (average precision {value:.2f}, {first.n_targets} of {first.n_labelled} labelled)."
+        f"Take {called[best.run_id]}: its linear probe of {target} is the best{among}"
+        f" (average precision {value:.2f}, {probe.n_targets} of {probe.n_labelled} labelled)."
     )
     if level:
         are = "is" if len(level) == 1 else "are"
@@ -170,10 +210,7 @@ def _lead(one: Assessment, other: Assessment) -> int:
     theirs = [measure.name for measure in compared if is_better(measure, other, one)]
     if len(mine) + len(theirs) < FEWEST_APART:
         return 0
-    has_views = all(
-        each.measures.get(name) is not None for each in (one, other) for name in WEIGHT
-    )
-    if has_views and not WEIGHT.keys() & {*mine, *theirs}:
+    if not WEIGHT.keys() & {*mine, *theirs}:
         return 0  # the others measure one thing between them, clumps
     return sum(WEIGHT.get(name, 1) for name in mine) - sum(WEIGHT.get(name, 1) for name in theirs)
 
