@@ -49,6 +49,9 @@ PLANTED = {
 ODD_COLUMN = 77
 LEAST_PLANTED = 100_000
 TARGETS, OTHERS = 15, 135
+SEEDS = 0, 1
+"""Of the clusters, and of what is known."""
+
 _CHUNK = 65_536
 
 
@@ -57,7 +60,7 @@ def clusters(size: int, path: Path, kind: str = "clusters", d: int = DIMENSIONS)
 
     kind : "clusters", or one of `PLANTED`
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEEDS[0])
     centres = rng.normal(0, 2, (20, d)).astype(np.float32)
     is_target = rng.random(size) < (0.001 if kind in PLANTED else 0.002)
     offset = np.zeros(d, np.float32)
@@ -334,7 +337,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help="objects")
     parser.add_argument("--large", action="store_true", help="ten million objects instead")
     parser.add_argument("--planted", action="store_true", help="targets that few columns tell")
-    parser.add_argument("--dimensions", type=int, default=DIMENSIONS, help="of the clusters")
+    parser.add_argument("--dimensions", type=int, help=f"of the clusters ({DIMENSIONS})")
     parser.add_argument("--name", default="rerank", help="of the file in benchmarks/results")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--tables", type=Path, help="a folder with http.npz and cover.npz")
@@ -344,14 +347,8 @@ def main() -> None:
     if a.one:
         print(json.dumps(one(a.one[0], Path(a.one[1]), a.repeats)))
         return
+    surveys, dimensions = asked_for(parser, a)
     rows = []
-    sizes = a.sizes or ([300_000] if a.planted else [10_000, 100_000, 1_000_000])
-    if a.planted and min(sizes) < LEAST_PLANTED:
-        parser.error(f"--planted takes {LEAST_PLANTED:,} objects or more")
-    if a.large:
-        sizes = [10_000_000]
-    kinds = list(PLANTED) if a.planted else ["clusters"]
-    surveys = [(t, 0) for t in TABLES] if a.tables else [(k, n) for n in sizes for k in kinds]
     for name, size in surveys:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
@@ -359,9 +356,9 @@ def main() -> None:
             if a.tables:
                 is_target = table(name, a.tables, path)
             else:
-                is_target = clusters(size, path, name, a.dimensions)
+                is_target = clusters(size, path, name, dimensions)
             np.save(folder / "targets.npy", is_target)
-            rng = np.random.default_rng(1)
+            rng = np.random.default_rng(SEEDS[1])
             known = [
                 rng.choice(np.flatnonzero(is_target == kind), count, replace=False)
                 for kind, count in ((True, TARGETS), (False, OTHERS))
@@ -372,7 +369,36 @@ def main() -> None:
         *("survey", "objects", "method", "ready (s)", "re-rank (s)", "processor (s)"),
         *("by the yardstick", "memory beside files (MB)", "overlap of the first 100", "targets"),
     ]
-    report(a.name, columns, rows, {"answers": TARGETS + OTHERS, "repeats": a.repeats})
+    settings = {"answers": TARGETS + OTHERS, "repeats": a.repeats, "seeds": list(SEEDS)}
+    if not a.tables:
+        settings |= {"dimensions": dimensions, "planted": a.planted}
+    report(a.name, columns, rows, settings)
+
+
+def asked_for(
+    parser: argparse.ArgumentParser, a: argparse.Namespace
+) -> tuple[list[tuple[str, int]], int]:
+    """(kind or name, objects) of each survey, a real table's own number being 0, and the columns
+    of the clusters; what cannot be is refused in a sentence."""
+    dimensions = DIMENSIONS if a.dimensions is None else a.dimensions
+    if a.sizes and a.large:
+        parser.error("--large is a size of its own; leave it or --sizes out")
+    if a.tables and (a.planted or a.sizes or a.large or a.dimensions is not None):
+        parser.error(
+            "--tables takes real tables as they are; leave it out, or --planted, --sizes, --large"
+            " and --dimensions"
+        )
+    if a.tables:
+        return [(name, 0) for name in TABLES], dimensions
+    sizes = [10_000_000] if a.large else a.sizes
+    sizes = sizes or ([300_000] if a.planted else [10_000, 100_000, 1_000_000])
+    if a.planted and min(sizes) < LEAST_PLANTED:
+        parser.error(f"--planted takes {LEAST_PLANTED:,} objects or more")
+    least = ODD_COLUMN + 1 if a.planted else 1
+    if dimensions < least:
+        parser.error(f"--dimensions takes {least} or more{' with --planted' * a.planted}")
+    kinds = list(PLANTED) if a.planted else ["clusters"]
+    return [(kind, size) for size in sizes for kind in kinds], dimensions
 
 
 def measure(

@@ -4,7 +4,8 @@ Each holds some of the whitened rows, which it makes from the embedding's file: 
 file has to be where the workers see it, at the same path. A re-rank sends the few numbers that the
 simple model is made of to them and brings one number a class and row back; the own columns that
 this model sees are read from the file each time, for they change with the answers. A worker that
-is lost is replaced by another, which makes its rows anew.
+is lost is replaced by another, which makes its rows anew; where the file cannot be read, the next
+re-rank asks again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ ANSWER_S = 60
 """Seconds for which a part is waited for; making it takes one or two."""
 
 _INSTEAD = "or leave --dask out"
+
+
+class Unread(OSError):
+    """A worker could not read the embedding; another time it may."""
 
 
 class Stored(NamedTuple):
@@ -64,8 +69,9 @@ class Part(NamedTuple):
 class Partitions:
     """The whitened rows of one survey in the memory of a cluster's workers.
 
-    Surveys that the learner scores whole are not parted. If the workers are lost, `regressed`
-    gives nothing, once and for all, and `in_words` says so: the caller has the rows too.
+    Surveys that the learner scores whole are not parted. If a worker cannot read the embedding,
+    `regressed` gives nothing this time; if the workers are lost, once and for all. `in_words` says
+    so: the caller has the rows too.
 
     Parameters
     ----------
@@ -83,7 +89,7 @@ class Partitions:
     def __init__(self, client: Any, rows: Standardised) -> None:
         self._client, self._n_rows = client, len(rows)
         self._parts: list[tuple[slice, Any]] = []
-        self._lost = ""
+        self._lost = self._unread = ""
         self.n_workers = 0
         if len(rows) <= max(shortlist.FULL_ROWS, CHUNK):
             return
@@ -99,13 +105,17 @@ class Partitions:
             self._parts.append((part, made))
 
     def regressed(self, simple: Imitation) -> np.ndarray | None:
-        """(N, K) float32: `Imitation.regressed` of every row; None where the workers are lost."""
+        """(N, K) float32: `Imitation.regressed` of every row; None where the workers cannot."""
         if self._lost or not self._parts:
             return None
+        self._unread = ""
         try:
             self.n_workers = len(self._client.nthreads())
             if not self.n_workers:
                 raise OSError("none is left")
+            for _, made in self._parts:
+                if made.status == "error":
+                    made.retry()
             asked = [
                 (part, self._client.submit(regressed_part, made, simple, pure=False))
                 for part, made in self._parts
@@ -113,6 +123,9 @@ class Partitions:
             found = np.empty((self._n_rows, simple.n_known), dtype=np.float32)
             for part, future in asked:
                 found[part] = future.result(timeout=ANSWER_S)
+        except Unread as error:
+            self._unread = _reason(error)
+            return None
         # Whatever went wrong on other machines: this one can do the work, and the reason is said.
         except Exception as error:
             self._lost = _reason(error)
@@ -130,7 +143,7 @@ class Partitions:
                 f" The Dask workers are lost ({self._lost}), and this machine does without them;"
                 " start them again, then the worker of this task or the app."
             )
-        if self._n_rows <= shortlist.FULL_ROWS:
+        if not used and self._n_rows <= shortlist.FULL_ROWS:
             return (
                 f" The Dask workers have nothing to do: up to {shortlist.FULL_ROWS:,} objects the"
                 " learner scores them all on this machine."
@@ -139,6 +152,16 @@ class Partitions:
             return (
                 " The Dask workers have nothing to do: with this sampler or learner every object"
                 " has the learner's own score, made on this machine."
+            )
+        if not self._parts:  # with known pictures the rows are more than the survey's
+            return (
+                f" The Dask workers have nothing to do: up to {shortlist.FULL_ROWS:,} objects are"
+                " not shared out."
+            )
+        if self._unread:
+            return (
+                f" The Dask workers could not read the embedding ({self._unread}), and this"
+                " machine did without them; the next ranking asks them again."
             )
         return ""
 
@@ -161,21 +184,29 @@ def whitened_part(
 
 
 def regressed_part(part: Part, simple: Imitation) -> np.ndarray:
-    """On a worker: (n, K) float32, `Imitation.regressed` of the rows of a part."""
-    found = np.empty((len(part.white), simple.n_known), dtype=np.float32)
-    embedding = opened(part.stored)[part.rows]
+    """On a worker: (n, K) float32, `Imitation.regressed` of the rows of a part. The file is opened
+    only where own columns are seen."""
+    n = len(part.white)
+    found = np.empty((n, simple.n_known), dtype=np.float32)
+    nothing = np.empty((n, 0), dtype=np.float32)
+    embedding = opened(part.stored)[part.rows] if len(simple.columns) else None
     with one_blas_thread():
-        for piece in pieces(len(part.white)):
-            own = some_columns(embedding[piece], part.mask[piece], part.scale, simple.columns)
+        for piece in pieces(n):
+            own = nothing[piece]
+            if embedding is not None:
+                own = some_columns(embedding[piece], part.mask[piece], part.scale, simple.columns)
             found[piece] = simple.regressed(part.white[piece], own)
     return found
 
 
 def opened(stored: Stored) -> np.ndarray:
-    """The embedding, mapped; `OSError` where the file is another one or none."""
-    embedding = np.load(stored.path, mmap_mode="r", allow_pickle=False)
+    """The embedding, mapped; `Unread` where the file is another one or none."""
+    try:
+        embedding = np.load(stored.path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise Unread(_reason(error)) from error
     if Stored(stored.path, embedding.shape, embedding.dtype.str) != stored:
-        raise OSError(
+        raise Unread(
             f"{embedding.shape} {embedding.dtype.str} where {stored.shape} {stored.dtype} is asked"
         )
     return np.asarray(embedding)
@@ -185,7 +216,7 @@ def can_open(stored: Stored) -> str:
     """On a worker: why the embedding cannot be opened there; "" where it can."""
     try:
         opened(stored)
-    except (OSError, ValueError) as error:
+    except Unread as error:
         return _reason(error)
     return ""
 

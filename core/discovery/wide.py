@@ -154,7 +154,7 @@ def made_wide(
         like = nearest_rows(white, n)
         placed = [np.concatenate([one, one[like]]) for one in placed]
     found = Wide(white, placed, rows, below)
-    return found.n_leading, found.kept(folder) if n <= FULL_ROWS else found
+    return found.n_leading, found.kept(folder) if len(white) <= FULL_ROWS else found
 
 
 def some_columns(

@@ -102,14 +102,20 @@ def test_the_order_of_answers_leaves_no_trace(stored):
     assert (other.scores == one.scores).all()
 
 
-def test_what_was_known_before_is_listed_too(stored, monkeypatch):
+@pytest.mark.parametrize("most", [1_000, N + 5])
+def test_what_was_known_before_is_listed_too(stored, most, monkeypatch):
+    for module in (shortlist, wide):  # with N + 5 it is the known ones that make the survey large
+        monkeypatch.setattr(module, "FULL_ROWS", most)
     engine, values, kind = stored
     like = values[kind == 1][:15].astype(np.float32)
     taught = engine.with_task(KINDS[:2], "high").with_outside(Outside(like, ("high",) * 15))
     labels = dict.fromkeys(some_labels(kind), "other")
     quick = taught.rerank(labels)
-    monkeypatch.setattr(shortlist, "FULL_ROWS", N)
-    assert shared(quick, taught.rerank(labels)) >= 48
+    assert quick.told is not None
+    monkeypatch.setattr(shortlist, "FULL_ROWS", N + 15)
+    full = taught.rerank(labels)
+    assert full.told is None
+    assert shared(quick, full) >= 48
 
 
 # Against plain references

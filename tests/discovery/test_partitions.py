@@ -14,7 +14,7 @@ from core.discovery import Engine, imitation, partitions, prepare, shortlist, wi
 from core.discovery.outside import Outside
 from core.errors import BadInput, NotReady
 
-N = 6_000
+N, D = 6_000, 14
 KINDS = ("rare", "common", "dust")
 CONFIG = LoopConfig(learner="kernel", control_share=0.1, queue_length=60)
 
@@ -52,11 +52,11 @@ def client(cluster):
 def stored(tmp_path_factory):
     """(path of a float16 embedding with gaps, mask, labels)."""
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(N, 8))
+    values = rng.normal(size=(N, D))
     kind = np.ones(N, int)
     kind[:50], kind[50:400] = 0, 2
-    values[:50, :3] += 2.5
-    values[50:400, 3] -= 3
+    values[:50, [5, 9, 13]] += 2.5
+    values[50:400, 11] -= 3
     values[700, 2] = np.nan
     mask = rng.random(N) > 0.01
     path = tmp_path_factory.mktemp("embedding") / "embedding.npy"
@@ -72,6 +72,12 @@ def engine(stored, **changes):
     return Engine(values, stored[1], KINDS, "rare", replace(CONFIG, **changes))
 
 
+def pictures():
+    """Seventy of objects that were known before."""
+    values = np.random.default_rng(1).normal(size=(70, D)) + 2
+    return Outside(values, ("rare",) * 30 + ("common",) * 40)
+
+
 def assert_same(there: Any, here: Any, workers: str) -> None:
     assert there.picks == here.picks
     assert np.array_equal(there.scores, here.scores)
@@ -81,18 +87,36 @@ def assert_same(there: Any, here: Any, workers: str) -> None:
     assert there.state == here.state.replace(others, f"{others} on {workers}")
 
 
+@pytest.fixture
+def columns(monkeypatch):
+    """The own columns that the workers were asked for, a list a pass, filled as they are."""
+    found: list[list[int]] = []
+    plain = partitions.Partitions.regressed
+
+    def regressed(self, simple):
+        found.append(simple.columns.tolist())
+        return plain(self, simple)
+
+    monkeypatch.setattr(partitions.Partitions, "regressed", regressed)
+    return found
+
+
 @pytest.mark.parametrize("learner", ["kernel", "broad"])
-def test_the_queue_of_two_workers_is_that_of_one_machine(client, stored, learner):
+def test_the_queue_of_two_workers_is_that_of_one_machine(client, stored, learner, columns):
     one = engine(stored, learner=learner)
     parted = one.with_partitions(client)
     here, there = one.rerank(stored[2]), parted.rerank(stored[2])
     assert there.told is not None
     assert there.told.n_workers == 2
     assert_same(there, here, "2 Dask workers")
+    if learner == "broad":  # a column's place among them is not that in the file
+        assert 0 < len(columns[0]) < D
+        assert columns[0] != list(range(len(columns[0])))
+    else:
+        assert columns == [[]]
 
     # What follows from the engine keeps them; known pictures stand below the survey's rows.
-    values = np.random.default_rng(1).normal(size=(70, 8)) + 2
-    known = Outside(values, ("rare",) * 30 + ("common",) * 40)
+    known = pictures()
     here = one.with_outside(known).with_task(KINDS, "rare", ("dust",)).rerank(stored[2])
     there = parted.with_outside(known).with_task(KINDS, "rare", ("dust",)).rerank(stored[2])
     assert_same(there, here, "2 Dask workers")
@@ -102,7 +126,7 @@ def test_a_worker_s_rows_are_those_of_the_machine_that_asks(stored):
     values = np.load(stored[0], mmap_mode="r")
     rows = prepare.Standardised(values, stored[1])
     expected = prepare.whiten(np.asarray(rows), rows.unseen)
-    there = partitions.Stored(str(stored[0]), (N, 8), "<f2")
+    there = partitions.Stored(str(stored[0]), (N, D), "<f2")
     step = prepare.chunks(N)[0].stop
     for start in range(0, N, 2_048):
         part = slice(start, min(start + 2_048, N))
@@ -130,6 +154,30 @@ def test_a_worker_that_is_lost_is_replaced_and_without_any_this_machine_goes_on(
     assert parted.rerank(stored[2]).state == alone.state
 
 
+def test_a_file_out_of_reach_is_told_and_asked_for_again(client, stored, monkeypatch):
+    one = engine(stored, learner="broad")
+    here = one.rerank(stored[2])
+
+    def gone(_):
+        raise partitions.Unread("Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(partitions, "can_open", lambda _: "")
+        patched.setattr(partitions, "opened", gone)  # before the workers have their rows
+        parted = one.with_partitions(client)
+        alone = parted.rerank(stored[2])
+    told = " The Dask workers could not read the embedding (Stale file handle), and this machine"
+    assert alone.picks == here.picks
+    assert alone.state.startswith(here.state + told)
+    assert_same(parted.rerank(stored[2]), here, "2 Dask workers")
+
+    monkeypatch.setattr(partitions, "opened", gone)
+    assert parted.rerank(stored[2]).state == alone.state
+    # A simple model that sees no own column asks for no file.
+    seeing_none = one.with_config(CONFIG).rerank(stored[2])
+    assert_same(parted.with_config(CONFIG).rerank(stored[2]), seeing_none, "2 Dask workers")
+
+
 def test_a_scheduler_that_does_not_answer_in_time_is_told(client, stored, monkeypatch):
     one = engine(stored)
     parted = one.with_partitions(client)
@@ -147,6 +195,10 @@ def test_that_workers_have_nothing_to_do_is_told(client, stored, monkeypatch):
     monkeypatch.setattr(shortlist, "FULL_ROWS", N)
     small = engine(stored).with_partitions(client).rerank(stored[2])
     assert "nothing to do: up to 6,000 objects the learner scores them all" in small.state
+    # With known pictures the rows are more than the survey's, which two passes go over.
+    known = engine(stored).with_outside(pictures()).with_partitions(client).rerank(stored[2])
+    assert known.told is not None
+    assert "nothing to do: up to 6,000 objects are not shared out." in known.state
 
 
 def test_an_embedding_that_workers_cannot_open_is_refused(client, stored, tmp_path):
@@ -162,7 +214,7 @@ def test_an_embedding_that_workers_cannot_open_is_refused(client, stored, tmp_pa
     with pytest.raises(BadInput, match=r"cannot open the embedding at .* \(No such file"):
         moved.with_partitions(client)
     np.save(path, values[1:])
-    with pytest.raises(BadInput, match=r"\(5999, 8\) <f2 where \(6000, 8\) <f2 is asked"):
+    with pytest.raises(BadInput, match=r"\(5999, 14\) <f2 where \(6000, 14\) <f2 is asked"):
         moved.with_partitions(client)
 
 
