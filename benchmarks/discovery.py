@@ -17,7 +17,6 @@ code of a search was changed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +32,7 @@ from numpy.typing import NDArray
 from benchmarks.common import RESULTS, arguments, report
 from benchmarks.discovery_figures import Areas, area_rows, compared
 from benchmarks.discovery_sets import DEVELOPMENT, EARLIER, REPORT, RareSet
+from benchmarks.kept import Kept as KeptPairs
 from core.config import LoopConfig
 from core.discovery import Engine, simulate
 from core.discovery.simulate import known_targets
@@ -123,35 +123,26 @@ def run_search(asked: Asked, workspace: str, data: str | None) -> Found:
 
 
 class Kept:
-    """The searches that ended, one JSON object a line, so that a cut-off keeps them.
-
-    A line that a cut-off broke is passed over: its search is run again.
-    """
+    """The searches that ended, in a file of `benchmarks.kept.Kept`."""
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            path.unlink(missing_ok=True)
-        self.found: dict[Asked, Found] = {}
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        for line in text.splitlines():
-            try:
-                asked, found = json.loads(line)
-            except ValueError:
-                continue
-            self.found[Asked(**asked)] = Found(**{**found, "at": tuple(found["at"])})
-        if text and not text.endswith("\n"):
-            self._write("\n")
+        self._kept = KeptPairs(path, fresh=fresh)
+        self.found = {
+            Asked(**asked): Found(**{**found, "at": tuple(found["at"])})
+            for asked, found in self._kept.pairs()
+        }
 
     def add(self, asked: Asked, found: Found) -> None:
         """Keep one, on disk before this returns."""
+        self._kept.add(asdict(asked), asdict(found))
         self.found[asked] = found
-        self._write(json.dumps([asdict(asked), asdict(found)]) + "\n")
 
-    def _write(self, text: str) -> None:
-        with open(self._path, "a", encoding="utf-8") as handle:
-            handle.write(text)
+    def forget(self, search: str) -> None:
+        """Drop all that the search of that name found, in the file too."""
+        self._kept.forget(lambda asked: bool(asked["search"] == search))
+        self.found = {
+            asked: found for asked, found in self.found.items() if asked.search != search
+        }
 
 
 def run_all(

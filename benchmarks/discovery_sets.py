@@ -6,7 +6,6 @@ is settled by both is told on REPORT, which is looked at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,7 @@ FEWEST = 10
 """Targets that are left of it at least."""
 
 OTHER_SEED, THIRD_SEED = 20250301, 20261126
-"""Of simulated surveys that nothing was tuned on."""
+"""Of other simulated surveys."""
 
 MOTIONS = ("pmra", "pmdec", "parallax", "z", "z_err", "ebv", "rchi2")
 MISSING = (-10, -999, -9999)
@@ -77,7 +76,8 @@ class RareSet:
         return rng.permutation(rows)[round(left_out * len(rows)) :]
 
 
-Make = Callable[[Workspace, Path | None], RareSet]
+Make = partial[RareSet]
+"""Makes a set of a workspace and the folder with data."""
 
 
 def _table(name: str, _workspace: Workspace, data: Path | None) -> RareSet:
@@ -111,7 +111,10 @@ def _subclass(name: str, _workspace: Workspace, data: Path | None) -> RareSet:
     """Sources of one subclass among all others, by magnitude, colours, motion and redshift."""
     import pandas as pd
 
-    table = pd.read_parquet(_given(data) / "tables" / "sdss_gaia.parquet")
+    path = _given(data) / "tables" / "sdss_gaia.parquet"
+    if not path.exists():
+        raise NotReady(f"There is no {path}; give the folder that holds tables/ by --data.")
+    table = pd.read_parquet(path)
     columns = ["gaia_g_mag", "bp_mag", "rp_mag", *MOTIONS]
     values = table[columns].to_numpy(np.float32, copy=True)
     values[np.isin(values, MISSING)] = np.nan
@@ -188,3 +191,10 @@ REPORT: dict[str, Make] = {
     "simulated dual nuclei, new seed": partial(_other_seed, "dual_nucleus", THIRD_SEED),
     "simulated artefacts, new seed": partial(_other_seed, "artefact", THIRD_SEED),
 }
+
+PICTURES = tuple(
+    name
+    for name, make in {**DEVELOPMENT, **EARLIER, **REPORT}.items()
+    if make.func in (_pictures, _other_seed)
+)
+"""The sets with a survey: those of pictures."""

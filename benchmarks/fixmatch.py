@@ -2,9 +2,12 @@
 
 python -m benchmarks.fixmatch --data FOLDER [--sets pictures | NAMES] [--network imagenet | own]
     [--starts 3] [--known 0] [--budget 200] [--batch 10] [--steps 50] [--table]
+    [--beside discovery]
 
 The same rows of the same starts, the same oracle and the same area as `benchmarks.discovery`,
-whose figures for the default and AADForest, where they are kept, stand beside its own at the end.
+whose figures for the default and AADForest, where they are kept in the files of `--beside`, stand
+at the end beside its own from the same starts; of several files the last one that has a search on
+a set counts.
 Published (Gomez et al. 2025, arXiv 2505.03509): EfficientNet-Lite0 with ImageNet's weights and two
 classes; half of the labelled pictures of a step are finds; RandAugment and Cutout against flips
 and shifts, held to each other where P is .95 at least; descent by Nesterov's rule; what has the
@@ -14,8 +17,10 @@ that no gradient is reckoned of them. Added, which AnomalyMatch alone has not: u
 found Skysift's cold start on its default embedding shows; where only targets are known, ten rows
 at random that nobody answered stand for others.
 
-Each start is written to results/NAME.jsonl as it ends, and not run again; other steps want another
-`--name`. `--table` runs nothing and prints what is there.
+Each start is written to results/NAME.jsonl as it ends, and not run again. Where `--steps`,
+`--labelled` or `--unlabelled` are others than the default's, the search is called by them
+(fixmatch/steps=200), so that nothing is mixed. `--fresh` forgets what this very search found, on
+every set; other networks and cuts stay. `--table` runs nothing and prints what is there.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +44,12 @@ from benchmarks.discovery import (
     Asked,
     Found,
     Kept,
-    areas_of,
     rare_set,
     search,
     searches_table,
 )
 from benchmarks.discovery_figures import Areas, area_rows
-from benchmarks.discovery_sets import RareSet
+from benchmarks.discovery_sets import PICTURES, RareSet
 from benchmarks.fixmatch_network import Cut, FixMatch, pictures_of
 from core.config import LoopConfig
 from core.discovery import Engine
@@ -57,15 +62,17 @@ NAME = "fixmatch"
 SEARCHES = {"imagenet": NAME, "own": f"{NAME}/own"}
 """Network -> what its search is called; the first is AnomalyMatch's."""
 
-PICTURES = (
-    *("simulated dual nuclei", "injected dual nuclei", "lens candidates", "FRI made rare"),
-    *("bent made rare", "simulated artefacts", "simulated lenses", "spirals made rare"),
-    *("FRII made rare", "compact made rare", "galaxies made rare"),
-)
 BESIDE = (DEFAULT, "aad_forest")
 STAND_INS = 10
 """Unanswered rows that stand for others while only targets are known: as many as AnomalyMatch was
 given labelled anomalies to start with."""
+
+
+def called(network: str, cut: Cut) -> str:
+    """What the search by that network is called, with what in the cut is not the default's."""
+    usual = asdict(Cut())
+    own = [f"{key}={value}" for key, value in asdict(cut).items() if value != usual[key]]
+    return "/".join([SEARCHES[network], *own])
 
 
 class FixMatchEngine(Engine):
@@ -190,22 +197,55 @@ def told(asked: Asked, found: Found) -> str:
     )
 
 
-def beside(kept: Kept, others: Kept, plan: list[Asked], known: int) -> Areas:
-    """Set -> search -> (S,) areas of the planned starts that ended, and of the same starts by the
-    searches of `BESIDE` that have all of them."""
-    done = [asked for asked in plan if asked in kept.found and asked.known == known]
-    areas = {name: dict(found) for name, found in areas_of(kept, done, known).items()}
-    for name, found in areas.items():
-        starts = sorted({asked.start: asked for asked in done if asked.set == name}.items())
+def found_in(paths: Iterable[Path]) -> dict[Asked, Found]:
+    """What the files hold. Of a search on a set the last file that has it counts, with all its
+    starts: another file's may be of other code."""
+    every: dict[Asked, Found] = {}
+    for path in paths:
+        if not path.exists():
+            print(f"There is no {path}, so nothing of it stands beside.")
+            continue
+        found = Kept(path).found
+        of_any_start = {replace(asked, start=0) for asked in found}
+        for asked in [one for one in every if replace(one, start=0) in of_any_start]:
+            del every[asked]
+        every |= found
+    return every
+
+
+def beside(
+    own: Mapping[Asked, Found], others: Mapping[Asked, Found], plan: list[Asked], known: int
+) -> Areas:
+    """Set -> search -> (S,) areas from the starts, in order, that all searches shown of that set
+    have: of the plan those that ended, and the same by `BESIDE`. A search that has none of the
+    starts of those before it is not shown."""
+    done = [asked for asked in plan if asked in own and asked.known == known]
+    areas: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for name in dict.fromkeys(asked.set for asked in done):
+        of_set = [asked for asked in done if asked.set == name]
+        found: dict[str, dict[int, float]] = {}
+        for asked in of_set:
+            found.setdefault(asked.search, {})[asked.start] = own[asked].area
         for one in BESIDE:
-            same = [replace(asked, search=one) for _, asked in starts]
-            if all(asked in others.found for asked in same):
-                found[one] = np.array([others.found[asked].area for asked in same])
+            same = [replace(asked, search=one) for asked in of_set]
+            found[one] = {asked.start: others[asked].area for asked in same if asked in others}
+        starts = {asked.start for asked in of_set}
+        shown: dict[str, dict[int, float]] = {}
+        for one, by_start in found.items():
+            if starts & by_start.keys():
+                starts &= by_start.keys()
+                shown[one] = by_start
+        areas[name] = {
+            one: np.array([by_start[start] for start in sorted(starts)])
+            for one, by_start in shown.items()
+        }
     return areas
 
 
 def main() -> None:
     a = _parsed()
+    cut = Cut(a.steps, a.labelled, a.unlabelled)
+    searches = {network: called(network, cut) for network in SEARCHES}
     sizes: dict[str, tuple[int, int]] = {}
     for name in [
         one for asked in a.sets for one in (PICTURES if asked == "pictures" else [asked])
@@ -216,6 +256,8 @@ def main() -> None:
             print(f"{name} is left out: {error}")
         else:
             sizes[name] = given.n_targets, given.n_objects
+    if not sizes:
+        return
     plans = {
         network: [
             Asked(name, one, start, known, a.budget, a.batch)
@@ -223,10 +265,11 @@ def main() -> None:
             for known in a.known
             for start in range(a.starts)
         ]
-        for network, one in SEARCHES.items()
+        for network, one in searches.items()
     }
-    cut = Cut(a.steps, a.labelled, a.unlabelled)
-    kept = Kept(RESULTS / f"{a.name}.jsonl", fresh=a.fresh)
+    kept = Kept(RESULTS / f"{a.name}.jsonl")
+    if a.fresh:
+        kept.forget(searches[a.network])
     if not a.table:
         run_all(plans[a.network], kept, a.workspace, a.data, a.network, cut)
     done = [asked for plan in plans.values() for asked in plan if asked in kept.found]
@@ -235,13 +278,16 @@ def main() -> None:
         return
     settings = asdict(cut) | {"budget": a.budget, "batch": a.batch, "left out": LEFT_OUT}
     report(a.name, *searches_table(kept, done), settings)
-    others = Kept(RESULTS / "discovery.jsonl")
+    others = found_in(RESULTS / f"{name}.jsonl" for name in a.beside)
     for known in a.known:
-        areas = beside(kept, others, done, known)
+        areas = beside(kept.found, others, done, known)
         if areas:
-            print(f"\nArea, mean / worst over the same starts, {known} known\n")
-            columns, rows = area_rows(areas, sizes, a.budget, (*SEARCHES.values(), *BESIDE))
-            report(f"{a.name}-{known}", columns, rows, settings | {"known": known})
+            starts = {name: len(next(iter(found.values()))) for name, found in areas.items()}
+            each = ", ".join(f"{name} {count}" for name, count in starts.items())
+            print(f"\nArea, mean / worst over the same starts ({each}), {known} known\n")
+            columns, rows = area_rows(areas, sizes, a.budget, (*searches.values(), *BESIDE))
+            told_of = settings | {"known": known, "starts": starts, "beside": a.beside}
+            report(f"{a.name}-{known}", columns, rows, told_of)
 
 
 def _parsed() -> argparse.Namespace:
@@ -258,8 +304,14 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--unlabelled", type=int, default=Cut.unlabelled, help="pictures a step")
     parser.add_argument("--table", action="store_true", help="run nothing, show what is kept")
     parser.add_argument("--name", default="discovery_fixmatch", help="of the files of results")
-    parser.add_argument("--fresh", action="store_true", help="forget searches of an earlier run")
-    return parser.parse_args()
+    parser.add_argument(
+        "--beside", nargs="+", default=["discovery"], help="files of results of other searches"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget what this search found")
+    a = parser.parse_args()
+    if a.table and a.fresh:
+        parser.error("--table shows what is kept, and --fresh would forget it; give one of them.")
+    return a
 
 
 if __name__ == "__main__":

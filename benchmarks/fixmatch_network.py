@@ -56,7 +56,8 @@ class Lite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = ImageNetEncoder().network
+        # The encoder lies on the best device; all else here, the views too, on the processor.
+        self.body = ImageNetEncoder().network.to("cpu")
         self.head = nn.Linear(HEAD, 2)
         for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_STD)):
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1))

@@ -74,6 +74,20 @@ def test_what_ended_is_kept_and_a_broken_line_is_run_again(tmp_path, monkeypatch
     assert not Kept(path, fresh=True).found
 
 
+def test_one_search_is_forgotten_and_the_others_stay(tmp_path):
+    path = tmp_path / "some.jsonl"
+    kept = Kept(path)
+    other = replace(ASKED, search="fixmatch")
+    longer = replace(ASKED, search="default/other", start=1)
+    for asked in (ASKED, other, replace(ASKED, set="rings"), longer):
+        kept.add(asked, FOUND)
+    kept.forget("default")
+    assert kept.found == {other: FOUND, longer: FOUND}
+    kept.add(replace(ASKED, start=2), FOUND)
+    assert Kept(path).found == kept.found
+    assert [one.name for one in tmp_path.iterdir()] == ["some.jsonl"]
+
+
 def test_the_estimate_adds_what_is_left(tmp_path):
     kept = Kept(tmp_path / "some.jsonl")
     sizes = {"small": 100, "middle": 150, "large": 200}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -11,14 +13,16 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import discovery_sets, fixmatch, fixmatch_network, fixmatch_views
+from benchmarks import common, discovery_sets, fixmatch, fixmatch_network, fixmatch_views
 from benchmarks.backbone_sets import LabelledSet
 from benchmarks.discovery import LEFT_OUT, OTHER, TARGET, Asked, Found, Kept, search
 from benchmarks.discovery_sets import RareSet
-from benchmarks.fixmatch import FixMatchEngine, beside, with_stand_ins
-from benchmarks.fixmatch_network import Cut, FixMatch, pictures_of
+from benchmarks.fixmatch import FixMatchEngine, beside, called, found_in, with_stand_ins
+from benchmarks.fixmatch_network import Cut, FixMatch, Lite0, pictures_of
 from core.config import LoopConfig
 from core.discovery import Engine
+from core.errors import NotReady
+from core.representation.networks.efficientnet import HEAD
 from core.representation.refining import ALONE, Labels
 from core.survey import Batch, Survey, SurveyWriter
 from core.workspace import open_workspace
@@ -26,6 +30,7 @@ from core.workspace import open_workspace
 SIDE = 16
 CUT = Cut(steps=10, labelled=8, unlabelled=12)
 ASKED = Asked(set="red", search="fixmatch", start=0, known=0, budget=16, batch=8)
+FOUND = Found(area=0.5, at=(1.0, 2.0, 3.0), first=2, seconds=6.0, targets=4, objects=50)
 
 
 class Tiny(nn.Module):
@@ -211,21 +216,149 @@ def test_a_cut_off_run_goes_on_to_the_same(tmp_path, monkeypatch):
     assert again.found[plan[0]] == kept  # its time too: it was not run again
 
 
-def test_others_stand_beside_where_they_have_the_same_starts(tmp_path):
-    found = Found(area=0.5, at=(1.0, 2.0, 3.0), first=2, seconds=6.0, targets=4, objects=50)
-    own, others = Kept(tmp_path / "own.jsonl"), Kept(tmp_path / "others.jsonl")
-    plan = [replace(ASKED, start=start) for start in range(3)]
-    for n, asked in enumerate(plan[:2]):  # the third is still to come
-        own.add(asked, replace(found, area=0.1 * n))
-        others.add(replace(asked, search="default"), replace(found, area=0.7 + 0.1 * n))
-    others.add(replace(plan[2], search="default"), replace(found, area=0.2))
-    others.add(replace(plan[0], search="aad_forest"), found)
-    areas = beside(own, others, plan, 0)
-    assert {name: values.tolist() for name, values in areas["red"].items()} == {
-        "fixmatch": [0.0, 0.1],
-        "default": [0.7, pytest.approx(0.8)],
+def kept_areas(search: str, areas: dict[int, float]) -> dict[Asked, Found]:
+    """Of those starts on the set red."""
+    return {
+        replace(ASKED, search=search, start=start): replace(FOUND, area=area)
+        for start, area in areas.items()
     }
+
+
+def shown(own: dict[Asked, Found], others: dict[Asked, Found]) -> dict[str, list[float]]:
+    plan = [
+        replace(ASKED, search=search, start=start)
+        for search in ("fixmatch", "fixmatch/own")
+        for start in range(4)
+    ]
     assert beside(own, others, plan, 1) == {}
+    return {name: values.tolist() for name, values in beside(own, others, plan, 0)["red"].items()}
+
+
+def test_all_of_a_row_are_of_the_same_starts():
+    own = kept_areas("fixmatch", {0: 0.0, 1: 0.1, 2: 0.2})  # the last is still to come
+    small = kept_areas("fixmatch/own", {0: 0.3, 2: 0.5})
+    default = kept_areas("default", {3: 0.9, 2: 0.8, 1: 0.7, 0: 0.6})
+    assert shown(own, default) == {"fixmatch": [0.0, 0.1, 0.2], "default": [0.6, 0.7, 0.8]}
+    two = {"fixmatch": [0.0, 0.2], "fixmatch/own": [0.3, 0.5], "default": [0.6, 0.8]}
+    assert shown(own | small, default) == two
+    # One that has none of these starts is not shown, and takes none from the others.
+    assert shown(own | small, default | kept_areas("aad_forest", {1: 0.4})) == two
+    assert shown(own | small, default | kept_areas("aad_forest", {2: 0.4})) == {
+        "fixmatch": [0.2],
+        "fixmatch/own": [0.5],
+        "default": [0.8],
+        "aad_forest": [0.4],
+    }
+
+
+def test_of_several_files_the_last_that_has_a_search_counts(tmp_path, capsys):
+    paths = [tmp_path / name for name in ("one.jsonl", "two.jsonl", "none.jsonl")]
+    for path, areas in zip(paths, ({0: 0.1, 1: 0.2}, {1: 0.3}), strict=False):
+        kept = Kept(path)
+        for asked, found in kept_areas("default", areas).items():
+            kept.add(asked, found)
+            if path is paths[0]:
+                kept.add(replace(asked, set="blue"), found)
+    found = found_in(paths)
+    blue = {
+        replace(asked, set="blue"): one
+        for asked, one in kept_areas("default", {0: 0.1, 1: 0.2}).items()
+    }
+    assert found == kept_areas("default", {1: 0.3}) | blue  # no start 0 of other code
+    assert f"There is no {paths[2]}" in capsys.readouterr().out
+    assert not paths[2].exists()
+
+
+def test_a_search_is_called_by_what_its_cut_changes():
+    assert called("imagenet", Cut()) == "fixmatch"
+    assert called("own", Cut()) == "fixmatch/own"
+    assert called("imagenet", Cut(steps=200)) == "fixmatch/steps=200"
+    assert called("own", Cut(labelled=16, unlabelled=80)) == (
+        "fixmatch/own/labelled=16/unlabelled=80"
+    )
+
+
+def test_other_cuts_are_kept_apart_and_fresh_forgets_one_search(tmp_path, monkeypatch):
+    given, pictures = red()
+    monkeypatch.setattr(fixmatch, "rare_set", lambda *_: given)
+    monkeypatch.setattr(fixmatch, "pictures_of_set", lambda *_: pictures)
+    monkeypatch.setitem(fixmatch_network.NETWORKS, "own", Tiny)
+    for module in (common, fixmatch):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    path = tmp_path / "some.jsonl"
+    before = Kept(path)
+    asked = replace(ASKED, budget=6, batch=3)
+    names = ("fixmatch", "fixmatch/own", "fixmatch/own/steps=2")
+    for name in names:
+        before.add(replace(asked, search=name), FOUND)
+    before.add(replace(asked, search=names[2], set="blue"), FOUND)
+    other = Kept(tmp_path / "other.jsonl")
+    other.add(replace(asked, search="default"), FOUND)
+
+    def run(*options: str) -> dict[str, Found]:
+        words = ["--sets", "red", "--starts", "1", "--budget", "6", "--batch", "3", "--name"]
+        words += ["some", "--beside", "other", "--network", "own", *options]
+        monkeypatch.setattr(sys, "argv", ["fixmatch", *words])
+        fixmatch.main()
+        found = Kept(path).found
+        assert all(one.set == "red" for one in found) == ("--fresh" in options)
+        return {one.search: each for one, each in found.items() if one.set == "red"}
+
+    assert run("--steps", "2") == dict.fromkeys(names, FOUND)  # there already: nothing is run
+    found = run("--steps", "2", "--fresh")
+    assert found.pop(names[2]).objects == 120
+    assert found == dict.fromkeys(names[:2], FOUND)
+    table = json.loads((tmp_path / "some-0.json").read_text())
+    row = dict(zip(table["columns"], table["rows"][0], strict=True))
+    assert row["default"] == "0.50 / 0.50"
+    assert row[names[2]]
+    assert row["fixmatch/steps=2"] == ""
+    assert table["settings"]["starts"] == {"red": 1}
+
+
+def test_what_would_be_shown_is_not_forgotten_first(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["fixmatch", "--table", "--fresh"])
+    with pytest.raises(SystemExit):
+        fixmatch._parsed()
+    assert "--table shows what is kept" in capsys.readouterr().err
+
+
+def test_the_pictures_are_all_sets_with_a_survey(tmp_path, monkeypatch):
+    survey = SimpleNamespace(name="made")
+    labels = np.array(["other"] * 30)
+    monkeypatch.setattr(discovery_sets, "labelled_set", lambda *_: LabelledSet(survey, labels, ()))
+    rows = SimpleNamespace(rows=lambda: np.zeros((30, 2), np.float16))
+    monkeypatch.setattr(discovery_sets, "embedding_of", lambda *_: rows)
+    monkeypatch.setattr(discovery_sets, "build_demo", lambda *_, **__: None)
+    workspace = open_workspace(tmp_path)
+    found: list[str] = []
+    refused: list[str] = []
+    groups = (discovery_sets.DEVELOPMENT, discovery_sets.EARLIER, discovery_sets.REPORT)
+    for name, make in [pair for group in groups for pair in group.items()]:
+        try:
+            assert make(workspace, tmp_path).survey is survey
+            found.append(name)
+        except NotReady as error:  # a table, whose file is not there
+            refused.append(str(error))
+    assert tuple(found) == discovery_sets.PICTURES
+    assert all(one.startswith(f"There is no {tmp_path}") for one in refused)
+    assert {"FRI made rare", "stars made rare", "simulated artefacts, new seed"} <= set(found)
+
+
+def test_the_body_from_imagenet_lies_where_the_rest_does(monkeypatch):
+    class Body(nn.Linear):
+        def layer(self, x: torch.Tensor) -> torch.Tensor:
+            return self(x.mean((2, 3)))
+
+        def to(self, device):  # "meta" stands for an accelerator
+            return self.to_empty(device=device)
+
+    monkeypatch.setattr(
+        fixmatch_network,
+        "ImageNetEncoder",
+        lambda: SimpleNamespace(network=Body(3, HEAD, device="meta")),
+    )
+    assert Lite0()(torch.rand(2, 3, SIDE, SIDE)).shape == (2, 2)
 
 
 def test_a_strong_view_follows_its_seed_and_hides_a_grey_square(monkeypatch):
