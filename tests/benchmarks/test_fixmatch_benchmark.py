@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -255,10 +256,10 @@ def test_of_several_files_the_last_that_has_a_search_counts(tmp_path, capsys):
     paths = [tmp_path / name for name in ("one.jsonl", "two.jsonl", "none.jsonl")]
     for path, areas in zip(paths, ({0: 0.1, 1: 0.2}, {1: 0.3}), strict=False):
         kept = Kept(path)
-        for asked, found in kept_areas("default", areas).items():
-            kept.add(asked, found)
+        for asked, one in kept_areas("default", areas).items():
+            kept.add(asked, one)
             if path is paths[0]:
-                kept.add(replace(asked, set="blue"), found)
+                kept.add(replace(asked, set="blue"), one)
     found = found_in(paths)
     blue = {
         replace(asked, set="blue"): one
@@ -324,7 +325,7 @@ def test_what_would_be_shown_is_not_forgotten_first(monkeypatch, capsys):
 
 
 def test_the_pictures_are_all_sets_with_a_survey(tmp_path, monkeypatch):
-    survey = SimpleNamespace(name="made")
+    survey = cast(Survey, SimpleNamespace(name="made"))
     labels = np.array(["other"] * 30)
     monkeypatch.setattr(discovery_sets, "labelled_set", lambda *_: LabelledSet(survey, labels, ()))
     rows = SimpleNamespace(rows=lambda: np.zeros((30, 2), np.float16))
@@ -350,7 +351,7 @@ def test_the_body_from_imagenet_lies_where_the_rest_does(monkeypatch):
         def layer(self, x: torch.Tensor) -> torch.Tensor:
             return self(x.mean((2, 3)))
 
-        def to(self, device):  # "meta" stands for an accelerator
+        def to(self, device: Any) -> Any:  # type: ignore[override]  # "meta" for an accelerator
             return self.to_empty(device=device)
 
     monkeypatch.setattr(
