@@ -138,7 +138,7 @@ def test_a_path_that_no_page_would_have_checked_is_refused(
     survey, tmp_path, monkeypatch, kind, model
 ):
     fake_timm(monkeypatch, lambda _name: Small())
-    with pytest.raises(BadInput, match="a folder's path with /, ~ or . first, but is"):
+    with pytest.raises(BadInput, match=r"a folder's path with /, ~ or \. first, but is"):
         make_encoder(kind, survey, {"model": model.format(tmp_path)})
 
 

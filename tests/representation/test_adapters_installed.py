@@ -15,7 +15,6 @@ from torch import Tensor
 from core.errors import BadInput, Damaged
 from core.representation import ENCODERS, make_encoder
 from core.representation.encoders.adapter_weights import import_torchvision
-from core.representation.encoders.pretrained import IMAGENET_MEAN, IMAGENET_STD
 from core.survey import Batch, Survey, SurveyWriter
 from core.workspace import open_workspace
 
@@ -129,8 +128,9 @@ def test_zoobot_sees_pixels_as_they_are(survey, tmp_path):
 def test_a_network_without_colour(survey, tmp_path):
     timm = importlib.import_module("timm")
     network = saved(timm, tmp_path / "net", "test_resnet", in_chans=1, num_classes=0)
-    grey_mean, grey_std = sum(IMAGENET_MEAN) / 3, sum(IMAGENET_STD) / 3
-    for kind, mean, std in (("timm", grey_mean, grey_std), ("zoobot", 0.0, 1.0)):
+    config = timm.data.resolve_model_data_config(network)
+    own = (float(np.mean(config["mean"])), float(np.mean(config["std"])))
+    for kind, (mean, std) in (("timm", own), ("zoobot", (0.0, 1.0))):
         _, codes = fitted(kind, survey, tmp_path, model=str(tmp_path / "net"))
         x = torch.from_numpy(survey.images(np.arange(3))).float() / 255
         with torch.inference_mode():
@@ -278,6 +278,11 @@ def test_aion_gives_what_its_own_codec_and_network_give(survey, fluxes, tmp_path
     assert inner.shape == (3, 24)
     with pytest.raises(BadInput, match="stretched for show"):
         fitted("aion", survey, tmp_path, model=str(tmp_path), bands=bands)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "encoder_depth": 1}))
+    with pytest.raises(Damaged, match=r"of another network .*no place for encoder\.1\."):
+        make_encoder("aion", fluxes, {"model": str(tmp_path), "bands": bands})
+    (tmp_path / "config.json").write_text(json.dumps(settings))
     (tmp_path / "model.safetensors").write_bytes(
         (tmp_path / "codecs/image/model.safetensors").read_bytes()
     )

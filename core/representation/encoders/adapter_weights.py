@@ -11,11 +11,12 @@ import importlib
 import os
 import re
 import sys
+import threading
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.errors import Damaged, NotFound, NotReady, SkysiftError
 
@@ -28,8 +29,11 @@ _NO_SUCH = {
     "HFValidationError",
 }
 _NO_SUCH_WORDS = ("Unknown model", "No pretrained weights exist", "Invalid pretrained tag")
-_UNFIT = {"SafetensorError", "EOFError", "KeyError", "TypeError", "Incomplete"}
+_UNFIT = {"SafetensorError", "EOFError", "KeyError", "TypeError", "Mismatch"}
 _UNFIT_WORDS = ("Consistency check failed", "size mismatch", "state_dict", "zip archive")
+
+_LOADING = threading.RLock()
+"""What `loading` changes is the process's: one thread at a time."""
 
 _FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _OPERATORS: list[Any] = []
@@ -37,31 +41,34 @@ _OPERATORS: list[Any] = []
 
 
 @contextlib.contextmanager
-def loading(weights: str) -> Iterator[None]:
+def loading(weights: str, beside: tuple[str, ...] = ()) -> Iterator[None]:
     """Have torch read files by its restricted reader, whatever a package asks for; refuse weights
-    that leave a part of a network as chance made it; tell in words what goes wrong.
+    that leave a part of a network as chance made it, or of which a part has no place in it; tell
+    in words what goes wrong. A second thread waits.
 
-    weights: the words that the sentence begins with.
+    weights: the words that the sentence begins with. beside: expressions for how names begin that
+    a file may have without the network; those of timm's layers for classes are known.
 
     Raises
     ------
     NotFound, NotReady, Damaged
         There is no such model; it cannot be fetched now; its file is not what it should be.
     """
-    before = os.environ.get(_FORCED)
-    os.environ[_FORCED] = "1"
-    try:
-        with _filled_only():
-            yield
-    except SkysiftError:
-        raise
-    except Exception as error:  # hubs, files and packages raise errors of their own kinds
-        raise _told(weights, error) from None
-    finally:
-        if before is None:
-            del os.environ[_FORCED]
-        else:
-            os.environ[_FORCED] = before
+    with _LOADING:
+        before = os.environ.get(_FORCED)
+        os.environ[_FORCED] = "1"
+        try:
+            with _fitting_only(beside):
+                yield
+        except SkysiftError:
+            raise
+        except Exception as error:  # hubs, files and packages raise errors of their own kinds
+            raise _told(weights, error) from None
+        finally:
+            if before is None:
+                del os.environ[_FORCED]
+            else:
+                os.environ[_FORCED] = before
 
 
 def _told(weights: str, error: Exception) -> SkysiftError:
@@ -93,17 +100,27 @@ def _told(weights: str, error: Exception) -> SkysiftError:
 
 
 @contextlib.contextmanager
-def _filled_only() -> Iterator[None]:
-    """Refuse weights without some of a network's parameters: timm only logs that."""
-    original = nn.Module.load_state_dict
+def _fitting_only(beside: tuple[str, ...]) -> Iterator[None]:
+    """Refuse weights without some of a network's parameters and averages (of batch normalisation),
+    and those of a larger network: timm only logs that. Other threads load as ever."""
+    original, owner = nn.Module.load_state_dict, threading.get_ident()
 
     def load_state_dict(self: nn.Module, *given: Any, **options: Any) -> Any:
         found = original(self, *given, **options)
-        own = dict(self.named_parameters(remove_duplicate=False))
+        if threading.get_ident() != owner:
+            return found
+        own = {
+            name: one
+            for name, one in self.state_dict(keep_vars=True).items()
+            if isinstance(one, nn.Parameter)
+            or (isinstance(one, Tensor) and one.is_floating_point())
+        }
         absent = [name for name in found.missing_keys if name in own]
         filled = {id(one) for name, one in own.items() if name not in absent}
         # A parameter of two names is in a file once.
         check_filled([name for name in absent if id(own[name]) not in filled])
+        spare = re.compile("|".join(("(?!)", *beside, *_classifiers(self))))
+        _check_used([name for name in found.unexpected_keys if not spare.match(name)])
         return found
 
     nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
@@ -113,8 +130,16 @@ def _filled_only() -> Iterator[None]:
         nn.Module.load_state_dict = original  # type: ignore[method-assign]
 
 
-class Incomplete(Exception):
-    """A file of weights does not have all of a network's parameters."""
+def _classifiers(network: nn.Module) -> tuple[str, ...]:
+    """How the names begin of what timm leaves out of a network without classes: "head" for its
+    classifier head.linear, whose normalisation is in there too."""
+    named = (getattr(network, "pretrained_cfg", None) or {}).get("classifier") or ()
+    names = (named,) if isinstance(named, str) else tuple(named)
+    return tuple(re.escape(f"{name.partition('.')[0]}.") for name in names)
+
+
+class Mismatch(Exception):
+    """A file of weights and a network do not have the same parameters."""
 
 
 def check_filled(missing: Collection[str]) -> None:
@@ -122,12 +147,20 @@ def check_filled(missing: Collection[str]) -> None:
 
     Raises
     ------
-    Incomplete
+    Mismatch
         Some are; `loading` makes a sentence of it.
     """
     if missing:
-        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        raise Incomplete(f"no {min(missing)}{more}")
+        raise Mismatch(f"no {_counted(missing)}")
+
+
+def _check_used(unexpected: Collection[str]) -> None:
+    if unexpected:
+        raise Mismatch(f"no place for {_counted(unexpected)}")
+
+
+def _counted(names: Collection[str]) -> str:
+    return min(names) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
 
 
 def import_torchvision() -> None:

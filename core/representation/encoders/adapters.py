@@ -12,7 +12,8 @@ import contextlib
 import importlib
 import inspect
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +57,12 @@ class _Adapter(PretrainedEncoder):
         "layer": "a module's name, mean over the picture (default pooled, the second-last)",
     }
 
+    def __init__(self, **options: Any) -> None:
+        if str(options.get("model", "")).startswith(("/", "~", ".")):
+            # Whole, so that a run finds it again from wherever it is started.
+            options["model"] = str(_existing_folder(str(options["model"])))
+        super().__init__(**options)
+
     @property
     def model(self) -> str:
         return self.options.get("model", self.default_model)
@@ -82,17 +89,12 @@ class _Adapter(PretrainedEncoder):
                 " brings it."
             ) from None
 
-    def _loading(self) -> contextlib.AbstractContextManager[None]:
-        return loading(f"The weights of {self.model!r} for the encoder {self.name}")
+    def _loading(self, *beside: str) -> contextlib.AbstractContextManager[None]:
+        return loading(f"The weights of {self.model!r} for the encoder {self.name}", beside)
 
     def _folder(self) -> Path | None:
         """The folder that the model is in, where the option names one: with /, ~ or . first."""
-        if not self.model.startswith(("/", "~", ".")):
-            return None
-        folder = Path(self.model).expanduser()
-        if not folder.is_dir():
-            raise NotFound(f"There is no folder {folder}; correct the model's name.")
-        return folder
+        return Path(self.model) if self.model.startswith("/") else None
 
     def _file(self, repository: str, name: str) -> Path:
         """A file of the model: in a folder here, or fetched once and kept."""
@@ -111,6 +113,19 @@ class _Adapter(PretrainedEncoder):
         return network.to(best_device()).eval()
 
 
+def _existing_folder(text: str) -> Path:
+    try:
+        folder = Path(text).expanduser().resolve()
+        is_there = folder.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, a NUL, no rights
+        raise BadInput(
+            f"The model {text[:200]!r} cannot be a folder ({in_short(error)}); correct it."
+        ) from None
+    if not is_there:
+        raise NotFound(f"There is no folder {folder}; correct the model's name.")
+    return folder
+
+
 @register_encoder("timm")
 class TimmEncoder(_Adapter):
     """(B, band, y, x) -> (B, D) of a network of PyTorch Image Models, by default the features
@@ -125,26 +140,49 @@ class TimmEncoder(_Adapter):
     }
 
     def _network(self) -> Any:
-        timm = self._package("timm")
-        data = self._package("timm.data")
-        if self.model.startswith("local-dir:"):
-            raise BadInput(
-                f"A folder is named as it is, but the model is {self.model!r}; leave local-dir:"
-                " out."
-            )
-        folder = self._folder()
-        name = self.model if folder is None else f"local-dir:{folder.resolve()}"
-        with self._loading():
+        name = self._name()
+        timm, data = self._package("timm"), self._package("timm.data")
+        with self._loading(*_TIMM_BESIDE):
             network = timm.create_model(name, pretrained=True, num_classes=0)
         asked = data.resolve_model_data_config(network)
-        self.size_px = int(asked["input_size"][-1])
-        self.mean, self.std = tuple(asked["mean"]), tuple(asked["std"])
+        self.bands, self.size_px = int(asked["input_size"][0]), int(asked["input_size"][-1])
+        self.mean = _a_band(asked["mean"], self.bands)
+        self.std = _a_band(asked["std"], self.bands)
         return self._kept(network)
+
+    def _name(self) -> str:
+        """As timm takes it. Whatever else it reads as a path no page would have checked."""
+        folder = self._folder()
+        if folder is not None:
+            return f"local-dir:{folder}"
+        source, colon, _ = self.model.partition(":")
+        if source.lower() not in ("hf_hub", "hf-hub") if colon else "/" in source:
+            raise BadInput(
+                "A model is a name that timm knows, hf_hub:OWNER/NAME, or a folder's path with /,"
+                f" ~ or . first, but is {self.model[:200]!r}; correct it."
+            )
+        return self.model
 
     def _features(self, x: Tensor) -> Tensor:
         if self.layer == "pooled":
             return over_picture(self.network(x))
-        return output_of(self.network, self.layer, lambda: self.network(x))
+        return output_of(self.network, self.layer, lambda: self.network(x), len(x))
+
+
+_TIMM_BESIDE = (
+    r"(head|fc|classifier)\.",
+    r"AuxLogits\.",
+    r"level\d\.(tree\d\.)*project\.",
+)
+"""What timm's files have beside a network without classes: these, where the file does not say what
+they are called; more classes (Inception); what is never used (DLA)."""
+
+
+def _a_band(values: Sequence[float], bands: int) -> tuple[float, ...]:
+    """One number a band: where they are of other bands, their mean."""
+    if len(values) == bands:
+        return tuple(values)
+    return (sum(values) / len(values),) * bands
 
 
 @register_encoder("zoobot")
@@ -161,7 +199,7 @@ class ZoobotEncoder(TimmEncoder):
     def _network(self) -> Any:
         network = super()._network()
         # Its file names the normalisation of the architecture, which Zoobot's views leave out.
-        self.mean, self.std = (0.0,) * 3, (1.0,) * 3
+        self.mean, self.std = (0.0,) * self.bands, (1.0,) * self.bands
         return network
 
 
@@ -195,6 +233,11 @@ class AstroPTEncoder(_Adapter):
             with torch.serialization.safe_globals([model.ModalityRegistry, model.ModalityConfig]):
                 saved = torch.load(file, map_location="cpu", weights_only=True)
             config, registry = model.GPTConfig(**saved["model_args"]), saved["modality_registry"]
+            if registry.names() != ["images"]:
+                raise BadInput(
+                    f"The model {self.model!r} of AstroPT reads {', '.join(registry.names())}, but"
+                    " is given pictures alone; choose one that reads images and nothing else."
+                )
             network = model.GPT(config, registry, master_process=False)
             network.load_state_dict(
                 {name.removeprefix("_orig_mod."): one for name, one in saved["model"].items()}
@@ -219,7 +262,12 @@ class AstroPTEncoder(_Adapter):
         given = {"images": patches, "images_positions": positions}
         if self.layer == "pooled":
             return over_picture(self.network.generate_embeddings(given)["images"])
-        return output_of(self.network, self.layer, lambda: self.network.generate_embeddings(given))
+        return output_of(
+            self.network,
+            self.layer,
+            lambda: self.network.generate_embeddings(given),
+            len(x),
+        )
 
 
 def _standardised(patches: Tensor) -> Tensor:
@@ -232,6 +280,15 @@ _AION_SURVEYS = {"DES": ("LegacySurveyImage", 0.262), "HSC": ("HSCImage", 0.168)
 """What stands before a band's dash -> AION's kind of picture, the side of its pixels in arcsec."""
 
 _AION_PX = 96
+
+_AION_BESIDE = (
+    "decoder",
+    "mask_token",
+    r"encoder_embeddings\.",
+    r"(_quantizer|subsample_out|post_quant_proj)\.",
+    r"model\.(decoder_layers|conv_out)\.",
+)
+"""What no picture's tokens come from: other kinds of data, and all that makes pictures again."""
 
 
 @register_encoder("aion")
@@ -259,15 +316,16 @@ class AIONEncoder(_Adapter):
         known = self._package("aion.codecs.preprocessing.band_to_index").BAND_TO_INDEX
         self._bands = self.options.get("bands", "DES-G,DES-R,DES-I,DES-Z").split(",")
         surveys = {name.partition("-")[0] for name in self._bands}
-        if not set(self._bands) <= set(known) or len(surveys) > 1:
+        is_repeated = len(set(self._bands)) < len(self._bands)
+        if not set(self._bands) <= set(known) or len(surveys) > 1 or is_repeated:
             raise BadInput(
-                f"AION's bands are, of one survey, {', '.join(known)}, but bands= names"
-                f" {', '.join(self._bands)}; correct it."
+                f"AION's bands are, of one survey, {', '.join(known)}, each at most once, but"
+                f" bands= names {', '.join(self._bands)}; correct it."
             )
         kind, self._native_arcsec = _AION_SURVEYS[surveys.pop()]
         self._picture = getattr(modalities, kind)
         self._pixel_arcsec: float | None = None
-        with self._loading():
+        with self._loading(*_AION_BESIDE):
             network = self._filled(self.model, "", aion.AION, wrapped=True)
             # There is one codec for all sizes of the network.
             home = self._package("aion.codecs.config").HF_REPO_ID
@@ -316,8 +374,10 @@ class AIONEncoder(_Adapter):
                 f" {images.shape[1]}; name its bands by `--set bands=`."
             )
         with torch.inference_mode():
-            flux = torch.from_numpy(np.nan_to_num(images.astype(np.float32)))
-            codes = self._features(self._on_its_pixels(flux).to(best_device()))
+            # A pixel without a number is sky, whatever sign its infinity has.
+            flux = np.nan_to_num(images.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+            own = self._on_its_pixels(torch.from_numpy(flux))
+            codes = self._features(own.to(best_device()))
             out: NDArray[np.float32] = codes.float().cpu().numpy()
         return out
 
@@ -325,7 +385,9 @@ class AIONEncoder(_Adapter):
         """(B, band, y, x) flux a pixel -> (B, band, 96, 96) flux a pixel of AION's."""
         if not self._pixel_arcsec:
             return resized(flux, _AION_PX)
-        side = max(1, round(flux.shape[-1] * self._pixel_arcsec / self._native_arcsec))
+        step = self._native_arcsec / self._pixel_arcsec  # AION's pixel in the survey's
+        flux = _middle(flux, step)
+        side = max(1, round(flux.shape[-1] / step))
         flux = resized(flux, side) * (flux.shape[-1] / side) ** 2
         before, after = (_AION_PX - side) // 2, -((side - _AION_PX) // 2)
         return functional.pad(flux, (before, after, before, after))  # what is negative is cut
@@ -340,7 +402,21 @@ class AIONEncoder(_Adapter):
             self.network,
             self.layer,
             lambda: self.network.encode(given, num_encoder_tokens=count),
+            len(x),
         )
+
+
+def _middle(flux: Tensor, step: float) -> Tensor:
+    """(B, band, y, x) -> the middle of it that AION's pixels need, with a rim, so that no more is
+    brought to another scale. Of sides about as long the one that is nearest to an even number of
+    AION's pixels, `step` of the survey's each: scale and middle stay what they are."""
+    side = flux.shape[-1]
+    needed = math.ceil((_AION_PX + 2) * step) + 2
+    first = needed + (side - needed) % 2  # as much is cut left as right
+    sides = range(first, first + max(2, math.ceil(16 * step)), 2)
+    kept = min(sides, key=lambda px: abs(px / step / 2 - round(px / step / 2)))
+    cut = (side - kept) // 2
+    return flux[:, :, cut:-cut, cut:-cut] if cut > 0 else flux
 
 
 __all__ = ["AIONEncoder", "AstroPTEncoder", "TimmEncoder", "ZoobotEncoder"]

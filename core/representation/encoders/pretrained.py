@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,15 +37,18 @@ MAX_COMPONENTS = 1024
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+_WATCHED = threading.Lock()
+"""Threads share a network and what hangs on it: one looks at a layer at a time."""
+
 _COMPONENTS = "components.safetensors"
 
 
 class PretrainedEncoder(ABC):
     """Pictures as the network's own training saw them -> what one of its layers says.
 
-    A subclass says how the network is made (`_network`), what it needs (`size_px`, `mean`, `std`)
-    and what comes out (`_features`). Weights are not copied into the run: where they come from and
-    their hash are noted, and `load` takes them from there again.
+    A subclass says how the network is made (`_network`), what it needs (`size_px`, `bands`,
+    `mean`, `std`) and what comes out (`_features`). Weights are not copied into the run: where
+    they come from and their hash are noted, and `load` takes them from there again.
 
     Attributes
     ----------
@@ -58,7 +62,6 @@ class PretrainedEncoder(ABC):
         "layer": "which layer's numbers, mean over the picture (default: the second-last)",
         "components": "leading principal components kept of them; 0 keeps all (default 0)",
     }
-    bands: ClassVar[int] = 3
 
     def __init__(self, **options: Any) -> None:
         self.options = {key: str(value) for key, value in options.items()}
@@ -70,7 +73,7 @@ class PretrainedEncoder(ABC):
                 " it."
             )
         self.count = int(count)
-        self.size_px = 224
+        self.size_px, self.bands = 224, 3
         self.mean: tuple[float, ...] = IMAGENET_MEAN
         self.std: tuple[float, ...] = IMAGENET_STD
         self.origin = ""
@@ -108,7 +111,10 @@ class PretrainedEncoder(ABC):
     def _codes(self, images: NDArray[Any]) -> NDArray[np.float32]:
         assert self.scaling is not None
         with torch.inference_mode():
-            x = resized(to_bands(self.scaling(images), self.bands), self.size_px).clamp(0, 1)
+            x = self.scaling(images)
+            # A network that knows no colour is shown all bands, not the first of them.
+            x = x.mean(1, keepdim=True) if self.bands == 1 else to_bands(x, self.bands)
+            x = resized(x, self.size_px).clamp(0, 1)
             mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
             codes = self._features(((x - mean) / std).to(best_device()))
             out: NDArray[np.float32] = codes.float().cpu().numpy()
@@ -146,28 +152,32 @@ def over_picture(x: Tensor) -> Tensor:
     return x.mean(1) if x.ndim == 3 else x.flatten(1)
 
 
-def output_of(network: nn.Module, layer: str, run: Callable[[], object]) -> Tensor:
-    """What a module within a network gives while `run` has the network look at pictures.
+def output_of(network: nn.Module, layer: str, run: Callable[[], object], count: int) -> Tensor:
+    """(count, D) of what a module within a network gives while `run` has the network look at
+    `count` pictures. A second thread waits.
 
     layer: its dotted name, as in `network.named_modules()`.
 
     Raises
     ------
     BadInput
-        There is no such module, or it is not used.
+        There is no such module, it is not used, used more than once, or does not keep the
+        pictures apart along its first axis.
     """
     check_layer(network, layer)
     kept: list[Any] = []
-    handle = network.get_submodule(layer).register_forward_hook(
-        lambda _module, _given, out: kept.append(out)
-    )
-    try:
-        run()
-    finally:
-        handle.remove()
-    if not kept or not isinstance(kept[-1], Tensor):
-        raise BadInput(f"The layer {layer!r} gives no numbers for a picture; choose another.")
-    return over_picture(kept[-1])
+    with _WATCHED:
+        handle = network.get_submodule(layer).register_forward_hook(
+            lambda _module, _given, out: kept.append(out)
+        )
+        try:
+            run()
+        finally:
+            handle.remove()
+    out = kept[0] if len(kept) == 1 else None
+    if not isinstance(out, Tensor) or out.ndim < 2 or len(out) != count:
+        raise BadInput(f"The layer {layer!r} gives no numbers a picture; choose another.")
+    return over_picture(out)
 
 
 def check_layer(network: nn.Module, layer: str) -> None:
