@@ -16,8 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Playwright,
+    sync_playwright,
+)
 from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import TimeoutError as TooLate
 
 from core.representation import DEFAULT_ENCODER
 from core.survey import RunFolder, Survey, import_folder
@@ -298,6 +306,17 @@ def press(page: Page, key: str) -> str:
     before = on_screen(page)
     page.keyboard.press(key)
     return before
+
+
+def until_seen(act: Callable[[], None], what: Locator, tries: int = 4) -> None:
+    """Do it until `what` is there: a page that is just drawn anew, on a busy machine, may lose one
+    press, as a person's, who then presses again."""
+    for _ in range(tries):
+        act()
+        with contextlib.suppress(TooLate):
+            what.wait_for(timeout=15_000)
+            return
+    what.wait_for(timeout=1)
 
 
 def all_saved(page: Page) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from core.survey import Survey, finished_runs
 from core.vocabulary import JobKind
 from core.workspace import Workspace, open_workspace
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, until_seen
 
 WAIT_MS = 60_000
 
@@ -72,7 +72,8 @@ def test_groups_are_made_named_and_the_core_of_one_is_labelled(
     page.get_by_role("button", name=f"Select its core ({len(core)})").click()
     expect(page).to_have_url(re.compile("selection=[0-9a-f]{16}"), timeout=WAIT_MS)
     seen(page.get_by_text("the most central 50 % of it. Made by"))
-    page.get_by_role("button", name="Label", exact=True).click()
+    label = page.get_by_role("button", name="Label", exact=True)
+    until_seen(label.click, page.get_by_role("dialog"))
     page.get_by_role("dialog").get_by_text("two nuclei", exact=True).click()
     page.get_by_role("button", name=f"Label {len(core)} objects as two nuclei").click()
     seen(page.get_by_role("button", name="Undo two nuclei"))

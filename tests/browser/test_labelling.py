@@ -14,6 +14,7 @@ from tests.browser.conftest import (
     on_screen,
     open_task,
     press,
+    until_seen,
 )
 
 
@@ -68,8 +69,7 @@ def test_a_key_held_down_is_one_answer(page, server, task):
 
 def test_skip_flag_note_and_help(page, server, task):
     shown = open_task(page, server, task)
-    page.keyboard.press("f")
-    page.locator(".chip.flag").wait_for()
+    until_seen(lambda: page.keyboard.press("f"), page.locator(".chip.flag"))
     page.keyboard.press("n")
     page.keyboard.type("2 cores? <i>s</i> 1")  # keys are letters while typing
     page.keyboard.press("Enter")
