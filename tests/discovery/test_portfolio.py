@@ -21,6 +21,7 @@ from core.discovery.samplers.portfolio import (
     deal,
     portfolio,
 )
+from core.discovery.schedule import PATIENCE
 from tests.discovery.pools import make_pool
 
 
@@ -121,6 +122,23 @@ def test_only_what_is_registered_is_an_arm(monkeypatch):
         assert all(arm.learner is None or arm.learner in LEARNERS for arm in there)
     monkeypatch.setattr(module, "ARMS", (Arm("ghost"), Arm("margin"), Arm("margin", "ghost")))
     assert available_arms(trained=True) == (Arm("margin"),)
+
+
+def test_where_nothing_odd_was_a_target_objects_at_random_join_the_arms():
+    shown = {}
+    for n in (PATIENCE - 1, PATIENCE):
+        pool = make_pool(
+            n + 20,
+            n_classes=2,
+            unlabelled=range(n, n + 20),
+            answers=np.zeros(n, int),
+            learner=None,
+            detectors=("isolation_forest", "knn_distance", "farthest_first"),
+        )
+        pool = replace(pool, asked_by=("anomaly",) * n)
+        shown[n] = set(portfolio(pool, 20).chosen_by or ())
+    assert shown[PATIENCE - 1] <= {"anomaly", "isolated", "diverse"}
+    assert "random" in shown[PATIENCE]
 
 
 ARMS_OF_TEST = (Arm("most_likely"), Arm("most_likely", "logistic"), Arm("margin"))

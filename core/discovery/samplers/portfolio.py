@@ -15,6 +15,7 @@ from core.discovery.answered import aimed, one_thread
 from core.discovery.learner import Learner, draw_from_pool
 from core.discovery.pool import Draw, Pool, drawable_scores
 from core.discovery.registry import LEARNERS, SAMPLERS, Need, register_sampler, without_target
+from core.discovery.schedule import PATIENCE, n_of_start
 from core.discovery.trusting import takes_weights
 
 HALF_LIFE = 60.0
@@ -46,6 +47,9 @@ class Arm:
 COLD_ARMS = (Arm("anomaly"), Arm("isolated"), Arm("diverse"))
 """Until the target is seen."""
 
+LATE_ARM = Arm("random")
+"""Beside these once they have shown `PATIENCE` objects in vain: what is rare need not be odd."""
+
 ARMS = (
     Arm("most_likely"),
     Arm("most_likely", "kernel"),
@@ -67,7 +71,8 @@ def portfolio(pool: Pool, n: int) -> Draw:
     that of being the one shown at its place, given the places before: the sum over the arms that
     would have shown it.
     """
-    arms = available_arms(trained=pool.learner is not None)
+    n_started = n_of_start(dict(enumerate(pool.asked_by)), range(len(pool.asked_by)), 0)
+    arms = available_arms(trained=pool.learner is not None, late=n_started >= PATIENCE)
     n = min(n, len(pool.unlabelled))
     scores = pool.detected("isolation_forest") if pool.learner is None else pool.chances
     scores = drawable_scores(pool, scores)
@@ -93,11 +98,12 @@ def with_target_of(arm: str, asked: str) -> str:
     return arm + asked[len(without_target(asked)) :]
 
 
-def available_arms(*, trained: bool) -> tuple[Arm, ...]:
+def available_arms(*, trained: bool, late: bool = False) -> tuple[Arm, ...]:
     """The arms whose sampler and learner are registered."""
+    cold = (*COLD_ARMS, LATE_ARM) if late else COLD_ARMS
     return tuple(
         arm
-        for arm in (ARMS if trained else COLD_ARMS)
+        for arm in (ARMS if trained else cold)
         if arm.sampler in SAMPLERS and (arm.learner is None or arm.learner in LEARNERS)
     )
 
