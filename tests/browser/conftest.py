@@ -273,6 +273,9 @@ def pytest_runtest_makereport(
 def page(server: Server, context: BrowserContext) -> Iterator[Page]:
     """A signed-in page that shows nothing yet; errors in its scripts fail the test."""
     fresh = context.new_page()
+    # A machine that runs several browsers at once may take longer than the usual 30 seconds.
+    fresh.set_default_navigation_timeout(90_000)
+    fresh.set_default_timeout(60_000)
     errors: list[str] = []
     fresh.on("pageerror", lambda error: errors.append(str(error)))
     sign_in(fresh, server)
