@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -115,6 +115,23 @@ def rare_set(name: str, workspace: str, data: str | None) -> RareSet:
     """The set of that name, kept until another is asked for."""
     every = {**DEVELOPMENT, **EARLIER, **REPORT}
     return every[name](open_workspace(workspace), Path(data) if data else None)
+
+
+def opened_sets(
+    asked_for: Sequence[str], groups: Mapping[str, Sequence[str]], workspace: str, data: str | None
+) -> dict[str, tuple[int, int]]:
+    """Set -> (targets, objects), of sets or groups of them; one that cannot be had is left out and
+    why is printed."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in [one for asked in asked_for for one in groups.get(asked, [asked])]:
+        try:
+            given = rare_set(name, workspace, data)
+        except (SkysiftError, KeyError) as error:
+            print(f"{name} is left out: {error}")
+        else:
+            sizes[name] = given.n_targets, given.n_objects
+            print(f"{name}: {sizes[name][0]} targets among {sizes[name][1]} objects", flush=True)
+    return sizes
 
 
 def run_search(asked: Asked, workspace: str, data: str | None) -> Found:
@@ -229,16 +246,7 @@ def main() -> None:
         "earlier": list(EARLIER),
         "report": list(REPORT),
     }
-    asked_for = [one for asked in a.sets for one in groups.get(asked, [asked])]
-    sizes: dict[str, tuple[int, int]] = {}
-    for name in asked_for:
-        try:
-            given = rare_set(name, a.workspace, a.data)
-        except (SkysiftError, KeyError) as error:
-            print(f"{name} is left out: {error}")
-        else:
-            sizes[name] = given.n_targets, given.n_objects
-            print(f"{name}: {sizes[name][0]} targets among {sizes[name][1]} objects", flush=True)
+    sizes = opened_sets(a.sets, groups, a.workspace, a.data)
     if not sizes:
         return
     plan = [

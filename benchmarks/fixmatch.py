@@ -44,6 +44,7 @@ from benchmarks.discovery import (
     Asked,
     Found,
     Kept,
+    opened_sets,
     rare_set,
     search,
     searches_table,
@@ -54,7 +55,7 @@ from benchmarks.fixmatch_network import Cut, FixMatch, pictures_of
 from core.config import LoopConfig
 from core.discovery import Engine
 from core.discovery.ranking import Pick, Ranking
-from core.errors import NotReady, SkysiftError
+from core.errors import NotReady
 from core.representation.refining import ALONE, Labels
 from core.vocabulary import DEFAULT, ScoreKind
 
@@ -246,16 +247,7 @@ def main() -> None:
     a = _parsed()
     cut = Cut(a.steps, a.labelled, a.unlabelled)
     searches = {network: called(network, cut) for network in SEARCHES}
-    sizes: dict[str, tuple[int, int]] = {}
-    for name in [
-        one for asked in a.sets for one in (PICTURES if asked == "pictures" else [asked])
-    ]:
-        try:
-            given = rare_set(name, a.workspace, a.data)
-        except (SkysiftError, KeyError) as error:
-            print(f"{name} is left out: {error}")
-        else:
-            sizes[name] = given.n_targets, given.n_objects
+    sizes = opened_sets(a.sets, {"pictures": PICTURES}, a.workspace, a.data)
     if not sizes:
         return
     plans = {

@@ -244,7 +244,7 @@ class Engine:
                 labelled, answers, turns, self.classes, len(self)
             )
             mask = below(mask, np.ones(len(self._outside), dtype=bool))
-        who = asked_by or {}
+        shown = tuple((asked_by or {}).get(row, "") for row in labelled.tolist())
         estimator = aimed(self._learner.call, self.config.seed, self.targets, self._values)
         learner = Shortlisting(one_thread(estimator), query_strategy=draw_from_pool)
         learner.partitions = self._partitions
@@ -271,11 +271,11 @@ class Engine:
                 n_survey=len(self),
                 take_back=self._learner.wide,
             )
+
         n_done = len(self) - len(open_rows)
         seeking = len(met) < len(self.targets)
-        n_started = n_of_start(asked_by, labelled.tolist(), n_answers)
         cycle = schedule_of(
-            self.config.sampler, n_started, trained=trained, found=found, seeking=seeking
+            self.config.sampler, n_of_start(shown), trained=trained, found=found, seeking=seeking
         )
         length = min(length, len(open_rows))
         top_only = TOP_ONLY & set(cycle) and set(cycle) <= TOP_ONLY | set(LATE_START)
@@ -300,7 +300,7 @@ class Engine:
             budget=budget,
             rng=np.random.default_rng([self.config.seed, len(labelled)]),
             turns=turns,
-            asked_by=tuple(who.get(row, "") for row in labelled.tolist()),
+            asked_by=shown,
             standardised=self._standardised,
             detect=self._detected_of_all,
             parts=tuple(self.parts),

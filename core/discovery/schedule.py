@@ -6,7 +6,7 @@ the task, so that a queue replaced after every few answers still comes to the en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from core.discovery.registry import SAMPLERS, Need
 from core.vocabulary import DEFAULT
@@ -46,13 +46,11 @@ def cold_start(n_started: int) -> tuple[str, ...]:
     return COLD_START if n_started < PATIENCE else LATE_START
 
 
-def n_of_start(asked_by: Mapping[int, str] | None, labelled: Iterable[int], n_answers: int) -> int:
-    """How many of the `labelled` rows a place of the start showed: labels from a file are none of
-    them, nor is what the search for another target showed. Where nobody says who showed what, all
-    `n_answers`."""
-    if asked_by is None:
-        return n_answers
-    return sum(asked_by.get(row) in LATE_START for row in labelled)
+def n_of_start(asked_by: Iterable[str]) -> int:
+    """How many answers were to a place of the start, by the samplers that showed what was answered
+    ("" where nobody was shown it): labels from a file are none of them, nor is what the search for
+    another target showed."""
+    return sum(name in LATE_START for name in asked_by)
 
 
 def schedule_of(
@@ -66,9 +64,8 @@ def schedule_of(
     """The cycle of samplers that `sampler` stands for; `BadInput` for an unknown name.
 
     A sampler whose needs are not met yet stands for the cold start. n_started: see `n_of_start`;
-    trained: the target and
-    another class were answered; found: the target was, which is all that some samplers need, or
-    one of several; seeking: another one of these was not.
+    trained: the target and another class were answered; found: the target was, which is all that
+    some samplers need, or one of several; seeking: another one of these was not.
     """
     if sampler == DEFAULT:
         if not (trained or found):

@@ -17,6 +17,7 @@ from pages._server.catalogue_spec import Plot, PlotKind
 from pages._server.catalogue_view import Bars, Cells, Places, Points, Selected
 from pages._server.map_colours import LEVELS, Paint
 from pages._shared.catalogue_axes import grid_axis, safe, short, sky_axes, value_axis
+from pages._shared.figures import framed
 
 __all__ = ["figure_of"]
 
@@ -338,19 +339,12 @@ def _legend_entry(figure: go.Figure, name: str, colour: str) -> None:
 
 
 def _frame(figure: go.Figure, *, histogram: bool, light: bool) -> None:
-    # The ground is the page's, whatever the theme.
-    figure.update_layout(
-        height=HEIGHT_PX,
+    framed(
+        figure,
+        HEIGHT_PX,
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={
-            "color": "#4a5462" if light else "#a9b4c3",
-            "size": 13,
-            "family": "Source Sans, sans-serif",
-        },
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _CHOSEN},
+        font={"color": "#4a5462" if light else "#a9b4c3"},
+        modebar={"activecolor": _CHOSEN},
         dragmode="select",
         newselection={"line": {"color": _CHOSEN, "width": 1.5, "dash": "solid"}},
         legend={

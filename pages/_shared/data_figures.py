@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from core.survey.sky_coverage import MAX_POINTS, SkyCoverage
 from core.survey.summary_pixels import BandSummary
 from pages._shared.colours import CLASS_COLOURS
+from pages._shared.figures import framed
 
 __all__ = ["histograms", "mollweide", "sky_map"]
 
@@ -20,6 +21,7 @@ BAND_COLOURS = {"R": "#e0574f", "G": "#4da65b", "B": "#4f86e0"}
 _GREY = "#8b97a8"
 _LINE = "rgba(139,151,168,0.35)"
 _ACCENT = "#4a97df"
+_MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 
 
 def sky_map(sky: SkyCoverage) -> go.Figure:
@@ -64,7 +66,7 @@ def histograms(bands: Sequence[BandSummary]) -> go.Figure:
             name=_safe(band.name),
             hovertemplate="%{x:.4g}: %{y:.2%}<extra>" + _safe(band.name) + "</extra>",
         )
-    _framed(figure, 320)
+    framed(figure, 320, margin=_MARGIN, dragmode="pan")
     figure.update_layout(
         margin={"l": 8, "r": 8, "t": 30, "b": 8},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
@@ -89,7 +91,7 @@ def _field(sky: SkyCoverage) -> go.Figure:
     x = start + (ra - start) % 360.0
     figure.add_scattergl(x=x, y=dec, **trace)
     middle = (sky.dec_min_deg + sky.dec_max_deg) / 2
-    _framed(figure, 360)
+    framed(figure, 360, margin=_MARGIN, dragmode="pan")
     width = max((sky.ra_max_deg - start) % 360.0, 1e-4)
     height = max(sky.dec_max_deg - sky.dec_min_deg, 1e-4)
     figure.update_xaxes(
@@ -148,7 +150,7 @@ def _whole_sky(sky: SkyCoverage) -> go.Figure:
     x, y = mollweide(np.full(4, 179.9999), heights)
     names = [f"{one:+.0f}\N{DEGREE SIGN}" for one in heights]
     figure.add_scatter(x=x, y=y, text=names, textposition="middle left", **style)
-    _framed(figure, 360)
+    framed(figure, 360, margin=_MARGIN, dragmode="pan")
     bare = {"visible": False, "fixedrange": False}
     figure.update_xaxes(range=[-2.25, 2.05], **bare)
     figure.update_yaxes(range=[-1.08, 1.08], scaleanchor="x", **bare)
@@ -197,20 +199,6 @@ def _marks(sky: SkyCoverage) -> tuple[np.ndarray, np.ndarray, dict[str, object]]
         "showlegend": False,
     }
     return ra, dec, trace
-
-
-def _framed(figure: go.Figure, height: int) -> None:
-    # The browser may be light or dark: grey reads on both, and the ground is the page's.
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 13, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        dragmode="pan",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
-    )
 
 
 def _safe(text: str) -> str:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages._shared.figures import fixed_axis as _axis
+from pages._shared.figures import framed
 
 if TYPE_CHECKING:
     from core.discovery.random_rate import RandomRate
@@ -176,19 +177,11 @@ def learning_curve(sizes: Sequence[int], precisions: np.ndarray, share: float) -
 
 
 def _framed(figure: go.Figure, *, legend: bool) -> None:
-    # The ground is the page's, whatever the theme.
-    figure.update_layout(
-        height=HEIGHT_PX,
-        margin={"l": 0, "r": 8, "t": 28, "b": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={
-            "color": "#5b6675" if st.context.theme.type == "light" else "#9aa6b6",
-            "size": 13,
-            "family": "Source Sans, sans-serif",
-        },
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY},
+    framed(
+        figure,
+        HEIGHT_PX,
+        margin={"l": 0, "t": 28, "b": 0},
+        font={"color": "#5b6675" if st.context.theme.type == "light" else "#9aa6b6"},
         dragmode=False,
         showlegend=legend,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},

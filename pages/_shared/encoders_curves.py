@@ -13,7 +13,7 @@ import streamlit as st
 from core.representation.training.held_out import RECONSTRUCTION_ERROR, picked_by
 from pages._shared.colours import CLASS_COLOURS
 from pages._shared.encoders_metrics import Curve, Curves
-from pages._shared.figures import show
+from pages._shared.figures import framed, show
 from pages._shared.words import plain
 
 __all__ = ["Trace", "curve", "draw_curves", "legend", "picking_words"]
@@ -206,18 +206,14 @@ def curve(
         "nticks": 5,
         "exponentformat": "power",
     }
-    figure.update_layout(
-        height=HEIGHT_PX,
-        margin={"l": 4, "r": 8, "t": 22, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        # The browser may be light or dark: grey reads on both, and the ground is the page's.
-        font={"color": _GREY, "size": 12, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
+    framed(
+        figure,
+        HEIGHT_PX,
+        margin={"t": 22},
+        font={"size": 12},
         showlegend=False,
         # What was zoomed into stays while the run goes on.
         uirevision=f"{title} {by_minutes}",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
     )
     figure.update_xaxes(
         title_text="minutes" if by_minutes else "steps",

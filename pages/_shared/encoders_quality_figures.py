@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from core.representation.quality import Assessment
 from pages._shared.colours import CLASS_COLOURS
+from pages._shared.figures import framed
 
 __all__ = ["differences", "distances", "probes", "rank_spectrum", "two_point_curves"]
 
@@ -182,17 +183,12 @@ def _axis() -> dict[str, object]:
 
 
 def _framed(figure: go.Figure, height: int = HEIGHT_PX) -> None:
-    # The browser may be light or dark: grey reads on both, and the ground is the page's.
-    figure.update_layout(
-        height=height,
-        margin={"l": 4, "r": 8, "t": 30, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 13, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
+    framed(
+        figure,
+        height,
+        margin={"t": 30},
         showlegend=len(figure.data) > 1,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
     )
 
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from core.display.stretch import dealt
 from core.representation.compression import LatentError
 from pages._shared.colours import CLASS_COLOURS
+from pages._shared.figures import framed
 
 __all__ = [
     "as_rgb",
@@ -49,7 +50,7 @@ def error_histogram(errors: np.ndarray) -> go.Figure:
             hovertemplate="%{y:,} objects at %{x:.2~g}<extra></extra>",
         )
     )
-    _framed(figure, 240)
+    framed(figure, 240)
     figure.update_xaxes(
         title_text="mean squared error a pixel (logarithmic)",
         type="log",
@@ -78,7 +79,7 @@ def traversal_sheet(
             sheet[y : y + side, x : x + side, :3] = drawn[step]
             sheet[y : y + side, x : x + side, 3] = 255
     figure = go.Figure(go.Image(z=sheet, colormodel="rgba", hoverinfo="skip"))
-    _framed(figure, max(140, round(480 * rows / steps)) + 50)
+    framed(figure, max(140, round(480 * rows / steps)) + 50)
     figure.update_xaxes(
         title_text="deviations from the middle",
         tickvals=[step * cell + side / 2 for step in range(steps)],
@@ -114,7 +115,7 @@ def latent_scatter(
             hovertemplate="%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
         )
     )
-    _framed(figure, 300)
+    framed(figure, 300)
     figure.update_xaxes(title_text=f"number {pair[0] + 1}", **_axis())
     figure.update_yaxes(title_text=f"number {pair[1] + 1}", **_axis())
     return figure
@@ -137,7 +138,7 @@ def correlations(matrix: np.ndarray) -> go.Figure:
             hoverongaps=False,
         )
     )
-    _framed(figure, 460)
+    framed(figure, 460)
     figure.update_xaxes(
         title_text="number of the code", constrain="domain", **_axis() | {"showgrid": False}
     )
@@ -180,7 +181,7 @@ def error_curves(errors: Sequence[LatentError]) -> go.Figure:
             },
             hovertemplate="%{y:.3e} with %{x} numbers<extra>" + name + "</extra>",
         )
-    _framed(figure, 380)
+    framed(figure, 380)
     without = float(np.mean([one.mean_error for one in errors]))
     figure.add_scatter(
         x=[lengths[0], lengths[-1]],
@@ -233,20 +234,6 @@ def _rounded(value: float) -> str:
 
 def _axis() -> dict[str, object]:
     return {"gridcolor": _LINE, "zeroline": False, "automargin": True, "title_standoff": 6}
-
-
-def _framed(figure: go.Figure, height: int) -> None:
-    # The browser may be light or dark: grey reads on both, and the ground is the page's.
-    figure.update_layout(
-        height=height,
-        margin={"l": 4, "r": 8, "t": 26, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 12, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
-        showlegend=None,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
-    )
 
 
 def _safe(text: str) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from pages._shared.figures import framed
+
 __all__ = ["Coloured", "Object", "Window", "map_figure", "window_of"]
 
 HEIGHT_PX = 440
@@ -125,15 +127,11 @@ def _frame(figure: go.Figure, window: Window, *, legend: bool) -> None:
         "mirror": True,
         "linecolor": _LINE,
     }
-    figure.update_layout(
-        height=HEIGHT_PX,
+    framed(
+        figure,
+        HEIGHT_PX,
         # The bar of buttons stands above: it would take the clicks on points below it.
         margin={"l": 2, "r": 2, "t": 52 if legend else 30, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        # The browser may be light or dark: grey reads on both, and the ground is the page's.
-        font={"color": _GREY, "size": 13, "family": "Source Sans, sans-serif"},
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
         xaxis={**axis, "range": window[0]},
         yaxis={**axis, "range": window[1], "scaleanchor": "x"},
         dragmode="pan",
@@ -148,7 +146,6 @@ def _frame(figure: go.Figure, window: Window, *, legend: bool) -> None:
             "x": 0,
             "itemsizing": "constant",
         },
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": _ACCENT},
     )
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages._shared.colours import CLASS_COLOURS
-from pages._shared.figures import fixed_axis
+from pages._shared.figures import fixed_axis, framed
 
 __all__ = ["boxes", "heat_map", "intervals", "lines", "show"]
 
@@ -176,18 +176,11 @@ def _names(names: Sequence[str]) -> dict[str, object]:
 
 
 def _framed(figure: go.Figure, height: int) -> None:
-    # The ground is the page's, whatever the theme.
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 8, "t": 8, "b": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={
-            "color": "#5b6675" if _is_light() else "#9aa6b6",
-            "size": 13,
-            "family": "Source Sans, sans-serif",
-        },
-        hoverlabel={"bgcolor": "#151a23", "font": {"color": "#d9dee7"}},
+    framed(
+        figure,
+        height,
+        margin={"l": 0, "t": 8, "b": 0},
+        font={"color": "#5b6675" if _is_light() else "#9aa6b6"},
         dragmode=False,
     )
 

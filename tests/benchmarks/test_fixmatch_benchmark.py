@@ -14,7 +14,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import common, discovery_sets, fixmatch, fixmatch_network, fixmatch_views
+from benchmarks import (
+    common,
+    discovery,
+    discovery_sets,
+    fixmatch,
+    fixmatch_network,
+    fixmatch_views,
+)
 from benchmarks.backbone_sets import LabelledSet
 from benchmarks.discovery import LEFT_OUT, OTHER, TARGET, Asked, Found, Kept, search
 from benchmarks.discovery_sets import RareSet
@@ -281,7 +288,8 @@ def test_a_search_is_called_by_what_its_cut_changes():
 
 def test_other_cuts_are_kept_apart_and_fresh_forgets_one_search(tmp_path, monkeypatch):
     given, pictures = red()
-    monkeypatch.setattr(fixmatch, "rare_set", lambda *_: given)
+    for module in (discovery, fixmatch):
+        monkeypatch.setattr(module, "rare_set", lambda *_: given)
     monkeypatch.setattr(fixmatch, "pictures_of_set", lambda *_: pictures)
     monkeypatch.setitem(fixmatch_network.NETWORKS, "own", Tiny)
     for module in (common, fixmatch):

@@ -131,10 +131,11 @@ def test_the_turn_goes_on_where_the_answers_ended():
 @pytest.mark.parametrize("sampler", ["default", "margin"])
 def test_where_nothing_odd_was_a_target_every_other_place_goes_by_chance(sampler):
     labels = dict.fromkeys(range(40, 40 + PATIENCE), "other")
+    shown = dict.fromkeys(labels, "anomaly")
     last = labels.popitem()
-    before = engine(sampler=sampler).rerank(labels)
+    before = engine(sampler=sampler).rerank(labels, asked_by=shown)
     assert "random" not in {pick.sampler for pick in before.picks}
-    picks = engine(sampler=sampler).rerank(labels | dict([last])).picks
+    picks = engine(sampler=sampler).rerank(labels | dict([last]), asked_by=shown).picks
     turn = PATIENCE % len(LATE_START)
     expected = [LATE_START[(turn + rank) % len(LATE_START)] for rank in range(len(picks))]
     assert [pick.sampler for pick in picks] == expected
@@ -147,7 +148,7 @@ def test_where_nothing_odd_was_a_target_every_other_place_goes_by_chance(sampler
     assert draws == pytest.approx([round(draw) for draw in draws])
     assert (np.diff(draws) > 0.5).all()
     assert draws[-1] < len(picks)
-    found = engine(sampler=sampler).rerank(labels | {3: "dual"}).picks
+    found = engine(sampler=sampler).rerank(labels | {3: "dual"}, asked_by=shown).picks
     assert "random" not in {pick.sampler for pick in found}
 
 
@@ -156,7 +157,7 @@ def test_what_the_start_did_not_show_does_not_use_up_its_patience():
     rows = list(labels)
     # From a file nobody was shown anything; controls and gold objects show nothing odd.
     too_few = dict.fromkeys(rows[1:PATIENCE], "anomaly")
-    for asked_by in ({}, dict.fromkeys(rows, "control"), too_few):
+    for asked_by in (None, {}, dict.fromkeys(rows, "control"), too_few):
         picks = engine().rerank(labels, asked_by=asked_by).picks
         assert "random" not in {pick.sampler for pick in picks}
     asked_by = dict.fromkeys(rows[:PATIENCE], "isolated")

@@ -167,7 +167,7 @@ def test_with_one_target_nothing_changes(sampler: str) -> None:
 
 def test_until_each_was_found_some_places_go_on_as_at_the_start() -> None:
     labels = {row: name for row, name in some_labels().items() if name != "rare"}
-    picks = engine().rerank(labels, asked_by={}).picks
+    picks = engine().rerank(labels).picks
     cold = [pick.sampler for pick in picks if pick.sampler in COLD_START]
     assert len(cold) == len(picks) // SEEKING
     assert set(cold) == set(COLD_START)

@@ -71,8 +71,8 @@ def portfolio(pool: Pool, n: int) -> Draw:
     that of being the one shown at its place, given the places before: the sum over the arms that
     would have shown it.
     """
-    n_started = n_of_start(dict(enumerate(pool.asked_by)), range(len(pool.asked_by)), 0)
-    arms = available_arms(trained=pool.learner is not None, late=n_started >= PATIENCE)
+    late = n_of_start(pool.asked_by) >= PATIENCE
+    arms = available_arms(trained=pool.learner is not None, late=late)
     n = min(n, len(pool.unlabelled))
     scores = pool.detected("isolation_forest") if pool.learner is None else pool.chances
     scores = drawable_scores(pool, scores)
