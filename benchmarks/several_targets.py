@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=200)
     a = parser.parse_args()
     shown = [n for n in SHOWN if n <= a.budget]
+    if not shown:
+        parser.error(f"--budget takes {SHOWN[0]} answers or more, but is {a.budget}")
     rows = []
     for rule in (BY_TURNS, BY_ANY):
         found = []
